@@ -1,0 +1,57 @@
+"""Every error this package raises on purpose.
+
+Each also derives from the builtin it stands in for, so `except ValueError`
+keeps working. Messages say what was needed, what came, and what to do next.
+"""
+
+
+class SamError(Exception):
+    """Base of all napari-sam errors."""
+
+
+class GeometryError(SamError, ValueError):
+    """A box, window or tile that cannot exist."""
+
+
+class PromptError(SamError, ValueError):
+    """A prompt that does not describe anything in the image."""
+
+
+class MaskError(SamError, ValueError):
+    """A mask, or a mask encoding, that cannot be used as given."""
+
+
+class ImageError(SamError, ValueError):
+    """An image that cannot be opened, or not in the way that was asked for."""
+
+
+class ImageReadError(SamError, OSError):
+    """Pixels of an opened image that cannot be read, such as a damaged chunk."""
+
+
+class CheckpointError(SamError, ValueError):
+    """Weights that are damaged, foreign, unsafe or of the wrong shape."""
+
+
+class DownloadError(SamError, OSError):
+    """Weights that could not be fetched whole."""
+
+
+class PredictorError(SamError, RuntimeError):
+    """A predictor asked for something in the wrong order or beyond its bounds."""
+
+
+class LabelError(SamError, ValueError):
+    """A label volume that does not fit the image, or a label id that cannot be used."""
+
+
+class LabelWriteError(SamError, OSError):
+    """Labels that could not be written: read-only place, full disk."""
+
+
+class LabelsLockedError(SamError, OSError):
+    """A label volume that another process is writing."""
+
+
+class SessionError(SamError, RuntimeError):
+    """A step of a labelling session that makes no sense right now."""

@@ -1,0 +1,1 @@
+"""SAM itself: encoder, prompt encoder, mask decoder, checkpoints. Torch only."""

@@ -1,0 +1,68 @@
+"""What the rest of the project asks of a model: encode a window, answer prompts.
+
+The embedding is a value handed out and handed back, never hidden state: two
+prompts on two windows can interleave, and the cache, the user interface and a
+cluster worker share one model. Nothing here needs torch, so tests and other
+model families can stand in for SAM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What the image encoder made of one window.
+
+    float16 everywhere, so that an answer does not depend on whether the embedding
+    came from the encoder, from memory or from disk.
+    """
+
+    features_chw: NDArray[np.float16]
+    window_shape: tuple[int, int]  # (height, width) of the window, in pixels
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory, in bytes."""
+        return int(self.features_chw.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowMask:
+    """One answer to a set of prompts, over the window that was encoded."""
+
+    mask_hw: NDArray[np.bool_]  # the window's (height, width)
+    score: float  # 0..1, the intersection over union that the model expects
+    logits_hw: NDArray[np.float32] | None  # > 0 is inside; the window's (h, w)
+
+
+class WindowModel(Protocol):
+    """A promptable segmentation model that sees one square window at a time."""
+
+    @property
+    def window_size(self) -> int:
+        """Side of the square window, in pixels; windows at borders may be smaller."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the weights; part of every cache key."""
+
+    def encode(self, pixels_hwc: NDArray[np.uint8]) -> Any:
+        """Embed an RGB window, at most `window_size` on a side.
+
+        The result is passed back to `predict` as it is. It may be an `Embedding`,
+        which can be kept on disk, or any other value, which is kept in memory.
+        """
+
+    def predict(
+        self, embedding: Any, prompts: Sequence[Prompt]
+    ) -> Sequence[WindowMask]:
+        """Masks for prompts in the window's own pixels, (y, x), best score first."""

@@ -1,0 +1,1 @@
+"""From prompts on an image of any size to masks."""

@@ -1,0 +1,1 @@
+"""Pixels in, labels out: lazy images and label volumes on disk."""

@@ -1,0 +1,1 @@
+"""Teaching SAM: the data, the losses and the loop that made the embedded default."""
