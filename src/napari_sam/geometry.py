@@ -37,9 +37,7 @@ class Box:
     @classmethod
     def around(cls, boxes: Iterable[Box]) -> Box:
         """The smallest box that holds every one of `boxes`."""
-        y0, x0, y1, x1 = zip(
-            *((b.y0, b.x0, b.y1, b.x1) for b in boxes), strict=True
-        )
+        y0, x0, y1, x1 = zip(*((b.y0, b.x0, b.y1, b.x1) for b in boxes), strict=True)
         return cls(min(y0), min(x0), max(y1), max(x1))
 
     @property
@@ -78,10 +76,9 @@ class Box:
 
     def intersects(self, other: Box) -> bool:
         """Whether the two share a pixel."""
-        return (
-            max(self.y0, other.y0) < min(self.y1, other.y1)
-            and max(self.x0, other.x0) < min(self.x1, other.x1)
-        )
+        return max(self.y0, other.y0) < min(self.y1, other.y1) and max(
+            self.x0, other.x0
+        ) < min(self.x1, other.x1)
 
     def clip(self, bounds: Box) -> Box:
         """The part of this box inside `bounds`; a GeometryError if there is none."""
@@ -102,7 +99,7 @@ class Box:
         )
 
     def contains_point(self, y: float, x: float) -> bool:
-        """Whether the point (y, x) lies in the rectangle; its far edges do not count."""
+        """Whether the point (y, x) lies inside; the far edges do not count."""
         return self.y0 <= y < self.y1 and self.x0 <= x < self.x1
 
     def scaled(self, factor_y: float, factor_x: float) -> Box:

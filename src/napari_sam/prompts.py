@@ -156,41 +156,58 @@ def in_window(
     The prompt in the window's own pixels, clipped to it, or None where no part of it
     falls into the window.
     """
-    fy, fx = factors
     if isinstance(prompt, Click):
-        row, column = floor(prompt.pixel[0] / fy), floor(prompt.pixel[1] / fx)
-        if not window.contains_point(row, column):
-            return None
-        return Click(row - window.y0, column - window.x0, prompt.positive)
-    box = prompt.box.scaled(1 / fy, 1 / fx)
-    if not box.intersects(window):
+        return _click_in_window(prompt, window, factors)
+    if not prompt.box.scaled(1 / factors[0], 1 / factors[1]).intersects(window):
         return None
     if isinstance(prompt, BoxPrompt):
-        y0, y1 = (np.clip(v / fy, window.y0, window.y1) for v in (prompt.y0, prompt.y1))
-        x0, x1 = (np.clip(v / fx, window.x0, window.x1) for v in (prompt.x0, prompt.x1))
-        if y1 <= y0 or x1 <= x0:
-            return None
-        return BoxPrompt(
-            float(y0 - window.y0),
-            float(x0 - window.x0),
-            float(y1 - window.y0),
-            float(x1 - window.x0),
-        )
-    part = box.clip(window)
-    rows, columns = (
-        np.clip(((np.arange(start, stop) + 0.5) * factor).astype(int) - first, 0, n - 1)
-        for start, stop, factor, first, n in (
-            (part.y0, part.y1, fy, prompt.box.y0, prompt.box.shape[0]),
-            (part.x0, part.x1, fx, prompt.box.x0, prompt.box.shape[1]),
-        )
+        return _box_in_window(prompt, window, factors)
+    return _mask_in_window(prompt, window, factors)
+
+
+def _click_in_window(
+    click: Click, window: Box, factors: tuple[float, float]
+) -> Click | None:
+    row, column = (floor(n / f) for n, f in zip(click.pixel, factors, strict=True))
+    if not window.contains_point(row, column):
+        return None
+    return Click(row - window.y0, column - window.x0, click.positive)
+
+
+def _box_in_window(
+    prompt: BoxPrompt, window: Box, factors: tuple[float, float]
+) -> BoxPrompt | None:
+    fy, fx = factors
+    y0, y1 = (
+        float(np.clip(y / fy, window.y0, window.y1)) - window.y0
+        for y in (prompt.y0, prompt.y1)
     )
-    logits_hw = prompt.logits_hw[np.ix_(rows, columns)]
+    x0, x1 = (
+        float(np.clip(x / fx, window.x0, window.x1)) - window.x0
+        for x in (prompt.x0, prompt.x1)
+    )
+    return BoxPrompt(y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
+
+
+def _mask_in_window(
+    prompt: MaskPrompt, window: Box, factors: tuple[float, float]
+) -> MaskPrompt | None:
+    """Logits sampled at the centres of the window's pixels."""
+    box, (fy, fx) = prompt.box, factors
+    part = box.scaled(1 / fy, 1 / fx).clip(window)
+    y = ((np.arange(part.y0, part.y1) + 0.5) * fy).astype(int) - box.y0
+    x = ((np.arange(part.x0, part.x1) + 0.5) * fx).astype(int) - box.x0
+    height, width = box.shape
+    inside = np.ix_(np.clip(y, 0, height - 1), np.clip(x, 0, width - 1))
+    logits_hw = prompt.logits_hw[inside]
     if not (logits_hw > 0).any():
         return None
     return MaskPrompt(part.relative_to(window), logits_hw)
 
 
-def sam_points(clicks: Sequence[Click]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def sam_points(
+    clicks: Sequence[Click],
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Clicks as SAM wants them: (n, 2) float (x, y), and (n,) labels 1 or 0."""
     points = np.array([click.pixel[::-1] for click in clicks], dtype=np.float32)
     labels = np.array([int(click.positive) for click in clicks], dtype=np.int64)

@@ -1,0 +1,59 @@
+"""Segment Anything for microscopy that is too big for memory.
+
+The public names are loaded on first use: importing the package loads neither torch
+nor a user interface.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from napari_sam.model.checkpoints import load_model as load_model
+    from napari_sam.model.checkpoints import sam_model_registry as sam_model_registry
+    from napari_sam.predictor.image import ImagePredictor as ImagePredictor
+    from napari_sam.predictor.sam_predictor import SamPredictor as SamPredictor
+    from napari_sam.prompts import BoxPrompt as BoxPrompt
+    from napari_sam.prompts import Click as Click
+    from napari_sam.prompts import MaskPrompt as MaskPrompt
+    from napari_sam.session import Session as Session
+    from napari_sam.tiling.images import open_image as open_image
+
+_HOMES = {
+    "BoxPrompt": "prompts",
+    "Click": "prompts",
+    "ImagePredictor": "predictor.image",
+    "MaskPrompt": "prompts",
+    "SamPredictor": "predictor.sam_predictor",
+    "Session": "session",
+    "load_model": "model.checkpoints",
+    "open_image": "tiling.images",
+    "sam_model_registry": "model.checkpoints",
+}
+
+__all__ = [
+    "BoxPrompt",
+    "Click",
+    "ImagePredictor",
+    "MaskPrompt",
+    "SamPredictor",
+    "Session",
+    "load_model",
+    "open_image",
+    "sam_model_registry",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

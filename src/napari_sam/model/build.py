@@ -1,0 +1,167 @@
+"""Weights -> network: the architecture is read off the shapes, then loaded strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from napari_sam.errors import CheckpointError
+from napari_sam.model.facts import ModelFacts
+from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.mask_decoder import MaskDecoder
+from napari_sam.model.prompt_encoder import PromptEncoder
+from napari_sam.model.sam import Sam
+from napari_sam.model.tiny_vit import TinyViT
+from napari_sam.model.transformer import TwoWayTransformer
+
+DEFAULT_IMAGE_SIZE = 1024
+EMBEDDING_STRIDE = 16
+DECODER_HEADS = 8
+"""The one number of a published model that no shape tells."""
+
+NAMED_KEYS = 4  # how many wrong keys an error lists
+
+
+def build_sam(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
+    """Build the network that `state` is the weights of, in evaluation mode.
+
+    Parameters
+    ----------
+    state
+        `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published.
+    facts
+        What the shapes do not tell; `image_size` only matters for `vit_t`.
+
+    Raises
+    ------
+    CheckpointError
+        Keys are missing, unknown or of the wrong shape.
+    """
+    try:
+        # On the meta device no memory is spent on weights that are replaced.
+        with torch.device("meta"):
+            sam = _network(state, facts)
+    except (KeyError, ValueError, ZeroDivisionError, IndexError) as error:
+        raise CheckpointError(
+            f"{facts.name} does not hold the weights of a SAM: {_reason(error)}. "
+            "Needed is a state dict with image_encoder.*, prompt_encoder.* and "
+            "mask_decoder.* as published by segment_anything or MobileSAM."
+        ) from error
+    _check_keys(sam, state, facts.name)
+    floats = {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in state.items()
+    }
+    sam.load_state_dict(floats, strict=True, assign=True)
+    return sam.eval()
+
+
+def new_tiny_sam(facts: ModelFacts) -> Sam:
+    """A `vit_t` network with random weights, to be trained."""
+    size = facts.image_size or DEFAULT_IMAGE_SIZE
+    return _sam(TinyViT(size, out_chans=256), facts, **PUBLISHED_DECODER)
+
+
+PUBLISHED_DECODER = {
+    "channels": 256,
+    "masks": 4,
+    "depth": 2,
+    "hidden": 2048,
+    "iou_hidden": 256,
+    "mask_in_chans": 16,
+}
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _network(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
+    decoder_layers = "mask_decoder.transformer.layers."
+    return _sam(
+        _image_encoder(state, facts),
+        facts,
+        channels=state["mask_decoder.iou_token.weight"].shape[1],
+        masks=state["mask_decoder.mask_tokens.weight"].shape[0],
+        depth=_count(state, decoder_layers),
+        hidden=state[f"{decoder_layers}0.mlp.lin1.weight"].shape[0],
+        iou_hidden=state["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
+        mask_in_chans=state["prompt_encoder.mask_downscaling.3.weight"].shape[0],
+    )
+
+
+def _sam(
+    image_encoder: ImageEncoderViT | TinyViT, facts: ModelFacts, **decoder: int
+) -> Sam:
+    channels = decoder["channels"]
+    size = image_encoder.img_size
+    prompt_encoder = PromptEncoder(
+        channels, size // EMBEDDING_STRIDE, size, decoder["mask_in_chans"]
+    )
+    transformer = TwoWayTransformer(
+        decoder["depth"], channels, DECODER_HEADS, decoder["hidden"]
+    )
+    mask_decoder = MaskDecoder(
+        transformer, channels, decoder["masks"], decoder["iou_hidden"]
+    )
+    return Sam(image_encoder, prompt_encoder, mask_decoder, facts)
+
+
+def _image_encoder(
+    state: Mapping[str, Tensor], facts: ModelFacts
+) -> ImageEncoderViT | TinyViT:
+    out_chans = state["image_encoder.neck.0.weight"].shape[0]
+    if "image_encoder.patch_embed.seq.0.c.weight" in state:
+        return TinyViT(facts.image_size or DEFAULT_IMAGE_SIZE, out_chans)
+    _, side, _, dim = state["image_encoder.pos_embed"].shape
+    patch = state["image_encoder.patch_embed.proj.weight"].shape[-1]
+    depth = _count(state, "image_encoder.blocks.")
+    positions = [
+        state[f"image_encoder.blocks.{i}.attn.rel_pos_h"].shape for i in range(depth)
+    ]
+    # A block's table of relative positions has 2 * side - 1 rows.
+    sides = [(rows + 1) // 2 for rows, _ in positions]
+    return ImageEncoderViT(
+        img_size=side * patch,
+        patch_size=patch,
+        embed_dim=dim,
+        num_heads=dim // positions[0][1],
+        windows=tuple(None if block == side else block for block in sides),
+        out_chans=out_chans,
+    )
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    numbers = {
+        key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)
+    }
+    if not numbers:
+        raise KeyError(f"{prefix}0")
+    return len(numbers)
+
+
+def _check_keys(sam: Sam, state: Mapping[str, Tensor], name: str) -> None:
+    wanted = sam.state_dict()
+    problems = {
+        "missing": sorted(wanted.keys() - state.keys()),
+        "unknown": sorted(state.keys() - wanted.keys()),
+        "of the wrong shape": [
+            f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
+            for key, value in wanted.items()
+            if key in state and state[key].shape != value.shape
+        ],
+    }
+    found = [
+        f"{len(keys)} {problem}: {', '.join(keys[:NAMED_KEYS])}"
+        + (", ..." if len(keys) > NAMED_KEYS else "")
+        for problem, keys in problems.items()
+        if keys
+    ]
+    if found:
+        raise CheckpointError(
+            f"{name} does not fit the SAM architecture that its shapes announce; "
+            + "; ".join(found)
+            + ". Is the file whole, and made by segment_anything or MobileSAM?"
+        )

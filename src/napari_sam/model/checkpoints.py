@@ -1,0 +1,387 @@
+"""A name or a file of weights -> a network that is ready to use.
+
+Nothing in a file is ever run. A pickle is a program, so `torch.load` is only called
+with `weights_only=True`, and only for the zip format: its reader of the older tar
+format ran code in spite of that flag (CVE-2025-32434, fixed in torch 2.6). What a
+file is, is told by its first bytes and never by its name.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from math import isfinite
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from napari_sam.errors import CheckpointError
+from napari_sam.model.build import build_sam
+from napari_sam.model.download import (
+    FINGERPRINT_ALGORITHM,
+    LocalWeights,
+    Progress,
+    fetch,
+    file_digests,
+)
+from napari_sam.model.facts import PIXEL_MEAN, PIXEL_STD, ModelFacts
+from napari_sam.model.registry import DEFAULT_MODEL, find_row, unknown_name
+from napari_sam.model.sam import Sam
+
+_T = TypeVar("_T")
+
+ZIP_MAGIC = b"PK\x03\x04"
+PICKLE_MAGIC = b"\x80"
+TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
+LARGEST_SAFETENSORS_HEADER = 100_000_000  # bytes; the format's own limit
+HEAD_BYTES = 512
+
+WRAPPERS = ("model_state", "model_state_dict", "state_dict", "model")
+"""Where training programs put the weights among other things."""
+
+PUBLISHED_VARIANTS = ("vit_h", "vit_l", "vit_b", "vit_t")
+
+KEY_PREFIXES = ("sam.", "module.")
+"""What torch-em and DataParallel put before every key."""
+
+EXPORT_RECIPE = (
+    "If you trust it, export its weights in the program that made it, where `model` "
+    "is the network:\n"
+    "    from safetensors.torch import save_file\n"
+    "    state = {k: v.contiguous() for k, v in model.state_dict().items()}\n"
+    '    save_file(state, "weights.safetensors")'
+)
+
+_UNKNOWN_PICKLE = "it holds pickled objects, or is damaged"
+
+_UNREADABLE = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""What torch raises for damaged files, by where they are damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a file of weights holds: keys as published, floats as float32."""
+
+    state: Mapping[str, Tensor]
+    facts: ModelFacts
+
+
+def load_model(
+    name_or_path: str | Path = DEFAULT_MODEL,
+    device: str | torch.device = "auto",
+    *,
+    progress: Progress | None = None,
+) -> Sam:
+    """Return a network with the weights of that name or in that file.
+
+    Parameters
+    ----------
+    name_or_path
+        A name from `napari-sam models`, or the path of a file. A string that is a
+        name means that model; write "./vit_b" for a file of that name. Weights that
+        are not here yet are downloaded into the cache folder, see
+        `NAPARI_SAM_CACHE`.
+    device
+        "auto" takes CUDA if there is a GPU for it, else Apple's MPS, else the CPU.
+    progress
+        Called with bytes done and bytes in all while downloading; None: a bar on
+        the terminal.
+
+    Raises
+    ------
+    CheckpointError
+        There is no such model or device, or the file is damaged, is not SAM's
+        weights, or would run code.
+    DownloadError
+        The weights could not be fetched whole.
+    """
+    where = choose_device(device)
+    row = find_row(name_or_path) if isinstance(name_or_path, str) else None
+    if row is not None:
+        checkpoint = read_checkpoint(fetch(row, progress=progress), row.name)
+    else:
+        checkpoint = read_checkpoint(_existing(name_or_path))
+    return build_sam(checkpoint.state, checkpoint.facts).to(where).eval()
+
+
+def _published(name: str, checkpoint: str | Path | None = None) -> Sam:
+    """The model of that name, or the one in the file `checkpoint`, on the CPU."""
+    return load_model(name if checkpoint is None else Path(checkpoint), "cpu")
+
+
+sam_model_registry: Mapping[str, Callable[..., Sam]] = MappingProxyType(
+    {name: partial(_published, name) for name in ("default", *PUBLISHED_VARIANTS)}
+)
+"""For scripts that say `sam_model_registry["vit_b"](checkpoint=path)`.
+
+The variant is read off the file, whatever the key. Without a file, the weights of
+that name are downloaded, where segment_anything would leave the network random;
+"default" is the model that comes with this package.
+"""
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """The device to compute on; a CheckpointError if this machine does not have it."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"A model needs a device of this machine, got {str(device)!r}: {reason} "
+            'Use "auto" or "cpu".'
+        ) from error
+    return chosen
+
+
+def read_checkpoint(
+    source: str | Path | LocalWeights, name: str | None = None
+) -> Checkpoint:
+    """Read a file of weights, in torch's zip format or safetensors.
+
+    Parameters
+    ----------
+    source
+        A path, or what `fetch` returned.
+    name
+        How to call the model; None: what the file says, else the file's stem.
+
+    Raises
+    ------
+    CheckpointError
+        The file is not there, damaged, something else, or would run code.
+    """
+    try:
+        if not isinstance(source, LocalWeights):
+            digests = file_digests(Path(source), [FINGERPRINT_ALGORITHM])
+            source = LocalWeights(Path(source), digests[FINGERPRINT_ALGORITHM])
+        path = source.path
+        content, metadata = _read(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"Weights need a file that can be read, and that failed: {error}."
+        ) from error
+    state = {key: _usable(path, key, v) for key, v in _state(path, content).items()}
+    return Checkpoint(state, _facts(source, metadata, name))
+
+
+def _existing(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise CheckpointError(f"Weights are one file, and {path} is a folder.")
+    looks_like_name = isinstance(name_or_path, str) and not path.suffix
+    if looks_like_name and len(path.parts) == 1:
+        raise CheckpointError(
+            f"{unknown_name(str(name_or_path))} There is no file of that name either."
+        )
+    raise CheckpointError(
+        f"There is no file of weights at {path.absolute()}. Give the path of one, or "
+        f"a name from `napari-sam models`, such as {DEFAULT_MODEL!r}."
+    )
+
+
+def _read(path: Path) -> tuple[Any, dict[str, str]]:
+    """What is in the file, and what it says about itself."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise CheckpointError(f"{path} is empty. Download or export the weights again.")
+    if head.startswith(ZIP_MAGIC):
+        return _read_torch(path), {}
+    if len(head) > 8 and head[8:9] == b"{":
+        header_size = int.from_bytes(head[:8], "little")
+        if header_size <= LARGEST_SAFETENSORS_HEADER:
+            if 8 + header_size > size:
+                raise CheckpointError(_truncated(path, size))
+            return _read_safetensors(path)
+    if head.startswith(PICKLE_MAGIC) or _is_tar(head):
+        raise CheckpointError(
+            f"{path} was refused: it is a bare pickle or torch's format from before "
+            f"1.6, and reading that could run code from the file. {EXPORT_RECIPE}"
+        )
+    raise CheckpointError(
+        f"{path} is no file of weights: needed is one written by torch.save or "
+        f"safetensors, this one begins with {head[:12]!r}."
+    )
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[TAR_MAGIC_AT:].startswith(TAR_MAGIC)
+
+
+def _truncated(path: Path, size: int) -> str:
+    return (
+        f"{path} is damaged: it ends before its contents do, after {size} bytes. "
+        "Download or copy it again."
+    )
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return state, file.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is damaged: it begins like safetensors, but {error}. Download or "
+            "copy it again."
+        ) from error
+
+
+def _read_torch(path: Path) -> Any:
+    if not zipfile.is_zipfile(path):
+        # A zip's table of contents is at its end.
+        raise CheckpointError(_truncated(path, path.stat().st_size))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [Path(name).name for name in archive.namelist()]
+        if "constants.pkl" in names:
+            raise CheckpointError(_refusal(path, "it is a TorchScript program"))
+        if "data.pkl" not in names:
+            raise CheckpointError(
+                f"{path} is a zip file without weights in it. Unpack it if the weights "
+                "are inside, or save them with torch.save or safetensors."
+            )
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"it names the Python object {found[1]}" if found else _UNKNOWN_PICKLE
+        raise CheckpointError(_refusal(path, what)) from error
+    except _UNREADABLE as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise CheckpointError(
+            f"{path} is damaged, or no file of weights: {reason[:200]}. Download or "
+            "copy it again."
+        ) from error
+
+
+def _refusal(path: Path, what: str) -> str:
+    return (
+        f"{path} was refused: {what}, and reading that would run code from the file. "
+        f"Only plain tensors are read. {EXPORT_RECIPE}"
+    )
+
+
+def _state(path: Path, content: Any, depth: int = 2) -> dict[str, Tensor]:
+    """The tensors by their published keys, without what training programs add."""
+    if not isinstance(content, Mapping) or not content:
+        what = type(content).__name__ if not isinstance(content, Mapping) else "nothing"
+        raise CheckpointError(
+            f"{path} holds {what} where SAM's weights are needed: a dict from names "
+            "such as 'mask_decoder.iou_token.weight' to tensors."
+        )
+    for wrapper in WRAPPERS:
+        if depth and isinstance(content.get(wrapper), Mapping):
+            return _state(path, content[wrapper], depth - 1)
+    odd = [key for key, v in content.items() if not isinstance(v, Tensor)]
+    if odd:
+        raise CheckpointError(
+            f"{path} holds {type(content[odd[0]]).__name__} under {odd[0]!r} where "
+            "SAM's weights need a tensor. Save the model's state_dict() by itself."
+        )
+    state = {str(key): value for key, value in content.items()}
+    while prefix := next((p for p in KEY_PREFIXES if _all_begin(state, p)), ""):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _all_begin(state: Mapping[str, Tensor], prefix: str) -> bool:
+    return all(key.startswith(prefix) for key in state)
+
+
+def _usable(path: Path, key: str, tensor: Tensor) -> Tensor:
+    """The tensor, floats as float32; a CheckpointError if it has no plain values."""
+    plain = tensor.layout is torch.strided and not tensor.is_quantized
+    if not plain or tensor.is_meta:
+        raise CheckpointError(
+            f"{path} holds {key!r} as a sparse, quantised or empty tensor. Needed are "
+            "dense ones: save the weights before they are converted."
+        )
+    # A view can claim to be far larger than what is stored, and would be filled in.
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise CheckpointError(
+            f"{path} is damaged: {key!r} claims the shape {tuple(tensor.shape)}, more "
+            "than the file holds. Download or copy it again."
+        )
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _facts(
+    source: LocalWeights, metadata: Mapping[str, str], name: str | None
+) -> ModelFacts:
+    def said(key: str, default: _T, read: Callable[[str], _T], wanted: str) -> _T:
+        if key not in metadata:
+            return default
+        try:
+            return read(metadata[key])
+        except (ValueError, TypeError, OverflowError) as error:
+            raise CheckpointError(
+                f"{source.path} says {key}={metadata[key]!r}; needed is {wanted}."
+            ) from error
+
+    return ModelFacts(
+        name=name or metadata.get("name") or source.path.stem,
+        fingerprint=source.fingerprint,
+        image_size=said("image_size", None, _pixels, "a positive whole number"),
+        pixel_mean=said("pixel_mean", PIXEL_MEAN, _colours, "[red, green, blue]"),
+        pixel_std=said(
+            "pixel_std", PIXEL_STD, _spreads, "[red, green, blue], each above 0"
+        ),
+        mask_threshold=said("mask_threshold", 0.0, _finite, "a number"),
+        metadata=dict(metadata),
+    )
+
+
+def _finite(value: str | float) -> float:
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def _pixels(value: str) -> int | None:
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def _colours(value: str) -> tuple[float, float, float]:
+    red, green, blue = (_finite(number) for number in json.loads(value))
+    return red, green, blue
+
+
+def _spreads(value: str) -> tuple[float, float, float]:
+    colours = _colours(value)
+    if min(colours) <= 0:
+        raise ValueError(value)
+    return colours

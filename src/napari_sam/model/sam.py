@@ -1,0 +1,214 @@
+"""Segment Anything: an image encoder, a prompt encoder and a mask decoder.
+
+`Sam` is what `load_model` returns. It is the network of the paper, with the
+published parameter names, and at the same time a `WindowModel`: `encode` and
+`predict` take and return numpy, in the window's own pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_sam.errors import PromptError
+from napari_sam.model.facts import ModelFacts
+from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.mask_decoder import MaskDecoder
+from napari_sam.model.prompt_encoder import PromptEncoder
+from napari_sam.model.resizing import input_shape, resize_for_encoder
+from napari_sam.model.tiny_vit import TinyViT
+from napari_sam.model.window_model import Embedding, WindowMask
+from napari_sam.prompts import (
+    MASK_PROMPT_LOGIT,
+    BoxPrompt,
+    Click,
+    MaskPrompt,
+    Prompt,
+    sam_box,
+    sam_points,
+)
+
+
+class Sam(nn.Module):
+    """The network and the facts that its weights came with.
+
+    Attributes
+    ----------
+    facts
+        Name, fingerprint, image size, normalisation.
+    mask_threshold
+        A logit above this is inside.
+    image_format
+        The order of an image's colours.
+    """
+
+    image_format = "RGB"
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoderViT | TinyViT,
+        prompt_encoder: PromptEncoder,
+        mask_decoder: MaskDecoder,
+        facts: ModelFacts,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
+        self.facts = facts
+        self.mask_threshold = facts.mask_threshold
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mask_decoder.iou_token.weight.device
+
+    @property
+    def pixel_mean(self) -> Tensor:
+        """Mean of each colour, (3, 1, 1), in grey levels 0..255."""
+        return torch.tensor(self.facts.pixel_mean, device=self.device).view(-1, 1, 1)
+
+    @property
+    def pixel_std(self) -> Tensor:
+        """Standard deviation of each colour, (3, 1, 1), in grey levels 0..255."""
+        return torch.tensor(self.facts.pixel_std, device=self.device).view(-1, 1, 1)
+
+    @property
+    def window_size(self) -> int:
+        """Side of the square window that the encoder sees, in pixels."""
+        return self.image_encoder.img_size
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the weights."""
+        return self.facts.fingerprint
+
+    def preprocess(self, image_bchw: Tensor) -> Tensor:
+        """Normalise images of 0..255 and pad them, right and below, to a square."""
+        size = self.image_encoder.img_size
+        x = (image_bchw - self.pixel_mean) / self.pixel_std
+        h, w = x.shape[-2:]
+        return F.pad(x, (0, size - w, 0, size - h))
+
+    def postprocess_masks(
+        self, masks: Tensor, input_size: tuple[int, ...], original_size: tuple[int, ...]
+    ) -> Tensor:
+        """Logits as the decoder gives them -> logits of the original image's size.
+
+        Parameters
+        ----------
+        masks
+            (b, m, h, w) low-resolution logits over the padded square.
+        input_size
+            (height, width) of the image that was padded.
+        original_size
+            (height, width) of the image before it was resized.
+        """
+        side = self.image_encoder.img_size
+        masks = F.interpolate(masks, (side, side), mode="bilinear", align_corners=False)
+        masks = masks[..., : input_size[0], : input_size[1]]
+        return F.interpolate(
+            masks, tuple(original_size), mode="bilinear", align_corners=False
+        )
+
+    @torch.no_grad()
+    def encode(self, pixels_hwc: NDArray[np.uint8]) -> Embedding:
+        """Embed an RGB window of any size; it is resized so that it fills a square.
+
+        Parameters
+        ----------
+        pixels_hwc
+            (height, width, 3), 0..255.
+        """
+        resized = resize_for_encoder(pixels_hwc, self.image_encoder.img_size)
+        tensor = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]
+        features = self.image_encoder(self.preprocess(tensor.float()))[0]
+        height, width = pixels_hwc.shape[:2]
+        return Embedding(features.half().cpu().numpy(), (height, width))
+
+    @torch.no_grad()
+    def predict(
+        self, embedding: Embedding, prompts: Sequence[Prompt]
+    ) -> tuple[WindowMask, ...]:
+        """Answer prompts about one object in a window, best score first.
+
+        A single click may mean a part, an object or a group, and gets three answers;
+        everything else gets the one that the decoder was trained to give there.
+        """
+        shape = embedding.window_shape
+        resized = input_shape(shape, self.image_encoder.img_size)
+        features = (
+            torch.from_numpy(embedding.features_chw).to(self.device).float()[None]
+        )
+        sparse, dense = self.prompt_encoder(
+            *self._prompt_tensors(prompts, shape, resized)
+        )
+        ambiguous = len(prompts) == 1 and isinstance(prompts[0], Click)
+        low_res, scores = self.mask_decoder(
+            features,
+            self.prompt_encoder.get_dense_pe(),
+            sparse,
+            dense,
+            multimask_output=ambiguous,
+        )
+        logits = self.postprocess_masks(low_res, resized, shape)[0].cpu().numpy()
+        answers = [
+            WindowMask(logit > self.mask_threshold, min(max(score, 0.0), 1.0), logit)
+            for logit, score in zip(logits, scores[0].tolist(), strict=True)
+        ]
+        return tuple(sorted(answers, key=lambda answer: -answer.score))
+
+    def _prompt_tensors(
+        self,
+        prompts: Sequence[Prompt],
+        shape: tuple[int, int],
+        resized: tuple[int, int],
+    ) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None, Tensor | None]:
+        if not prompts:
+            raise PromptError("A model needs at least one prompt, got none.")
+        scale_xy = np.array([resized[1] / shape[1], resized[0] / shape[0]], np.float32)
+        clicks = [prompt for prompt in prompts if isinstance(prompt, Click)]
+        boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
+        masks = [prompt for prompt in prompts if isinstance(prompt, MaskPrompt)]
+        points_tensor = box_tensor = mask_tensor = None
+        if clicks:
+            points, labels = sam_points(clicks)
+            xy = torch.from_numpy(points * scale_xy).to(self.device)[None]
+            points_tensor = (xy, torch.from_numpy(labels).to(self.device)[None])
+        if boxes:
+            # Several boxes are about the same object: it lies in all that they cover.
+            corners = np.stack([sam_box(box) for box in boxes]).reshape(-1, 2, 2)
+            corners = np.stack([corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)])
+            box_tensor = torch.from_numpy(corners * scale_xy).to(self.device)
+            box_tensor = box_tensor.reshape(1, 4)
+        if masks:
+            mask_tensor = self._mask_tensor(masks, shape, resized).to(self.device)
+        return points_tensor, box_tensor, mask_tensor
+
+    def _mask_tensor(
+        self,
+        masks: Sequence[MaskPrompt],
+        shape: tuple[int, int],
+        resized: tuple[int, int],
+    ) -> Tensor:
+        """Mask prompts as the prompt encoder wants them: (1, 1, side, side) logits."""
+        window_hw = np.full(shape, -MASK_PROMPT_LOGIT, dtype=np.float32)
+        for mask in masks:
+            part = window_hw[mask.box.slices]
+            np.maximum(part, mask.logits_hw, out=part)
+        size = self.image_encoder.img_size
+        filled = F.interpolate(
+            torch.from_numpy(window_hw)[None, None],
+            resized,
+            mode="bilinear",
+            align_corners=False,
+        )
+        padding = (0, size - resized[1], 0, size - resized[0])
+        square = F.pad(filled, padding, value=-MASK_PROMPT_LOGIT)
+        side = 4 * self.prompt_encoder.image_embedding_side
+        return F.interpolate(square, (side, side), mode="bilinear", antialias=True)

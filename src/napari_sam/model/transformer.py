@@ -1,0 +1,115 @@
+"""Tokens and image look at each other, twice, in the mask decoder.
+
+Attribute names are the keys of SAM's published checkpoints; do not rename them.
+"Segment Anything" (2023), appendix A.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    """Attention whose queries, keys and values may be narrower than its input."""
+
+    def __init__(self, dim: int, heads: int, downsample: int = 1) -> None:
+        super().__init__()
+        inner = dim // downsample
+        self.heads = heads
+        self.q_proj = nn.Linear(dim, inner)
+        self.k_proj = nn.Linear(dim, inner)
+        self.v_proj = nn.Linear(dim, inner)
+        self.out_proj = nn.Linear(inner, dim)
+
+    def forward(self, q_bnc: Tensor, k_bmc: Tensor, v_bmc: Tensor) -> Tensor:
+        """Return (b, n, c)."""
+        q, k, v = (
+            proj(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for proj, x in (
+                (self.q_proj, q_bnc),
+                (self.k_proj, k_bmc),
+                (self.v_proj, v_bmc),
+            )
+        )
+        y = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.out_proj(y.transpose(1, 2).flatten(2))
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with ReLU between them."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(dim, hidden)
+        self.lin2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the same shape."""
+        out: Tensor = self.lin2(F.relu(self.lin1(x)))
+        return out
+
+
+class TwoWayAttentionBlock(nn.Module):
+    """Tokens among themselves, tokens to image, feed-forward, image to tokens."""
+
+    def __init__(self, dim: int, heads: int, hidden: int, *, first: bool) -> None:
+        super().__init__()
+        self.first = first
+        self.self_attn = Attention(dim, heads)
+        self.norm1 = nn.LayerNorm(dim)
+        self.cross_attn_token_to_image = Attention(dim, heads, downsample=2)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = FeedForward(dim, hidden)
+        self.norm3 = nn.LayerNorm(dim)
+        self.norm4 = nn.LayerNorm(dim)
+        self.cross_attn_image_to_token = Attention(dim, heads, downsample=2)
+
+    def forward(
+        self, tokens: Tensor, image: Tensor, tokens_pe: Tensor, image_pe: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return tokens (b, n, c) and image (b, m, c); `_pe` are their positions."""
+        if self.first:
+            # In the first layer the tokens are their own positions.
+            tokens = self.self_attn(tokens, tokens, tokens)
+        else:
+            q = tokens + tokens_pe
+            tokens = tokens + self.self_attn(q, q, tokens)
+        tokens = self.norm1(tokens)
+        image_k = image + image_pe
+        tokens = tokens + self.cross_attn_token_to_image(
+            tokens + tokens_pe, image_k, image
+        )
+        tokens = self.norm2(tokens)
+        tokens = self.norm3(tokens + self.mlp(tokens))
+        image = image + self.cross_attn_image_to_token(
+            image_k, tokens + tokens_pe, tokens
+        )
+        return tokens, self.norm4(image)
+
+
+class TwoWayTransformer(nn.Module):
+    """The blocks, and a last look of the tokens at the image."""
+
+    def __init__(self, depth: int, dim: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            TwoWayAttentionBlock(dim, heads, hidden, first=i == 0) for i in range(depth)
+        )
+        self.final_attn_token_to_image = Attention(dim, heads, downsample=2)
+        self.norm_final_attn = nn.LayerNorm(dim)
+
+    def forward(
+        self, image_bchw: Tensor, image_pe_bchw: Tensor, tokens_bnc: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return tokens (b, n, c) and the image as tokens (b, h * w, c)."""
+        image = image_bchw.flatten(2).transpose(1, 2)
+        image_pe = image_pe_bchw.flatten(2).transpose(1, 2)
+        tokens = tokens_bnc
+        for layer in self.layers:
+            tokens, image = layer(tokens, image, tokens_bnc, image_pe)
+        tokens = tokens + self.final_attn_token_to_image(
+            tokens + tokens_bnc, image + image_pe, image
+        )
+        return self.norm_final_attn(tokens), image

@@ -1,0 +1,110 @@
+"""What a predictor answers, and how it may be told to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.errors import PredictorError
+from napari_sam.geometry import Box
+from napari_sam.masks import Mask
+from napari_sam.prompts import Click, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorOptions:
+    """Bounds and habits of an `ImagePredictor`.
+
+    Parameters
+    ----------
+    max_windows
+        Windows that may be looked at for one answer. An object that needs more comes
+        back as far as it was seen, with `complete` false.
+    max_object_pixels
+        Largest box of an object, in pixels of level 0: its mask is held in memory, one
+        byte a pixel. Nor is more than this read for one window of a coarse level.
+    keep_specks
+        Keep the small islands and holes that SAM leaves around its masks.
+    speck_share
+        A speck has at most this share of the object's area, 0..1.
+    """
+
+    max_windows: int = 200
+    max_object_pixels: int = 2**30
+    keep_specks: bool = False
+    speck_share: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.max_windows < 1 or self.max_object_pixels < 1:
+            raise PredictorError(
+                "A predictor needs max_windows >= 1 and max_object_pixels >= 1, got "
+                f"{self.max_windows} and {self.max_object_pixels}."
+            )
+        if not 0 <= self.speck_share < 1:
+            raise PredictorError(
+                f"speck_share needs to be in 0..1, got {self.speck_share}. Use "
+                "keep_specks=True to keep them all."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A mask that is shown, not yet accepted.
+
+    Attributes
+    ----------
+    mask
+        Over `box`, bool (height, width).
+    box
+        In pixels of level 0; as small as the mask allows.
+    score
+        0..1, the intersection over union that the model expects.
+    plane
+        Indices of the axes before y, x.
+    level
+        The coarsest level that any of the outline comes from.
+    complete
+        False where the object goes on, or its outline could be drawn finer, beyond
+        what was looked at: an alternative that was not followed, or a bound of
+        `PredictorOptions` was met. `ImagePredictor.complete` looks on.
+    unmet
+        The prompts that the mask does not honour: a positive click, box or mask outside
+        of it, a negative click inside.
+    window, window_level
+        The window that decided, in pixels of its level.
+    logits_hw
+        The model's logits over `window`, > 0 is inside; None where it gave none. They
+        refine the next answer in the same window.
+    """
+
+    mask: Mask
+    box: Box
+    score: float
+    plane: tuple[int, ...]
+    level: int
+    complete: bool
+    unmet: tuple[Prompt, ...]
+    window: Box
+    window_level: int
+    logits_hw: NDArray[np.float32] | None
+
+
+def unmet_prompts(
+    prompts: tuple[Prompt, ...], mask: Mask, box: Box
+) -> tuple[Prompt, ...]:
+    """The prompts that a mask over `box` (level 0) does not honour."""
+    return tuple(prompt for prompt in prompts if not _is_met(prompt, mask, box))
+
+
+def _is_met(prompt: Prompt, mask: Mask, box: Box) -> bool:
+    if isinstance(prompt, Click):
+        row, column = prompt.pixel
+        inside = box.contains_point(row, column) and bool(
+            mask[row - box.y0, column - box.x0]
+        )
+        return inside == prompt.positive
+    if not prompt.box.intersects(box):
+        return False
+    return bool(mask[prompt.box.clip(box).relative_to(box).slices].any())

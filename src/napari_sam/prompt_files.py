@@ -1,0 +1,192 @@
+"""Prompts as a JSON file: what to segment, object by object.
+
+    {"objects": [{"id": 1, "plane": [3], "points": [[120.5, 80.0, 1], [140.0, 95.0, 0]],
+                  "box": [100, 60, 180, 130]}]}
+
+`points` rows are y, x, label (1 on the object, 0 off it), `box` is y0, x0, y1, x1,
+`plane` indexes the axes before y, x other than channels. `id`, `plane`, `points` and
+`box` may each be left out, but an object needs a positive point or a box.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_sam.errors import PromptError
+from napari_sam.prompts import BoxPrompt, Click, Prompt
+
+OBJECT_KEYS = {"id", "plane", "points", "box"}
+LARGEST_ID = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPrompts:
+    """What was said about one object.
+
+    Parameters
+    ----------
+    prompts
+        Clicks and boxes, in pixels of level 0.
+    plane
+        Indices of the axes before y, x other than channels.
+    label_id
+        The id that the object is to get, or None for the next free one.
+    """
+
+    prompts: tuple[Prompt, ...]
+    plane: tuple[int, ...] = ()
+    label_id: int | None = None
+
+
+def read_prompts(path: Path | str) -> tuple[ObjectPrompts, ...]:
+    """Read a prompts file.
+
+    Raises
+    ------
+    PromptError
+        The file cannot be read or is not of this form; the message says where.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"Cannot read prompts from {path}: {error}.") from error
+    try:
+        return parse_prompts(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise PromptError(
+            f"{path} is not valid JSON: {error.msg} in line {error.lineno}, column "
+            f"{error.colno}."
+        ) from error
+    except PromptError as error:
+        raise PromptError(f"{path}: {error}") from error
+
+
+def write_prompts(path: Path | str, objects: Iterable[ObjectPrompts]) -> None:
+    """Write a prompts file; mask prompts have no form in it and are left out."""
+    text = json.dumps({"objects": [_to_json(item) for item in objects]}, indent=1)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def prompts_to_json(prompts: Iterable[Prompt]) -> dict[str, Any]:
+    """Clicks and the box as `points` and `box`; other prompts are left out."""
+    listed = tuple(prompts)
+    points = [[p.y, p.x, int(p.positive)] for p in listed if isinstance(p, Click)]
+    boxes = [[p.y0, p.x0, p.y1, p.x1] for p in listed if isinstance(p, BoxPrompt)]
+    return {
+        **({"points": points} if points else {}),
+        **({"box": boxes[-1]} if boxes else {}),
+    }
+
+
+def parse_prompts(document: Any) -> tuple[ObjectPrompts, ...]:
+    """Check a decoded prompts file and turn it into values."""
+    if not isinstance(document, Mapping) or not isinstance(
+        document.get("objects"), list
+    ):
+        raise PromptError(
+            'prompts are an object with a list "objects", as in '
+            '{"objects": [{"points": [[120, 80, 1]]}]}, got '
+            f"{_brief(document)}."
+        )
+    objects = tuple(
+        _parse_object(item, f"objects[{i}]")
+        for i, item in enumerate(document["objects"])
+    )
+    counts = Counter(item.label_id for item in objects if item.label_id is not None)
+    twice = [str(label_id) for label_id, count in counts.items() if count > 1]
+    if twice:
+        raise PromptError(
+            f"ids must differ between objects, but {', '.join(twice)} came more than "
+            "once. Put all points of one object into one entry, or leave ids out."
+        )
+    return objects
+
+
+def _parse_object(item: Any, where: str) -> ObjectPrompts:
+    if not isinstance(item, Mapping):
+        raise PromptError(f"{where} needs to be an object, got {_brief(item)}.")
+    unknown = sorted(item.keys() - OBJECT_KEYS)
+    if unknown:
+        raise PromptError(
+            f"{where} has unknown keys {', '.join(unknown)}; known are "
+            f"{', '.join(sorted(OBJECT_KEYS))}."
+        )
+    prompts: list[Prompt] = _parse_points(item.get("points", []), f"{where}.points")
+    if item.get("box") is not None:
+        prompts.append(_parse_box(item["box"], f"{where}.box"))
+    if not any(not isinstance(p, Click) or p.positive for p in prompts):
+        raise PromptError(f"{where} needs a point with label 1 or a box, got neither.")
+    plane = item.get("plane", [])
+    if not isinstance(plane, list) or not all(_is_whole(n) and n >= 0 for n in plane):
+        raise PromptError(
+            f"{where}.plane needs a list of whole numbers >= 0, got {_brief(plane)}."
+        )
+    label_id = item.get("id")
+    if label_id is not None and not (
+        _is_whole(label_id) and 1 <= label_id <= LARGEST_ID
+    ):
+        raise PromptError(
+            f"{where}.id needs a whole number from 1 to {LARGEST_ID}, got "
+            f"{_brief(label_id)}."
+        )
+    return ObjectPrompts(tuple(prompts), tuple(plane), label_id)
+
+
+def _parse_points(points: Any, where: str) -> list[Prompt]:
+    if not isinstance(points, list):
+        raise PromptError(
+            f"{where} needs a list of [y, x, label], got {_brief(points)}."
+        )
+    clicks: list[Prompt] = []
+    for i, row in enumerate(points):
+        y, x, label = _numbers(row, 3, f"{where}[{i}]", "[y, x, label]")
+        if label not in (0, 1):
+            raise PromptError(
+                f"{where}[{i}] needs label 1 (on the object) or 0 (off it), got "
+                f"{label:g}."
+            )
+        try:
+            clicks.append(Click(y, x, label == 1))
+        except PromptError as error:
+            raise PromptError(f"{where}[{i}]: {error}") from error
+    return clicks
+
+
+def _parse_box(box: Any, where: str) -> BoxPrompt:
+    sides = _numbers(box, 4, where, "[y0, x0, y1, x1]")
+    try:
+        return BoxPrompt(*sides)
+    except PromptError as error:
+        raise PromptError(f"{where}: {error}") from error
+
+
+def _numbers(row: Any, count: int, where: str, form: str) -> list[float]:
+    is_number = [
+        isinstance(n, int | float) and not isinstance(n, bool)
+        for n in (row if isinstance(row, list) else ())
+    ]
+    if len(is_number) != count or not all(is_number):
+        raise PromptError(f"{where} needs {count} numbers {form}, got {_brief(row)}.")
+    return [float(n) for n in row]
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _to_json(item: ObjectPrompts) -> dict[str, Any]:
+    return {
+        **({} if item.label_id is None else {"id": item.label_id}),
+        **({"plane": list(item.plane)} if item.plane else {}),
+        **prompts_to_json(item.prompts),
+    }

@@ -1,0 +1,100 @@
+"""Tell what was given to `open_image`, and hand it to the one who can open it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+import fsspec
+import zarr
+
+from napari_sam.errors import ImageError
+from napari_sam.tiling.raster_images import open_npy, open_picture
+from napari_sam.tiling.stored import ForeignErrors, StoredImage, is_lazy_array
+from napari_sam.tiling.tiff_images import open_tiff
+from napari_sam.tiling.zarr_images import open_zarr_node, open_zarr_path, open_zarr_url
+
+URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+(://|::)")
+TIFF_ENDING = re.compile(
+    r"\.(tiff?|btf|tf[28]|svs|ndpi|scn|qptiff|lsm)$", re.IGNORECASE
+)
+PICTURE_ENDING = re.compile(
+    r"\.(png|jpe?g|jp2|gif|bmp|webp|pgm|ppm|tga|avif)$", re.IGNORECASE
+)
+ENDINGS = re.compile(r"(\.ome)?\.[A-Za-z0-9]+$")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+NPY_START = b"\x93NUM"
+ZIP_START = b"PK\x03\x04"
+
+
+def find_image(source: object) -> StoredImage:
+    """Open anything that `open_image` takes, reading metadata only."""
+    if isinstance(source, StoredImage):
+        return source
+    if isinstance(source, zarr.Array | zarr.Group):
+        return open_zarr_node(source)
+    if isinstance(source, str) and URL.match(source):
+        return _open_url(source)
+    if isinstance(source, str | os.PathLike):
+        return _open_path(Path(source).expanduser())
+    if is_lazy_array(source):
+        return StoredImage((source,))
+    if isinstance(source, Sequence):
+        if all(is_lazy_array(level) for level in source):
+            return StoredImage(tuple(source))
+        raise ImageError(
+            "A pyramid needs to be a list of arrays, finest first, got a list with "
+            f"{', '.join(sorted({type(level).__name__ for level in source}))}."
+        )
+    raise ImageError(
+        "An image needs to be a path, a URL, a zarr array or group, a dask or numpy "
+        f"array, or a list of arrays, got {type(source).__name__}."
+    )
+
+
+def _open_path(path: Path) -> StoredImage:
+    """Open a file or folder by what is in it, not by its name."""
+    with ForeignErrors(ImageError, f"{path} needs to be a file or folder to read"):
+        if path.is_dir():
+            return open_zarr_path(path)
+        with path.open("rb") as file:
+            start = file.read(4)
+        facts = path.stat()
+    path = path.absolute()
+    name, state = ENDINGS.sub("", path.name), f"{facts.st_mtime_ns}-{facts.st_size}"
+    if start in TIFF_STARTS:
+        return open_tiff(path, name, str(path), state)
+    if start == NPY_START:
+        return open_npy(path, name, state)
+    if start == ZIP_START:
+        return open_zarr_path(path)
+    return open_picture(lambda: path, name, str(path), state)
+
+
+def _open_url(url: str) -> StoredImage:
+    """Open what lies behind a URL by its ending; zarr has none that is sure."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return _open_path(Path(url2pathname(parts.path)))
+    name = ENDINGS.sub("", unquote(parts.path).rsplit("/", maxsplit=1)[-1])
+    if TIFF_ENDING.search(parts.path):
+        needed = f"{url} needs to be a file that can be read in parts"
+        with ForeignErrors(ImageError, needed, "Download it, or try OME-Zarr."):
+            file = fsspec.open(url, "rb").open()
+        return open_tiff(file, name, url, state=url)
+    if not PICTURE_ENDING.search(parts.path):
+        return open_zarr_url(url)
+
+    @cache
+    def download() -> bytes:
+        with fsspec.open(url, "rb") as file:
+            content: bytes = file.read()
+        return content
+
+    return open_picture(lambda: BytesIO(download()), name, url, state=url)

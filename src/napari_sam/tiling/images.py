@@ -1,0 +1,307 @@
+"""Images of any size: stacks of planes, planes of levels, levels read by windows.
+
+One code path for 2D, 3D and time, whatever the file. Nothing is read before a window
+is asked for, and what is read is the window. The first `read_rgb` also settles the
+intensity range of the image; `sampling` says how few chunks that takes.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from operator import index
+from os import PathLike
+from threading import Lock
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from napari_sam.errors import ImageError
+from napari_sam.geometry import Box
+from napari_sam.tiling.block_means import read_block_means
+from napari_sam.tiling.image_sources import find_image
+from napari_sam.tiling.intensity import stretch
+from napari_sam.tiling.layout import (
+    Layout,
+    Ranges,
+    at_same_place,
+    choose_channels,
+    parse_contrast,
+    settle_layout,
+)
+from napari_sam.tiling.levels import Level, plan_levels
+from napari_sam.tiling.sampling import settle_ranges
+from napari_sam.tiling.stored import LazyArray, StoredImage
+
+if TYPE_CHECKING:
+    import zarr
+
+    ImageLike = (
+        str
+        | PathLike[str]
+        | zarr.Array[Any]
+        | zarr.Group
+        | LazyArray
+        | Sequence[LazyArray]
+    )
+
+__all__ = ["Image", "Level", "open_image"]
+
+
+class Image:
+    """An opened image; `open_image` makes one. Safe to read from several threads.
+
+    Attributes
+    ----------
+    name : str
+        What to call it.
+    source : str or None
+        Path or URL; None for arrays in memory.
+    fingerprint : str
+        Names this image with its axes, channels and contrast in cache keys. Arrays
+        in memory get a new one each time they are opened.
+    axes : str
+        Of the stored array, such as "tczyx"; an RGB samples axis is "c" too.
+    stack_axes : str
+        Those that count planes, such as "tz"; "" for a single plane.
+    stack_shape : tuple of int
+        Their sizes.
+    shape : tuple of int
+        (height, width) of level 0.
+    levels : tuple of Level
+        Finest first. Virtual levels go on until the plane fits into 256 pixels.
+    channel_count : int
+        How many there are to choose from; alpha does not count.
+    channels : tuple of int
+        The one to three that are read, in this order.
+    is_rgb : bool
+        Whether the channels are colours.
+    dtype : numpy.dtype
+        Of a pixel, native byte order.
+    pixel_size, units, translation : mapping
+        By axis letter, as far as the metadata say; units as OME-Zarr spells them.
+    """
+
+    def __init__(
+        self,
+        stored: StoredImage,
+        layout: Layout,
+        channels: tuple[int, ...],
+        contrast: Ranges | None,
+        name: str | None = None,
+    ) -> None:
+        self._layout = layout
+        self._plans = plan_levels([lv.shape for lv in layout.levels], layout.factors)
+        self._contrast = contrast
+        self._contrast_lock = Lock()
+        self._finalizer = weakref.finalize(self, stored.close)
+        self.name = name or stored.name
+        self.source = stored.source
+        self.axes, self.stack_axes = layout.axes, layout.stack_axes
+        self.stack_shape = layout.levels[0].stack_shape
+        self.shape = layout.levels[0].shape
+        self.levels = tuple(plan.level for plan in self._plans)
+        self.channel_count, self.channels = layout.channel_count, channels
+        self.is_rgb = layout.is_rgb
+        self.dtype = np.dtype(stored.arrays[0].dtype).newbyteorder("=")
+        self.pixel_size: Mapping[str, float] = MappingProxyType(
+            at_same_place(stored.pixel_size, stored.axes, layout.axes)
+        )
+        self.units: Mapping[str, str] = MappingProxyType(
+            at_same_place(stored.units, stored.axes, layout.axes)
+        )
+        self.translation: Mapping[str, float] = MappingProxyType(
+            at_same_place(stored.translation, stored.axes, layout.axes)
+        )
+        facts = (
+            stored.source,
+            stored.state,
+            self.axes,
+            channels,
+            contrast or "settled",
+        )
+        self.fingerprint = xxhash.xxh3_128_hexdigest(repr(facts))
+
+    def __repr__(self) -> str:
+        stored = sum(level.stored for level in self.levels)
+        planes = dict(zip(self.stack_axes, self.stack_shape, strict=True))
+        return (
+            f"<Image {self.name!r} {self.shape[0]} x {self.shape[1]} {self.dtype}, "
+            f"planes {planes}, channels {self.channels} of {self.channel_count}, "
+            f"{stored} stored levels of {len(self.levels)}>"
+        )
+
+    def __enter__(self) -> Image:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files behind the image. Also done when nobody holds it any more."""
+        self._finalizer()
+
+    @property
+    def contrast(self) -> Ranges:
+        """(low, high) that become black and white, for each of `channels`.
+
+        Unless given by the user, 0..255 of uint8 colours and 0..1 of bool, else
+        percentiles of a sample that is read once; see `sampling` for its bound.
+
+        Raises
+        ------
+        ImageReadError
+            Where nothing of the sample can be read.
+        """
+        with self._contrast_lock:
+            if self._contrast is None:
+                self._contrast = self._settle_contrast()
+            return self._contrast
+
+    def check_plane(self, plane: tuple[int, ...]) -> None:
+        """Raise an ImageError unless `plane` holds one index for each stack axis."""
+        try:
+            places = [index(i) for i in plane]
+        except TypeError:
+            places = []
+        is_there = len(places) == len(self.stack_shape) and all(
+            0 <= i < n for i, n in zip(places, self.stack_shape, strict=True)
+        )
+        if not is_there:
+            ranges = ", ".join(
+                f"{name} of 0..{n - 1}"
+                for name, n in zip(self.stack_axes, self.stack_shape, strict=True)
+            )
+            needed = f"({ranges})" if ranges else "no index, (), since it is one plane"
+            raise ImageError(f"A plane of {self.name} needs {needed}, got {plane!r}.")
+
+    def read(self, plane: tuple[int, ...], level: int, box: Box) -> NDArray[Any]:
+        """Pixels as they are stored, of the chosen channels.
+
+        Parameters
+        ----------
+        plane
+            Index along `stack_axes`.
+        level
+            Index into `levels`.
+        box
+            In pixels of that level, inside of it.
+
+        Returns
+        -------
+        (channels, height, width) in native byte order. Virtual levels are block
+        means of the same type, integers rounded; those of bool are float32, 0..1.
+
+        Raises
+        ------
+        ImageError
+            For a plane, level or box that does not exist.
+        ImageReadError
+            For pixels that cannot be read; names the chunk.
+        """
+        self.check_plane(plane)
+        if not 0 <= level < len(self._plans):
+            raise ImageError(
+                f"{self.name} has levels 0 to {len(self._plans) - 1}, got {level}."
+            )
+        plan = self._plans[level]
+        if not Box.of_shape(plan.level.shape).contains(box):
+            raise ImageError(
+                f"A window of level {level} of {self.name} needs to lie inside of its "
+                f"{plan.level.shape} pixels, got {box}. Clip it first."
+            )
+        base = self._layout.levels[plan.base]
+        if plan.step == 1:
+            return base.read(plane, self.channels, box)
+        return read_block_means(base, plane, self.channels, box, plan.step)
+
+    def read_rgb(
+        self, plane: tuple[int, ...], level: int, box: Box
+    ) -> NDArray[np.uint8]:
+        """What the model sees: (height, width, 3), 0..255; arguments as of `read`.
+
+        One channel becomes grey, two become red and green, three red, green and blue.
+        """
+        pixels_chw = self.read(plane, level, box)
+        shown = [
+            stretch(pixels_hw, low, high)
+            for pixels_hw, (low, high) in zip(pixels_chw, self.contrast, strict=True)
+        ]
+        if len(shown) == 1:
+            shown = shown * 3
+        elif len(shown) == 2:
+            shown.append(np.zeros_like(shown[0]))
+        return np.stack(shown, axis=-1)
+
+    def _settle_contrast(self) -> Ranges:
+        if self.dtype == np.bool_:
+            return ((0.0, 1.0),) * len(self.channels)
+        if self.is_rgb and self.dtype == np.uint8:
+            return ((0.0, 255.0),) * len(self.channels)
+        return settle_ranges(self._layout.levels, self.channels)
+
+
+def open_image(
+    source: ImageLike | Image,
+    *,
+    axes: str | None = None,
+    channels: Sequence[int] | None = None,
+    contrast_limits: Sequence[float] | Sequence[Sequence[float]] | None = None,
+    name: str | None = None,
+) -> Image:
+    """Open an image of any size; reads its metadata only.
+
+    Parameters
+    ----------
+    source
+        - a path to OME-Zarr (0.1 to 0.5), a bare zarr array or a group of arrays,
+          zipped zarr, TIFF and OME-TIFF, PNG, JPEG and what else Pillow reads, .npy;
+        - a URL of these, http(s), s3 or any other that fsspec knows;
+        - a zarr array or group, a numpy or dask array or one that is indexed like
+          them, or a list of arrays that is a pyramid, finest first;
+        - an Image, which is returned as it is.
+    axes
+        A letter for each axis of the array, such as "zyx": y and x for the plane, c
+        for channels or s for RGB samples, others count planes. None: as the metadata
+        say; if they do not, a last axis of size 3 or 4 holds RGB(A), and what remains
+        is "yx", "zyx", "tczyx", or of four axes "czyx" if the first is at most 4 long,
+        "tcyx" if the second is, else "tzyx".
+    channels
+        One to three that become red, green and blue; a single one becomes grey. None:
+        all of up to three channels, the first one of more. Alpha is dropped.
+    contrast_limits
+        (low, high) that become black and white, one pair for all chosen channels or
+        one for each. None: from a sample of the image, settled at the first
+        `read_rgb`; 0..255 for uint8 RGB.
+    name
+        None: the file's name without its ending.
+
+    Raises
+    ------
+    ImageError
+        For what cannot be opened, or not with these axes or channels.
+    """
+    if isinstance(source, Image):
+        if (axes, channels, contrast_limits, name) != (None, None, None, None):
+            raise ImageError(
+                "An image that is open already keeps its axes, channels, contrast and "
+                "name. Open its source anew to change them."
+            )
+        return source
+    stored = find_image(source)
+    try:
+        layout = settle_layout(stored, axes)
+        chosen = choose_channels(channels, layout)
+        contrast = parse_contrast(contrast_limits, len(chosen))
+    except ImageError:
+        stored.close()
+        raise
+    return Image(stored, layout, chosen, contrast, name)

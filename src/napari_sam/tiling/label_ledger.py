@@ -1,0 +1,197 @@
+"""What a journal adds up to: which objects are alive, which ids are used.
+
+Only facts of a fixed size are kept in memory; masks and prompts stay on disk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from napari_sam.geometry import Box
+from napari_sam.tiling.journal import Entry
+from napari_sam.tiling.label_edits import Edit, OverlapRule, Patch, patches_to_json
+
+EDIT_KINDS = frozenset({"add", "erase"})
+OWN_KINDS = EDIT_KINDS | {"volume", "revert", "reapply", "checkpoint", "restore"}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecord:
+    """An object that is in the labels now, or one part of one."""
+
+    sequence: int  # of the journal entry, and of the `Edit`
+    label_id: int
+    plane: tuple[int, ...]
+    box: Box
+    pixels: int  # that it wrote; later objects may have taken some
+    rule: OverlapRule
+    time: str  # ISO 8601, UTC
+    record: Mapping[str, Any]  # what came with it: prompts, model, score
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An edit that was done or, when not `forward`, taken back."""
+
+    sequence: int  # of the edit
+    forward: bool
+
+
+class Ledger:
+    """Follows a journal, entry by entry."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.identity: str | None = None
+        self.origin = "created"  # or "adopted": pixels that no entry tells of
+        self.highest_id = 0
+        self.operations: list[Operation] = []
+        self.safe_count = 0  # so many operations survive a power cut
+        self._adopted_id = 0
+        self._edits: dict[int, Edit] = {}
+        self._taken: dict[int, Mapping[int, int]] = {}
+        self._whole: set[int] = set()
+        self._applied: set[int] = set()
+        self._areas: Counter[int] = Counter()
+        self._adds: dict[int, list[int]] = defaultdict(list)
+        self._erases: dict[int, list[int]] = defaultdict(list)
+        for entry in entries:
+            self.follow(entry)
+
+    def follow(self, entry: Entry) -> None:
+        """Take one more entry into account; foreign kinds change nothing."""
+        data = entry.data
+        if entry.kind == "volume":
+            self.identity, self.origin = data["identity"], data["origin"]
+            self._adopted_id = self.highest_id = data["highest_id"]
+        elif entry.kind in EDIT_KINDS:
+            self._begin(entry)
+        elif entry.kind in {"revert", "reapply"}:
+            self._turn(Operation(data["edit"], entry.kind == "reapply"))
+        elif entry.kind == "checkpoint":
+            self.safe_count = len(self.operations)
+        elif entry.kind == "restore":
+            self.safe_count = 0
+
+    @property
+    def unsafe(self) -> list[Operation]:
+        """Operations that a power cut could undo, oldest first."""
+        return self.operations[self.safe_count :]
+
+    def edit(self, sequence: int) -> Edit | None:
+        """The edit of a journal entry, None if the entry is none."""
+        return self._edits.get(sequence)
+
+    def is_applied(self, sequence: int) -> bool:
+        """Whether an edit is in the labels now, that is, not undone."""
+        return sequence in self._applied
+
+    def live_adds(self, label_id: int | None = None) -> list[Edit]:
+        """The additions that are in the labels now, of one id or of all, in order."""
+        ids = list(self._adds) if label_id is None else [label_id]
+        sequences = sorted(
+            sequence
+            for label in ids
+            for sequence in self._adds.get(label, ())
+            if self._is_alive(label, sequence)
+        )
+        return [self._edits[sequence] for sequence in sequences]
+
+    def _is_alive(self, label_id: int, sequence: int) -> bool:
+        if sequence not in self._applied:
+            return False
+        if label_id > self._adopted_id and self._areas[label_id] <= 0:
+            return False
+        plane = self._edits[sequence].planes[0]
+        return not any(
+            erase > sequence
+            and erase in self._applied
+            and plane in self._edits[erase].planes
+            for erase in self._erases.get(label_id, ())
+        )
+
+    def _begin(self, entry: Entry) -> None:
+        edit = edit_of(entry)
+        taken = {int(label): count for label, count in entry.data["taken"].items()}
+        self._edits[entry.sequence], self._taken[entry.sequence] = edit, taken
+        self.highest_id = max(self.highest_id, edit.label_id)
+        if edit.kind == "add":
+            self._adds[edit.label_id].append(edit.sequence)
+        elif entry.data["whole"]:
+            self._erases[edit.label_id].append(edit.sequence)
+        self._turn(Operation(edit.sequence, forward=True))
+
+    def _turn(self, operation: Operation) -> None:
+        edit = self._edits[operation.sequence]
+        sign = 1 if operation.forward else -1
+        if edit.kind == "add":
+            self._areas[edit.label_id] += sign * edit.pixels
+        for label, count in self._taken[operation.sequence].items():
+            self._areas[label] -= sign * count
+        if operation.forward:
+            self._applied.add(operation.sequence)
+        else:
+            self._applied.discard(operation.sequence)
+        self.operations.append(operation)
+
+
+def edit_data(
+    label_id: int, patches: Iterable[Patch], details: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the journal keeps of an edit.
+
+    Parameters
+    ----------
+    label_id
+        The object.
+    patches
+        Its pixels; at least one.
+    details
+        "rule" and "record" of an addition, "whole" of an erasure: whether it took
+        all that was known of the object in its planes.
+    """
+    patches = list(patches)
+    taken: Counter[int] = Counter()
+    for patch in patches:
+        taken.update(patch.taken())
+    box = Box.around(patch.box for patch in patches)
+    return {
+        "label_id": label_id,
+        "box": [box.y0, box.x0, box.y1, box.x1],
+        "planes": sorted({patch.plane for patch in patches}),
+        "pixels": sum(patch.changed_count for patch in patches),
+        "taken": {str(label): count for label, count in taken.items()},
+        **details,
+        "patches": patches_to_json(patches),
+    }
+
+
+def edit_of(entry: Entry) -> Edit:
+    """The edit that a journal entry tells of."""
+    data = entry.data
+    planes = tuple(tuple(plane) for plane in data["planes"])
+    return Edit(
+        entry.sequence,
+        entry.kind,
+        data["label_id"],
+        planes,
+        Box(*data["box"]),
+        data["pixels"],
+    )
+
+
+def record_of(entry: Entry) -> LabelRecord:
+    """The record that the journal entry of an addition holds."""
+    edit = edit_of(entry)
+    return LabelRecord(
+        edit.sequence,
+        edit.label_id,
+        edit.planes[0],
+        edit.box,
+        edit.pixels,
+        OverlapRule(entry.data["rule"]),
+        entry.time,
+        entry.data["record"],
+    )

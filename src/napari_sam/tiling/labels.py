@@ -1,0 +1,383 @@
+"""The label volume of an image, on disk: objects go in and out, whole.
+
+An edit is one line of the journal, flushed to disk before any pixel is written. So
+whatever ends the program, the journal knows exactly which objects were accepted, and
+opening the labels again brings every level of the pyramid to that state:
+
+    plan -> journal, fsync -> pixels, all levels -> ... -> checkpoint
+             accepted here                           safe from a power cut up to here
+
+There is one writer at a time, which holds a lock as long as it is open. Readers take
+no lock and write nothing; they may see an edit before all of its blocks are there.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import zarr
+from filelock import FileLock, Timeout
+from zarr.storage import LocalStore
+
+from napari_sam.errors import LabelError, LabelsLockedError, LabelWriteError, MaskError
+from napari_sam.geometry import Box
+from napari_sam.masks import Mask
+from napari_sam.tiling.journal import Entry, Journal
+from napari_sam.tiling.label_edits import Edit, LabelArray, OverlapRule, Patch, Stroke
+from napari_sam.tiling.label_geometry import LabelGeometry
+from napari_sam.tiling.label_ledger import (
+    OWN_KINDS,
+    LabelRecord,
+    Operation,
+    edit_data,
+    record_of,
+)
+from napari_sam.tiling.label_opening import (
+    OpenLabels,
+    open_for_reading,
+    open_for_writing,
+)
+from napari_sam.tiling.label_place import (
+    LabelPlace,
+    default_labels_path,
+    existing_labels,
+    find_place,
+)
+from napari_sam.tiling.label_rules import (
+    check_in_place,
+    most_overlapped,
+    plan_add,
+    plan_erase,
+)
+from napari_sam.tiling.label_volume import LabelOptions
+
+__all__ = [
+    "Edit",
+    "LabelGeometry",
+    "LabelOptions",
+    "LabelRecord",
+    "LabelStore",
+    "OverlapRule",
+    "PixelsPendingError",
+    "default_labels_path",
+]
+
+CHECKPOINT_EVERY = 64
+"""Edits between checkpoints: what an opening after a crash has to go through."""
+
+logger = logging.getLogger("napari_sam")
+
+
+class PixelsPendingError(LabelWriteError):
+    """An edit that is safe in the journal, but not yet whole in the pixels."""
+
+    edit: Edit
+
+
+class LabelStore:
+    """The labels of one image; `LabelStore.open` makes one.
+
+    All methods may be called from any thread; edits happen one after the other.
+    """
+
+    def __init__(
+        self, place: LabelPlace, opened: OpenLabels, lock: FileLock | None
+    ) -> None:
+        self._place = place
+        self._volume = opened.volume
+        self._pyramid = opened.volume.pyramid
+        self._journal = opened.journal
+        self._ledger = opened.ledger
+        self._lock = lock
+        self._serial = RLock()
+        self._pending: list[Stroke] = []
+        self._is_open = True
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        geometry: LabelGeometry | None = None,
+        *,
+        mode: Literal["a", "r"] = "a",
+        options: LabelOptions | None = None,
+    ) -> Self:
+        """Open a label volume, made if there is none.
+
+        Parameters
+        ----------
+        path
+            A folder for a store of its own, or IMAGE/labels/NAME inside of an
+            OME-Zarr image. Plain napari cannot open images with labels inside.
+        geometry
+            Axes and shape of the image, which the labels have to have. Not needed
+            to go on with existing labels.
+        mode
+            "a" to write, "r" to read, also while another program writes.
+        options
+            How to make labels, and whether existing ones are to be replaced.
+
+        Raises
+        ------
+        LabelError
+            What is at `path` is no label volume, not one of this image, or damaged.
+        LabelsLockedError
+            Someone else writes these labels.
+        LabelWriteError
+            The place cannot be written.
+        """
+        place = find_place(path, None if geometry is None else geometry.source)
+        if mode == "r":
+            return cls(place, open_for_reading(place, geometry), None)
+        existing_labels(place)
+        lock = locked(place)
+        try:
+            opened = open_for_writing(place, geometry, options or LabelOptions())
+            store = cls(place, opened, lock)
+            store._recover()
+        except BaseException as error:
+            release(place, lock)
+            if isinstance(error, OSError) and not isinstance(error, LabelWriteError):
+                raise LabelWriteError(
+                    error.errno,
+                    f"The labels {place.path} could not be opened for writing "
+                    f"({error}). Make room or allow writing there, or open them to "
+                    "read",
+                ) from error
+            raise
+        return store
+
+    @property
+    def path(self) -> Path:
+        """Folder of the label group."""
+        return self._place.path
+
+    @property
+    def geometry(self) -> LabelGeometry:
+        """Axes, shape, scale and position, as the metadata have them."""
+        return self._volume.geometry
+
+    @property
+    def journal(self) -> Journal:
+        """Everything that happened to the labels; `note` adds to it."""
+        return self._journal
+
+    @property
+    def next_id(self) -> int:
+        """The id of the next new object: above every id that was ever used."""
+        return self._ledger.highest_id + 1
+
+    @property
+    def levels(self) -> list[zarr.Array[Any]]:
+        """The levels, finest first, (stack axes, y, x), for viewers: read only."""
+        store = LocalStore(self.path, read_only=True)
+        paths = self._volume.metadata.paths
+        return [zarr.open_array(store, path=path, mode="r") for path in paths]
+
+    def read(self, plane: Sequence[int], box: Box, level: int = 0) -> LabelArray:
+        """Labels (height, width) in a box, in pixels of the level, lazily."""
+        index = self.geometry.check_plane(tuple(plane))
+        if not 0 <= level < len(self._pyramid.levels):
+            raise LabelError(
+                f"These labels have levels 0 to {len(self._pyramid.levels) - 1}, level "
+                f"{level} was asked for."
+            )
+        found = self._pyramid.levels[level]
+        if not Box.of_shape(found.shape).contains(box):
+            raise LabelError(
+                f"{box} reaches out of level {level} of the labels, whose planes have "
+                f"{found.shape[0]} rows and {found.shape[1]} columns. Clip it."
+            )
+        try:
+            return found.read(index, box)
+        except OSError as error:
+            raise LabelError(
+                f"Labels in {box} of {found.folder} cannot be read ({error})."
+            ) from error
+
+    def label_at(self, plane: Sequence[int], y: float, x: float) -> int:
+        """The id under a point of level 0, 0 where there is none."""
+        row, column = math.floor(y), math.floor(x)
+        return int(self.read(plane, Box(row, column, row + 1, column + 1))[0, 0])
+
+    def records(self) -> list[LabelRecord]:
+        """What was accepted and is in the labels now, in order of acceptance.
+
+        An object that was added in several parts has several records.
+        """
+        with self._serial:
+            edits = self._ledger.live_adds()
+        return [record_of(self._journal.read(edit.sequence)) for edit in edits]
+
+    def edit(self, sequence: int) -> Edit:
+        """The edit of a journal entry; a LabelError if the entry is none."""
+        found = self._ledger.edit(sequence)
+        if found is None:
+            raise LabelError(f"Journal entry {sequence} of {self.path} is no edit.")
+        return found
+
+    def is_applied(self, edit: Edit | int) -> bool:
+        """Whether an edit, or the edit of a journal entry, is not undone."""
+        return self._ledger.is_applied(sequence_of(edit))
+
+    def add(
+        self,
+        mask: Mask,
+        box: Box,
+        plane: Sequence[int] = (),
+        *,
+        rule: OverlapRule = OverlapRule.KEEP,
+        record: Mapping[str, Any] | None = None,
+        label_id: int | None = None,
+    ) -> Edit:
+        """Write an object; once this returns, it is there whatever happens.
+
+        Parameters
+        ----------
+        mask
+            The object's pixels, bool (height, width), over `box`.
+        box
+            In pixels of level 0.
+        plane
+            Index along each of the stack axes.
+        rule
+            Who gets pixels that an older object has.
+        record
+            Plain JSON to keep with the object: prompts, model, score.
+        label_id
+            Write under this id, new or not, instead of the next one; for the parts
+            of one object in several planes. Not together with the rule "merge".
+
+        Raises
+        ------
+        LabelError
+            Nothing is left to write, or the id, plane or box cannot be.
+        MaskError
+            The mask is not bool or does not fit the box.
+        PixelsPendingError
+            The object is safe in the journal, but its pixels are not all written.
+        LabelWriteError
+            Nothing was written.
+        """
+        rule = OverlapRule(rule)
+        index = self.geometry.check_plane(tuple(plane))
+        self.geometry.check_box(box)
+        check_mask(mask, box)
+        with self._serial:
+            self._make_ready()
+            level = self._pyramid.levels[0]
+            with reading(self.path):
+                target = self._target(mask, box, index, rule, label_id)
+                patches = plan_add(level, index, mask, box, target, rule)
+            if not patches:
+                raise LabelError(
+                    f"Nothing is left to write of the object in {box}: every pixel of "
+                    "it carries a label already. Use the rule 'overwrite' to take them."
+                )
+            details = {"rule": rule.value, "record": dict(record or {})}
+            return self._change("add", target, patches, details)
+
+    def erase(
+        self,
+        label_id: int,
+        plane: Sequence[int] | None = None,
+        box: Box | None = None,
+    ) -> Edit:
+        """Turn an object into background.
+
+        Parameters
+        ----------
+        label_id
+            The object.
+        plane
+            Only there; everywhere the object was added if None.
+        box
+            Only there, in pixels of level 0; needs `plane`. Also the way to erase
+            objects that the journal does not know, from before it was begun.
+        """
+        with self._serial:
+            self._make_ready()
+            patches: list[Patch] = []
+            with reading(self.path):
+                for index, spot in self._spots(label_id, plane, box):
+                    found = plan_erase(self._pyramid.levels[0], index, spot, label_id)
+                    patches.extend(found)
+            if not patches:
+                raise LabelError(
+                    f"Label {label_id} has no pixels there to erase. Its plane and box "
+                    "need to be given if it is from before the journal was begun."
+                )
+            return self._change("erase", label_id, patches, {"whole": box is None})
+
+    def undo(self, edit: Edit | int) -> Edit:
+        """Take an edit back exactly; a LabelError if a later one is in the way."""
+        return self._turn(edit, forward=False)
+
+    def redo(self, edit: Edit | int) -> Edit:
+        """Bring back exactly an edit that was undone."""
+        return self._turn(edit, forward=True)
+
+    def note(
+        self, kind: str, data: Mapping[str, Any], *, durable: bool = False
+    ) -> Entry:
+        """Add to the journal what is not an edit, such as prompts.
+
+        It is in order with the edits. A crash can lose what was noted since the
+        last edit, unless it is `durable`.
+        """
+        if kind in OWN_KINDS:
+            raise LabelError(
+                f"The label store writes entries of kind {kind!r} itself. Choose "
+                f"another kind than {sorted(OWN_KINDS)}."
+            )
+        with self._serial:
+            self._check_writable()
+            return self._journal.append(kind, data, durable=durable)
+
+    def checkpoint(self) -> None:
+        """Wait until everything survives a power cut; a LabelWriteError if it fails."""
+        with self._serial:
+            self._make_ready()
+            if not self._ledger.unsafe:
+                return
+            try:
+                self._pyramid.sync()
+            except OSError as error:
+                raise LabelWriteError(
+                    error.errno, f"The labels {self.path} could not be flushed ({error})"
+                ) from error
+            self._ledger.follow(self._journal.append("checkpoint", {}, durable=True))
+
+    def close(self) -> None:
+        """Flush, and let others write. What could not be written stays journaled."""
+        with self._serial:
+            if not self._is_open:
+                return
+            try:
+                if self._lock is not None:
+                    self._flush()
+            finally:
+                self._is_open = False
+                self._journal.close()
+                if self._lock is not None:
+                    self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

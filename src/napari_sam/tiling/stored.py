@@ -1,0 +1,127 @@
+"""What the openers of all file formats hand over: lazy arrays and their metadata."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, TypeGuard
+
+import numpy as np
+
+from napari_sam.errors import ImageError, SamError
+
+
+class LazyArray(Protocol):
+    """Anything that reads pixels when indexed with integers and slices, not before."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a pixel, either byte order."""
+
+    def __getitem__(self, index: tuple[int | slice, ...], /) -> Any:
+        """Read a part, as something that `np.asarray` takes."""
+
+
+def nothing_to_close() -> None:
+    """Close an image that holds no file open."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image as it lies in memory or on disk: no pixel of it has been read yet."""
+
+    arrays: tuple[LazyArray, ...]  # the stored levels, finest first
+    axes: str | None = None  # letters of `axes`; None: nobody said
+    is_rgb: bool | None = None  # None: nobody said
+    factors: tuple[tuple[float, float], ...] | None = None  # (y, x) of each level
+    pixel_size: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    translation: Mapping[str, float] = field(default_factory=dict)
+    name: str = "image"
+    source: str | None = None  # path or URL; None for what has neither
+    state: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells versions apart
+    close: Callable[[], None] = nothing_to_close
+
+    def __post_init__(self) -> None:
+        check_levels(self.arrays, self.source or self.name)
+
+
+class ForeignErrors:
+    """Turn any error of a file format's library into one of ours.
+
+    Codecs, network clients and the tasks of a dask graph raise what they like, down
+    to `zlib.error` and `SyntaxError`: no list of them would be complete. So
+    nothing but calls into such libraries goes inside of this block.
+
+    Parameters
+    ----------
+    error
+        ImageError or ImageReadError.
+    what
+        What was needed, the first half of the message.
+    remedy
+        What to do, the end of the message.
+    """
+
+    def __init__(self, error: type[SamError], what: str, remedy: str = "") -> None:
+        self.error, self.what, self.remedy = error, what, remedy
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        cause: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(cause, Exception) and not isinstance(cause, SamError):
+            message = f"{self.what}, got {one_line(cause)}. {self.remedy}"
+            raise self.error(message.strip()) from cause
+
+
+def one_line(cause: Exception) -> str:
+    """An exception's type and text, without line breaks and at most 200 characters."""
+    text = " ".join(str(cause).split()).rstrip(".")
+    text = text if len(text) <= 200 else f"{text[:197]}..."
+    return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
+
+
+def check_levels(arrays: Sequence[LazyArray], name: str) -> None:
+    """Raise an ImageError unless the arrays are levels of one image, finest first."""
+    if not arrays:
+        raise ImageError(f"An image needs at least one array, got none in {name}.")
+    first = arrays[0]
+    for finer, array in zip(arrays, arrays[1:], strict=False):
+        if len(array.shape) != len(finer.shape) or np.dtype(array.dtype) != first.dtype:
+            raise ImageError(
+                f"All levels of an image need the same axes and pixel type, got "
+                f"{finer.shape} {finer.dtype} and {array.shape} {array.dtype} in {name}."
+            )
+        if any(n > m for n, m in zip(array.shape, finer.shape, strict=True)):
+            raise ImageError(
+                f"The levels of an image need to come finest first, got {finer.shape} "
+                f"before {array.shape} in {name}."
+            )
+    for array in arrays:
+        if 0 in array.shape:
+            raise ImageError(
+                f"An image needs at least one pixel, got shape {array.shape} in {name}."
+            )
+    dtype = np.dtype(first.dtype)
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        raise ImageError(
+            f"An image needs bool, integer or float pixels of at most 64 bits, got "
+            f"{dtype} in {name}. Convert it first, a complex image to its magnitude."
+        )
+
+
+def is_lazy_array(value: object) -> TypeGuard[LazyArray]:
+    """Whether `value` looks like an array: numpy, dask, zarr, h5py and their like."""
+    return all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__"))

@@ -1,0 +1,422 @@
+"""Files of weights: the good are read, the rest is refused in one clear line."""
+
+import io
+import os
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import xxhash
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from napari_sam.errors import CheckpointError, DownloadError
+from napari_sam.model import checkpoints, registry
+from napari_sam.model.checkpoints import (
+    choose_device,
+    load_model,
+    read_checkpoint,
+    sam_model_registry,
+)
+from napari_sam.model.facts import PIXEL_MEAN, PIXEL_STD, ModelFacts
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+KEY = "mask_decoder.iou_token.weight"
+
+
+class Toy(nn.Module):
+    """A network of one parameter that remembers what it was built from."""
+
+    def __init__(self, state: dict[str, Tensor], facts: ModelFacts) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(state[KEY])
+        self.facts = facts
+
+
+class Bystander:
+    """Some class of a training program."""
+
+
+class Marker:
+    """A pickle that would make a folder when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.fixture
+def toy_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "build_sam", Toy)
+
+
+def toy_state(prefix: str = "") -> dict[str, Tensor]:
+    return {f"{prefix}{KEY}": torch.arange(6.0).reshape(2, 3)}
+
+
+def saved(folder: Path, content: Any, name: str = "weights.pt") -> Path:
+    torch.save(content, folder / name)
+    return folder / name
+
+
+def assert_toy(path: Path) -> None:
+    state = read_checkpoint(path).state
+    assert list(state) == [KEY]
+    torch.testing.assert_close(state[KEY], toy_state()[KEY])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        toy_state(),
+        {"model": toy_state(), "epoch": 3},
+        {"state_dict": toy_state("module."), "optimizer": {"lr": 0.1}},
+        {"model_state": toy_state("sam."), "decoder_state": {"x": torch.ones(1)}},
+        {"model": {"state_dict": toy_state("module.sam.")}},
+    ],
+    ids=["plain", "model", "data parallel", "torch-em", "nested"],
+)
+def test_weights_are_found_in_what_training_programs_write(
+    content: Any, tmp_path: Path
+) -> None:
+    assert_toy(saved(tmp_path, content))
+
+
+def test_a_file_is_told_by_its_content_and_not_by_its_name(tmp_path: Path) -> None:
+    assert_toy(saved(tmp_path, toy_state(), "a.safetensors"))
+    save_file(toy_state(), tmp_path / "b.pth")
+    assert_toy(tmp_path / "b.pth")
+
+
+def test_float16_becomes_float32_and_integers_stay(tmp_path: Path) -> None:
+    content = {KEY: torch.ones(2, dtype=torch.float16), "n": torch.tensor(3)}
+    for path in (saved(tmp_path, content), tmp_path / "half.safetensors"):
+        if not path.exists():
+            save_file(content, path)
+        state = read_checkpoint(path).state
+        assert state[KEY].dtype == torch.float32
+        assert state["n"].dtype == torch.int64
+
+
+def test_the_fingerprint_is_the_hash_of_the_file(tmp_path: Path) -> None:
+    path = saved(tmp_path, toy_state())
+    facts = read_checkpoint(path).facts
+    assert facts.fingerprint == xxhash.xxh3_128(path.read_bytes()).hexdigest()
+    other = saved(tmp_path, {KEY: torch.zeros(2, 3)}, "other.pt")
+    assert read_checkpoint(other).facts.fingerprint != facts.fingerprint
+
+
+def test_a_file_without_facts_gets_those_of_the_published_models(
+    tmp_path: Path,
+) -> None:
+    facts = read_checkpoint(saved(tmp_path, toy_state())).facts
+    assert facts == ModelFacts("weights", facts.fingerprint)
+    assert (facts.pixel_mean, facts.pixel_std) == (PIXEL_MEAN, PIXEL_STD)
+
+
+def test_the_facts_in_safetensors_are_taken_over(tmp_path: Path) -> None:
+    metadata = {
+        "name": "cells",
+        "image_size": "512",
+        "pixel_mean": "[10, 20, 30.5]",
+        "pixel_std": "[1, 2, 3]",
+        "mask_threshold": "0.5",
+        "training_data": "synthetic",
+    }
+    save_file(toy_state(), tmp_path / "x.safetensors", metadata=metadata)
+    facts = read_checkpoint(tmp_path / "x.safetensors").facts
+    assert (facts.name, facts.image_size, facts.mask_threshold) == ("cells", 512, 0.5)
+    assert (facts.pixel_mean, facts.pixel_std) == ((10, 20, 30.5), (1, 2, 3))
+    assert facts.metadata == metadata
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_size", "big"),
+        ("image_size", "-5"),
+        ("image_size", "0.5"),
+        ("image_size", "nan"),
+        ("image_size", "inf"),
+        ("mask_threshold", "nan"),
+        ("pixel_mean", "[1, 2]"),
+        ("pixel_mean", "7"),
+        ("pixel_mean", "[1, 2, NaN]"),
+        ("pixel_std", "one, two, three"),
+        ("pixel_std", "[1, 2, 0]"),
+    ],
+)
+def test_facts_that_make_no_sense_are_named(
+    key: str, value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file(toy_state(), path, metadata={key: value})
+    with pytest.raises(CheckpointError, match=f"says {key}="):
+        read_checkpoint(path)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(
+    tmp_path: Path,
+) -> None:
+    marker = tmp_path / "marker"
+    path = saved(tmp_path, {"model": toy_state(), "extra": Marker(marker)})
+    with pytest.raises(CheckpointError, match="would run code from the file") as caught:
+        read_checkpoint(path)
+    assert "mkdir" in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+    assert not marker.exists()
+
+
+def test_the_marker_works_where_pickles_are_trusted(tmp_path: Path) -> None:
+    # The control: without the refusal the file above does run.
+    pickle.loads(pickle.dumps(Marker(tmp_path / "marker")))
+    assert (tmp_path / "marker").exists()
+
+
+def test_pickled_objects_beside_the_weights_are_refused_with_a_way_out(
+    tmp_path: Path,
+) -> None:
+    content = {"model_state": toy_state("sam."), "init": {"trainer": Bystander()}}
+    with pytest.raises(CheckpointError, match="Bystander") as caught:
+        read_checkpoint(saved(tmp_path, content))
+    assert "save_file(" in str(caught.value)
+
+
+def test_the_way_out_leads_to_a_file_that_is_read(tmp_path: Path) -> None:
+    model = nn.Linear(2, 1)
+    recipe = checkpoints.EXPORT_RECIPE.partition("\n")[2].replace("    ", "")
+    recipe = recipe.replace("weights.safetensors", str(tmp_path / "out"))
+    exec(recipe, {"model": model})
+    assert read_checkpoint(tmp_path / "out").state.keys() == {"weight", "bias"}
+
+
+def legacy(content: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=False)
+    return buffer.getvalue()
+
+
+def tar_file() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("pickle"))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("make", [lambda: legacy(toy_state()), tar_file])
+def test_formats_whose_readers_ran_code_are_refused(
+    make: Callable[[], bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "x.pt").write_bytes(make())
+    with pytest.raises(CheckpointError, match=r"format from before 1\.6"):
+        read_checkpoint(tmp_path / "x.pt")
+
+
+def test_a_bare_pickle_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(pickle.dumps(Marker(tmp_path / "marker")))
+    with pytest.raises(CheckpointError, match="could run code"):
+        read_checkpoint(tmp_path / "x.pt")
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_program_in_torchscript_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
+        archive.writestr("x/data.pkl", b"")
+        archive.writestr("x/constants.pkl", b"")
+    with pytest.raises(CheckpointError, match="TorchScript"):
+        read_checkpoint(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"iou_token: 1, 2, 3", "is no file of weights"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "is no file of weights"),
+        (b"<!DOCTYPE html><html></html>", "is no file of weights"),
+        (b"PK\x03\x04", "is damaged: it ends"),
+        (b"\x10\0\0\0\0\0\0\0{", "is damaged: it ends"),
+        (b"\x02\0\0\0\0\0\0\0{}", "holds nothing"),
+        (b"\x02\0\0\0\0\0\0\0{!", "is damaged: it begins like safetensors"),
+    ],
+    ids=["empty", "text", "png", "html", "zip", "cut header", "no keys", "bad header"],
+)
+def test_what_is_no_weights_is_told_what_it_is(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_checkpoint(tmp_path / "x.pt")
+    assert str(tmp_path / "x.pt") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_zip_of_something_else_is_no_weights(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(CheckpointError, match="zip file without weights"):
+        read_checkpoint(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.99])
+@pytest.mark.parametrize("kind", ["torch", "safetensors"])
+def test_a_truncated_file_is_damaged_wherever_it_ends(
+    kind: str, share: float, tmp_path: Path
+) -> None:
+    state = {f"{KEY}.{i}": torch.ones(50) for i in range(20)}
+    path = tmp_path / "x"
+    torch.save(state, path) if kind == "torch" else save_file(state, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: max(int(len(whole) * share), 1)])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+def test_no_flipped_byte_in_a_files_pickle_gives_anything_but_a_checkpoint_error(
+    tmp_path: Path,
+) -> None:
+    path = saved(tmp_path, toy_state())
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    pickled = next(name for name in entries if name.endswith("data.pkl"))
+    outcomes = {"read": 0, "refused": 0}
+    for at in range(len(entries[pickled])):
+        broken = bytearray(entries[pickled])
+        broken[at] ^= 0x55
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in entries.items():
+                archive.writestr(name, bytes(broken) if name == pickled else content)
+        try:
+            read_checkpoint(path)
+            outcomes["read"] += 1
+        except CheckpointError:
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > len(entries[pickled]) // 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([torch.ones(2)], "holds list"),
+        (torch.ones(2), "holds Tensor"),
+        ({}, "holds nothing"),
+        ({"epoch": 3, KEY: torch.ones(2)}, "holds int under 'epoch'"),
+        ({KEY: torch.eye(3).to_sparse()}, "sparse"),
+        ({KEY: torch.ones(2, device="meta")}, "sparse, quantised or empty"),
+        ({KEY: torch.ones(1).expand(10**15)}, "claims the shape"),
+    ],
+    ids=["list", "tensor", "nothing", "number", "sparse", "meta", "expanded"],
+)
+def test_contents_that_are_no_state_dict_are_named(
+    content: Any, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(saved(tmp_path, content))
+
+
+def test_a_name_that_is_neither_model_nor_file_lists_the_models() -> None:
+    with pytest.raises(CheckpointError, match=r"Did you mean 'vit_b'\?") as caught:
+        load_model("vit-b")
+    assert "vit_h" in str(caught.value)
+
+
+def test_a_path_that_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="There is no file of weights"):
+        load_model(tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match="is a folder"):
+        load_model(tmp_path)
+    with pytest.raises(CheckpointError, match="No such file"):
+        read_checkpoint(tmp_path / "x.pth")
+
+
+@pytest.mark.usefixtures("toy_network")
+def test_a_path_is_loaded_ready_to_use(tmp_path: Path) -> None:
+    model = load_model(str(saved(tmp_path, toy_state())), "cpu")
+    assert not model.training
+    assert model.facts.name == "weights"
+
+
+@pytest.mark.usefixtures("toy_network")
+def test_a_name_is_loaded_from_the_cache_and_calls_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(registry.CACHE_VARIABLE, str(tmp_path))
+    row = registry.get_row("vit_b_lm")
+    path = registry.weights_path(row)
+    path.parent.mkdir(parents=True)
+    saved(path.parent, toy_state(), path.name)
+    with pytest.raises(DownloadError, match="is not the published file of 'vit_b_lm'"):
+        load_model("vit_b_lm", "cpu")
+    fingerprint = xxhash.xxh3_128(path.read_bytes()).hexdigest()
+    mine = registry.ModelRow(
+        name="mine",
+        family=row.family,
+        licence=row.licence,
+        file_name=row.file_name,
+        url=row.url,
+        page=row.page,
+        checksums=(registry.Checksum("xxh128", fingerprint),),
+    )
+    monkeypatch.setattr(registry, "REGISTRY", (mine,))
+    facts = load_model("mine", "cpu").facts
+    assert (facts.name, facts.fingerprint) == ("mine", fingerprint)
+
+
+@pytest.mark.usefixtures("toy_network")
+def test_scripts_for_segment_anything_find_their_registry(tmp_path: Path) -> None:
+    path = saved(tmp_path, toy_state())
+    model = sam_model_registry["vit_b"](checkpoint=str(path))
+    assert model.facts.name == "weights"
+    assert set(sam_model_registry) == {"default", "vit_h", "vit_l", "vit_b", "vit_t"}
+
+
+def test_auto_takes_the_best_device_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+    for cuda, mps in ((True, True), (False, True), (False, False)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda c=cuda: c)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda m=mps: m)
+        chosen.append(choose_device("auto").type)
+    assert chosen == ["cuda", "mps", "cpu"]
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(
+    device: str,
+) -> None:
+    with pytest.raises(CheckpointError, match="A model needs a device of this machine"):
+        load_model("no such file", device)
+
+
+@pytest.mark.parametrize("name", ["mini", "vit_t"])
+def test_the_golden_weights_load_strictly(name: str) -> None:
+    if not (GOLDEN / f"{name}.pth").is_file():
+        pytest.skip(f"no reference weights at {GOLDEN}")
+    model = load_model(GOLDEN / f"{name}.pth", "cpu")
+    assert model.facts.name == name
+    assert model.window_size == 1024
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown", "of the wrong shape"])
+def test_keys_that_do_not_fit_are_named(change: str, tmp_path: Path) -> None:
+    if not (GOLDEN / "mini.pth").is_file():
+        pytest.skip(f"no reference weights at {GOLDEN}")
+    state = dict(read_checkpoint(GOLDEN / "mini.pth").state)
+    key = "mask_decoder.iou_prediction_head.layers.2.bias"
+    if change == "missing":
+        del state[key]
+    elif change == "unknown":
+        key = "mask_decoder.extra.bias"
+        state[key] = torch.ones(1)
+    else:
+        state[key] = torch.ones(17)
+    with pytest.raises(CheckpointError, match=f"1 {change}: {key}"):
+        load_model(saved(tmp_path, state), "cpu")
