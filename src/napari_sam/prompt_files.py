@@ -4,23 +4,26 @@
                   "box": [100, 60, 180, 130]}]}
 
 `points` rows are y, x, label (1 on the object, 0 off it), `box` is y0, x0, y1, x1,
-`plane` indexes the axes before y, x other than channels. `id`, `plane`, `points` and
-`box` may each be left out, but an object needs a positive point or a box.
+`plane` indexes the axes before y, x other than channels. A rough mask may be given as
+`"mask": {"box": [y0, x0, y1, x1], "runs": [...]}`, whose runs count false and true
+pixels of the box in turn, in C order. Everything may be left out, but an object needs
+a positive point, a box or a mask.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_sam.errors import PromptError
-from napari_sam.prompts import BoxPrompt, Click, Prompt
+from napari_sam.errors import MaskError, PromptError
+from napari_sam.masks import from_run_lengths, run_lengths
+from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
 
-OBJECT_KEYS = {"id", "plane", "points", "box"}
+OBJECT_KEYS = {"id", "plane", "points", "box", "mask"}
 LARGEST_ID = 2**32 - 1
 
 
@@ -67,19 +70,31 @@ def read_prompts(path: Path | str) -> tuple[ObjectPrompts, ...]:
 
 
 def write_prompts(path: Path | str, objects: Iterable[ObjectPrompts]) -> None:
-    """Write a prompts file; mask prompts have no form in it and are left out."""
+    """Write a prompts file; of mask prompts the mask is kept, not the logits."""
     text = json.dumps({"objects": [_to_json(item) for item in objects]}, indent=1)
     Path(path).write_text(text + "\n", encoding="utf-8")
 
 
 def prompts_to_json(prompts: Iterable[Prompt]) -> dict[str, Any]:
-    """Clicks and the box as `points` and `box`; other prompts are left out."""
+    """The `points`, `box` and `mask` of an object, those that it has.
+
+    The form has one box and one mask, so of several the last is kept.
+    """
     listed = tuple(prompts)
     points = [[p.y, p.x, int(p.positive)] for p in listed if isinstance(p, Click)]
     boxes = [[p.y0, p.x0, p.y1, p.x1] for p in listed if isinstance(p, BoxPrompt)]
+    masks = [
+        {
+            "box": [p.box.y0, p.box.x0, p.box.y1, p.box.x1],
+            "runs": run_lengths(p.mask),
+        }
+        for p in listed
+        if isinstance(p, MaskPrompt)
+    ]
     return {
         **({"points": points} if points else {}),
         **({"box": boxes[-1]} if boxes else {}),
+        **({"mask": masks[-1]} if masks else {}),
     }
 
 
@@ -93,10 +108,7 @@ def parse_prompts(document: Any) -> tuple[ObjectPrompts, ...]:
             '{"objects": [{"points": [[120, 80, 1]]}]}, got '
             f"{_brief(document)}."
         )
-    objects = tuple(
-        _parse_object(item, f"objects[{i}]")
-        for i, item in enumerate(document["objects"])
-    )
+    objects = parse_objects(document["objects"])
     counts = Counter(item.label_id for item in objects if item.label_id is not None)
     twice = [str(label_id) for label_id, count in counts.items() if count > 1]
     if twice:
@@ -105,6 +117,23 @@ def parse_prompts(document: Any) -> tuple[ObjectPrompts, ...]:
             "once. Put all points of one object into one entry, or leave ids out."
         )
     return objects
+
+
+def parse_objects(
+    items: Sequence[Any], *, need_positive: bool = True
+) -> tuple[ObjectPrompts, ...]:
+    """Check the entries of "objects"; each needs something positive, if asked for."""
+    objects = []
+    for i, item in enumerate(items):
+        objects.append(_parse_object(item, f"objects[{i}]"))
+        if need_positive and not any(
+            not isinstance(prompt, Click) or prompt.positive
+            for prompt in objects[-1].prompts
+        ):
+            raise PromptError(
+                f"objects[{i}] needs a point with label 1, a box or a mask."
+            )
+    return tuple(objects)
 
 
 def _parse_object(item: Any, where: str) -> ObjectPrompts:
@@ -119,8 +148,8 @@ def _parse_object(item: Any, where: str) -> ObjectPrompts:
     prompts: list[Prompt] = _parse_points(item.get("points", []), f"{where}.points")
     if item.get("box") is not None:
         prompts.append(_parse_box(item["box"], f"{where}.box"))
-    if not any(not isinstance(p, Click) or p.positive for p in prompts):
-        raise PromptError(f"{where} needs a point with label 1 or a box, got neither.")
+    if item.get("mask") is not None:
+        prompts.append(_parse_mask(item["mask"], f"{where}.mask"))
     plane = item.get("plane", [])
     if not isinstance(plane, list) or not all(_is_whole(n) and n >= 0 for n in plane):
         raise PromptError(
@@ -162,6 +191,21 @@ def _parse_box(box: Any, where: str) -> BoxPrompt:
     try:
         return BoxPrompt(*sides)
     except PromptError as error:
+        raise PromptError(f"{where}: {error}") from error
+
+
+def _parse_mask(mask: Any, where: str) -> MaskPrompt:
+    if not isinstance(mask, Mapping) or mask.keys() != {"box", "runs"}:
+        raise PromptError(f"{where} needs keys box and runs, got {_brief(mask)}.")
+    box = _parse_box(mask["box"], f"{where}.box").box
+    runs = mask["runs"]
+    if not isinstance(runs, list) or not all(_is_whole(n) for n in runs):
+        raise PromptError(
+            f"{where}.runs needs a list of whole numbers, got {_brief(runs)}."
+        )
+    try:
+        return MaskPrompt.from_mask(from_run_lengths(runs, box.shape), box)
+    except (MaskError, PromptError) as error:
         raise PromptError(f"{where}: {error}") from error
 
 

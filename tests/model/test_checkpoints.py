@@ -6,6 +6,7 @@ import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,8 @@ def test_a_file_is_told_by_its_content_and_not_by_its_name(tmp_path: Path) -> No
 
 def test_float16_becomes_float32_and_integers_stay(tmp_path: Path) -> None:
     content = {KEY: torch.ones(2, dtype=torch.float16), "n": torch.tensor(3)}
+    save_file(content, tmp_path / "half.safetensors")
     for path in (saved(tmp_path, content), tmp_path / "half.safetensors"):
-        if not path.exists():
-            save_file(content, path)
         state = read_checkpoint(path).state
         assert state[KEY].dtype == torch.float32
         assert state["n"].dtype == torch.int64
@@ -356,15 +356,8 @@ def test_a_name_is_loaded_from_the_cache_and_calls_the_model(
     with pytest.raises(DownloadError, match="is not the published file of 'vit_b_lm'"):
         load_model("vit_b_lm", "cpu")
     fingerprint = xxhash.xxh3_128(path.read_bytes()).hexdigest()
-    mine = registry.ModelRow(
-        name="mine",
-        family=row.family,
-        licence=row.licence,
-        file_name=row.file_name,
-        url=row.url,
-        page=row.page,
-        checksums=(registry.Checksum("xxh128", fingerprint),),
-    )
+    checksums = (registry.Checksum("xxh128", fingerprint),)
+    mine = replace(row, name="mine", checksums=checksums)
     monkeypatch.setattr(registry, "REGISTRY", (mine,))
     facts = load_model("mine", "cpu").facts
     assert (facts.name, facts.fingerprint) == ("mine", fingerprint)

@@ -471,6 +471,14 @@ def test_without_a_published_checksum_the_computed_one_is_reported(
     assert xxhash.xxh3_128(CONTENT).hexdigest() in caplog.text
 
 
+def test_without_a_published_checksum_the_size_still_counts(
+    site: Site, row: ModelRow, tmp_path: Path
+) -> None:
+    site.content = OTHER[1:]
+    with pytest.raises(DownloadError, match=f"expected {len(CONTENT)} bytes"):
+        get(replace(row, checksums=()), tmp_path)
+
+
 def test_without_a_published_checksum_an_old_part_is_not_trusted(
     site: Site, row: ModelRow, tmp_path: Path
 ) -> None:

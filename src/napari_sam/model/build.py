@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -17,6 +18,7 @@ from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.model.transformer import TwoWayTransformer
 
 DEFAULT_IMAGE_SIZE = 1024
+POSITION_SCALES = (0.5, 8.0)
 EMBEDDING_STRIDE = 16
 DECODER_HEADS = 8
 """The one number of a published model that no shape tells."""
@@ -59,9 +61,18 @@ def build_sam(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
 
 
 def new_tiny_sam(facts: ModelFacts) -> Sam:
-    """A `vit_t` network with random weights, to be trained."""
+    """A `vit_t` network with random weights, to be trained.
+
+    Positions are projected at mixed scales instead of one: a click then stands out
+    from its surroundings within some ten pixels from the first step on, where the
+    decoder would have to learn that from wavelengths of half a window.
+    """
     size = facts.image_size or DEFAULT_IMAGE_SIZE
-    return _sam(TinyViT(size, out_chans=256), facts, **PUBLISHED_DECODER)
+    sam = _sam(TinyViT(size, out_chans=256), facts, **PUBLISHED_DECODER)
+    matrix = sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+    low, high = (math.log(scale) for scale in POSITION_SCALES)
+    matrix.mul_(torch.empty(matrix.shape[1]).uniform_(low, high).exp())
+    return sam
 
 
 PUBLISHED_DECODER = {

@@ -269,7 +269,9 @@ def _read_torch(path: Path) -> Any:
                 f"{path} is a zip file without weights in it. Unpack it if the weights "
                 "are inside, or save them with torch.save or safetensors."
             )
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # Given a path, torch would go by the file's ending.
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:

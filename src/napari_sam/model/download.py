@@ -248,9 +248,9 @@ def _part_problem(row: ModelRow, part: Path) -> str:
     digests = file_digests(part, {checksum.algorithm for checksum in row.checksums})
     mismatch = row.mismatch(digests)
     size = part.stat().st_size
-    if mismatch and row.size_bytes not in {None, size}:
-        return f"expected {row.size_bytes} bytes, got {size}; {mismatch}"
-    return mismatch
+    if row.size_bytes in {None, size} or (row.checksums and not mismatch):
+        return mismatch
+    return f"expected {row.size_bytes} bytes, got {size}; {mismatch}".rstrip("; ")
 
 
 def _transfer(row: ModelRow, part: Path, report: Progress, policy: RetryPolicy) -> bool:

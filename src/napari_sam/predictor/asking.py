@@ -106,9 +106,13 @@ class Asker:
         """How many windows not looked at before may still be looked at."""
         return self._budget - len(self._looked)
 
+    def has_looked(self, level: int, window: Box) -> bool:
+        """Whether this window was looked at before."""
+        return (level, window) in self._looked
+
     def may_look(self, level: int, window: Box) -> bool:
         """Whether looking at this window stays within the budget."""
-        return (level, window) in self._looked or self.windows_left > 0
+        return self.has_looked(level, window) or self.windows_left > 0
 
     def encoded(self, level: int) -> list[Box]:
         """The windows of a level whose embeddings are in memory."""
@@ -116,9 +120,7 @@ class Asker:
             self._image.fingerprint, self._plane, level, self._model.fingerprint
         )
 
-    def ask(
-        self, level: int, window: Box, prompts: Sequence[Prompt]
-    ) -> list[Sighting]:
+    def ask(self, level: int, window: Box, prompts: Sequence[Prompt]) -> list[Sighting]:
         """Every mask that the model gives for prompts in the window's own pixels.
 
         Returns

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 logger = logging.getLogger(__name__)
 
 CHECKSUM_BYTES = 16
+SUFFIX = ".embedding.npy"
+TEMPORARY_SUFFIX = ".embedding.tmp"
 ABANDONED_S = 3600
 """Age at which a temporary file belongs to a process that died."""
 
@@ -85,11 +87,11 @@ class EmbeddingFiles:
             self._warn_once(error)
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.npy"
+        return self._folder / (name + SUFFIX)
 
     def _write(self, path: Path, content: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=self._folder)
+        handle, temporary = tempfile.mkstemp(suffix=TEMPORARY_SUFFIX, dir=self._folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -123,9 +125,9 @@ class EmbeddingFiles:
         for path in self._folder.iterdir():
             try:
                 facts = path.stat()
-                if path.suffix == ".npy":
+                if path.name.endswith(SUFFIX):
                     found.append((facts.st_mtime_ns, path, facts.st_size))
-                elif path.suffix == ".tmp" and (
+                elif path.name.endswith(TEMPORARY_SUFFIX) and (
                     time.time() - facts.st_mtime > ABANDONED_S
                 ):
                     path.unlink()

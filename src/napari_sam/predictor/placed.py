@@ -65,7 +65,9 @@ class PlacedMask:
 
 
 def _sampled(start: int, stop: int, step: float, side: int) -> NDArray[np.int64]:
-    return np.clip(((np.arange(start, stop) + 0.5) / step).astype(np.int64), 0, side - 1)
+    return np.clip(
+        ((np.arange(start, stop) + 0.5) / step).astype(np.int64), 0, side - 1
+    )
 
 
 class MaskCanvas:
@@ -83,7 +85,8 @@ class MaskCanvas:
     """
 
     def __init__(self, start: PlacedMask, bounds: Box, room: int) -> None:
-        self._placed = start
+        # A copy: what it starts from stays as it is.
+        self._placed = PlacedMask(start.mask_hw.copy(), start.box, start.level)
         self._bounds = bounds
         self._room = room
 
@@ -108,9 +111,6 @@ class MaskCanvas:
                 return
             wide = Box.around((old.box, box.grow(self._room).clip(self._bounds)))
             old = PlacedMask(old.read(wide), wide, old.level)
-            self._placed = old
-        elif not old.mask_hw.flags.writeable:
-            old = PlacedMask(old.mask_hw.copy(), old.box, old.level)
             self._placed = old
         old.mask_hw[box.relative_to(old.box).slices] = mask_hw
 

@@ -99,7 +99,9 @@ def from_level(box: Box, level: Level, plane_shape: tuple[int, int]) -> Box:
     return Box(scaled.y0, scaled.x0, max(y1, scaled.y0 + 1), max(x1, scaled.x0 + 1))
 
 
-def steps_between(levels: Sequence[Level], coarse: int, fine: int) -> tuple[float, float]:
+def steps_between(
+    levels: Sequence[Level], coarse: int, fine: int
+) -> tuple[float, float]:
     """(y, x) size of a pixel of the coarse level, in pixels of the fine one."""
     (cy, cx), (fy, fx) = levels[coarse].factors, levels[fine].factors
     return cy / fy, cx / fx

@@ -45,7 +45,7 @@ def parse_axes(axes: str, ndim: int) -> str:
 
 
 def check_axes(axes: str) -> str:
-    """`axes` as they are; an ImageError if y or x is missing or a letter comes twice."""
+    """`axes` as they are; an ImageError if y or x is missing, or a letter repeated."""
     missing = [letter for letter in PLANE if letter not in axes]
     if missing:
         raise ImageError(

@@ -7,8 +7,10 @@ intensity range of the image; `sampling` says how few chunks that takes.
 
 from __future__ import annotations
 
+import hashlib
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import index
 from os import PathLike
 from threading import Lock
@@ -16,7 +18,6 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError
@@ -33,7 +34,7 @@ from napari_sam.tiling.layout import (
     settle_layout,
 )
 from napari_sam.tiling.levels import Level, plan_levels
-from napari_sam.tiling.sampling import settle_ranges
+from napari_sam.tiling.sampling import settle_ranges, widen_empty_range
 from napari_sam.tiling.stored import LazyArray, StoredImage
 
 if TYPE_CHECKING:
@@ -91,14 +92,13 @@ class Image:
         layout: Layout,
         channels: tuple[int, ...],
         contrast: Ranges | None,
-        name: str | None = None,
     ) -> None:
         self._layout = layout
         self._plans = plan_levels([lv.shape for lv in layout.levels], layout.factors)
         self._contrast = contrast
         self._contrast_lock = Lock()
         self._finalizer = weakref.finalize(self, stored.close)
-        self.name = name or stored.name
+        self.name = stored.name
         self.source = stored.source
         self.axes, self.stack_axes = layout.axes, layout.stack_axes
         self.stack_shape = layout.levels[0].stack_shape
@@ -123,7 +123,7 @@ class Image:
             channels,
             contrast or "settled",
         )
-        self.fingerprint = xxhash.xxh3_128_hexdigest(repr(facts))
+        self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def __repr__(self) -> str:
         stored = sum(level.stored for level in self.levels)
@@ -154,7 +154,9 @@ class Image:
         """(low, high) that become black and white, for each of `channels`.
 
         Unless given by the user, 0..255 of uint8 colours and 0..1 of bool, else
-        percentiles of a sample that is read once; see `sampling` for its bound.
+        percentiles of a sample that is read once; see `sampling` for its bound. Where
+        the sample is all of one value, low == high until `read_rgb` meets a window
+        that is not, which then settles it.
 
         Raises
         ------
@@ -162,9 +164,7 @@ class Image:
             Where nothing of the sample can be read.
         """
         with self._contrast_lock:
-            if self._contrast is None:
-                self._contrast = self._settle_contrast()
-            return self._contrast
+            return self._settled_contrast()
 
     def check_plane(self, plane: tuple[int, ...]) -> None:
         """Raise an ImageError unless `plane` holds one index for each stack axis."""
@@ -231,9 +231,10 @@ class Image:
         One channel becomes grey, two become red and green, three red, green and blue.
         """
         pixels_chw = self.read(plane, level, box)
+        ranges = self._contrast_for(pixels_chw)
         shown = [
             stretch(pixels_hw, low, high)
-            for pixels_hw, (low, high) in zip(pixels_chw, self.contrast, strict=True)
+            for pixels_hw, (low, high) in zip(pixels_chw, ranges, strict=True)
         ]
         if len(shown) == 1:
             shown = shown * 3
@@ -241,12 +242,28 @@ class Image:
             shown.append(np.zeros_like(shown[0]))
         return np.stack(shown, axis=-1)
 
-    def _settle_contrast(self) -> Ranges:
-        if self.dtype == np.bool_:
-            return ((0.0, 1.0),) * len(self.channels)
-        if self.is_rgb and self.dtype == np.uint8:
-            return ((0.0, 255.0),) * len(self.channels)
-        return settle_ranges(self._layout.levels, self.channels)
+    def _contrast_for(self, pixels_chw: NDArray[Any]) -> Ranges:
+        """The range; where the sample was empty, the window at hand settles it."""
+        with self._contrast_lock:
+            ranges = self._settled_contrast()
+            if any(low == high for low, high in ranges):
+                ranges = self._contrast = tuple(
+                    widen_empty_range(settled, pixels_hw)
+                    for settled, pixels_hw in zip(ranges, pixels_chw, strict=True)
+                )
+            return ranges
+
+    def _settled_contrast(self) -> Ranges:
+        """The range, sampled at the first call; the caller holds the lock."""
+        if self._contrast is None:
+            count = len(self.channels)
+            if self.dtype == np.bool_:
+                self._contrast = ((0.0, 1.0),) * count
+            elif self.is_rgb and self.dtype == np.uint8:
+                self._contrast = ((0.0, 255.0),) * count
+            else:
+                self._contrast = settle_ranges(self._layout.levels, self.channels)
+        return self._contrast
 
 
 def open_image(
@@ -297,6 +314,7 @@ def open_image(
             )
         return source
     stored = find_image(source)
+    stored = replace(stored, name=name or stored.name)
     try:
         layout = settle_layout(stored, axes)
         chosen = choose_channels(channels, layout)
@@ -304,4 +322,4 @@ def open_image(
     except ImageError:
         stored.close()
         raise
-    return Image(stored, layout, chosen, contrast, name)
+    return Image(stored, layout, chosen, contrast)

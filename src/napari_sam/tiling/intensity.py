@@ -65,7 +65,7 @@ def stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     if high <= low:
         return np.where(values > low, np.uint8(255), np.uint8(0))
     is_small = values.dtype.itemsize <= 2  # exact in float32, and twice as fast
-    real = values.astype(np.float32 if is_small else np.float64)
+    real: NDArray[Any] = values.astype(np.float32 if is_small else np.float64)
     if real.dtype == np.float32 and max(abs(low), abs(high)) > 2.0**24:
         real = real.astype(np.float64)
     np.copyto(real, low, where=np.isnan(real))

@@ -1,6 +1,6 @@
 """An append-only file of what happened to a label volume, one JSON object a line.
 
-    {"sequence":7,"kind":"add","time":"...","data":{...},"xxh64":"0f3a..."}
+    {"sequence":7,"kind":"add","time":"...","data":{...},"blake2b":"0f3a..."}
 
 Every line carries its number and a checksum, so that a line cut short by a crash
 or a full disk is told from damage. The first is dropped, and cut off before the
@@ -16,18 +16,17 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
-
-import xxhash
 
 from napari_sam.errors import LabelError, LabelWriteError
 
 logger = logging.getLogger("napari_sam")
 
-CHECKSUM = b',"xxh64":"%016x"}\n'
-CHECKSUM_LENGTH = len(CHECKSUM % 0)
+CHECKSUM = b',"blake2b":"%b"}\n'
+CHECKSUM_LENGTH = len(CHECKSUM % bytes(16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +160,10 @@ class Journal:
                 rest = rest[self._file.write(rest) :]
             if durable:
                 os.fsync(self._file.fileno())
-        except OSError as error:
+        except BaseException as error:  # also when interrupted: no half of a line stays
             self._cut()
+            if not isinstance(error, OSError):
+                raise
             raise LabelWriteError(
                 error.errno,
                 f"The journal {self.path} could not be written ({error}), so nothing "
@@ -224,13 +225,19 @@ def encoded_line(entry: Entry) -> bytes:
             f"lists, mappings), got data of kind {entry.kind!r} where {error}."
         ) from error
     body = text[:-1].encode()
-    return body + CHECKSUM % xxhash.xxh64_intdigest(body)
+    return body + checksum(body)
+
+
+def checksum(body: bytes) -> bytes:
+    """The end of a line that begins with `body`."""
+    digest = blake2b(body, digest_size=8).hexdigest()
+    return CHECKSUM % digest.encode()
 
 
 def is_whole(line: bytes, number: int | None = None) -> bool:
     """Whether a line has its checksum and, if one is asked for, its number."""
     body, tail = line[:-CHECKSUM_LENGTH], line[-CHECKSUM_LENGTH:]
-    if tail != CHECKSUM % xxhash.xxh64_intdigest(body):
+    if tail != checksum(body):
         return False
     return number is None or body.startswith(b'{"sequence":%d,' % number)
 

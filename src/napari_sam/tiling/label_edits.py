@@ -55,7 +55,12 @@ class Patch:
 
     @classmethod
     def of(
-        cls, plane: tuple[int, ...], box: Box, changed: Mask, values: LabelArray, after: int
+        cls,
+        plane: tuple[int, ...],
+        box: Box,
+        changed: Mask,
+        values: LabelArray,
+        after: int,
     ) -> Patch:
         """Keep the `values` of the `changed` pixels, both over `box`."""
         mask, flat = changed.ravel(), np.where(changed, values, 0).ravel()
@@ -86,7 +91,9 @@ class Patch:
 
     def to_json(self) -> dict[str, Any]:
         """The patch as plain JSON."""
-        runs = self.lengths.astype("<u4").tobytes() + self.before.astype("<i8").tobytes()
+        runs = (
+            self.lengths.astype("<u4").tobytes() + self.before.astype("<i8").tobytes()
+        )
         box = self.box
         return {
             "plane": list(self.plane),

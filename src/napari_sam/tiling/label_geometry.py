@@ -8,7 +8,6 @@ from math import isfinite, prod
 from typing import Protocol
 
 from napari_sam.errors import LabelError
-from napari_sam.geometry import Box
 
 
 class LabelledImage(Protocol):
@@ -124,11 +123,3 @@ class LabelGeometry:
                 f"{tuple(plane)}."
             )
         return tuple(int(index) for index in plane)
-
-    def check_box(self, box: Box) -> None:
-        """Raise a LabelError if a part of `box` lies outside of the plane."""
-        if not Box.of_shape(self.shape).contains(box):
-            raise LabelError(
-                f"{box} reaches out of the labels, whose planes have {self.shape[0]} "
-                f"rows and {self.shape[1]} columns. Clip the box, and the mask with it."
-            )

@@ -46,13 +46,14 @@ class Ledger:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.identity: str | None = None
         self.origin = "created"  # or "adopted": pixels that no entry tells of
+        self.axes: str | None = None
+        self.shape: tuple[int, ...] = ()
         self.highest_id = 0
         self.operations: list[Operation] = []
         self.safe_count = 0  # so many operations survive a power cut
         self._adopted_id = 0
         self._edits: dict[int, Edit] = {}
         self._taken: dict[int, Mapping[int, int]] = {}
-        self._whole: set[int] = set()
         self._applied: set[int] = set()
         self._areas: Counter[int] = Counter()
         self._adds: dict[int, list[int]] = defaultdict(list)
@@ -65,6 +66,7 @@ class Ledger:
         data = entry.data
         if entry.kind == "volume":
             self.identity, self.origin = data["identity"], data["origin"]
+            self.axes, self.shape = data["axes"], tuple(data["shape"])
             self._adopted_id = self.highest_id = data["highest_id"]
         elif entry.kind in EDIT_KINDS:
             self._begin(entry)
@@ -88,25 +90,37 @@ class Ledger:
         """Whether an edit is in the labels now, that is, not undone."""
         return sequence in self._applied
 
-    def live_adds(self, label_id: int | None = None) -> list[Edit]:
-        """The additions that are in the labels now, of one id or of all, in order."""
-        ids = list(self._adds) if label_id is None else [label_id]
+    def live_adds(self) -> list[Edit]:
+        """The additions whose objects are in the labels now, in order."""
         sequences = sorted(
             sequence
-            for label in ids
-            for sequence in self._adds.get(label, ())
-            if self._is_alive(label, sequence)
+            for label, adds in self._adds.items()
+            if self._has_pixels(label)
+            for sequence in adds
+            if sequence in self._applied and not self._was_erased(label, sequence)
         )
         return [self._edits[sequence] for sequence in sequences]
 
-    def _is_alive(self, label_id: int, sequence: int) -> bool:
-        if sequence not in self._applied:
-            return False
-        if label_id > self._adopted_id and self._areas[label_id] <= 0:
-            return False
-        plane = self._edits[sequence].planes[0]
-        return not any(
-            erase > sequence
+    def spots(
+        self, label_id: int, plane: tuple[int, ...] | None
+    ) -> list[tuple[tuple[int, ...], Box]]:
+        """Where an object's pixels can be: a box in each plane, or in one plane."""
+        boxes: dict[tuple[int, ...], list[Box]] = defaultdict(list)
+        # Erased additions too: undoing what had covered a part brings that part back.
+        for sequence in self._adds.get(label_id, ()):
+            edit = self._edits[sequence]
+            if sequence in self._applied and plane in {None, edit.planes[0]}:
+                boxes[edit.planes[0]].append(edit.box)
+        return [(index, Box.around(found)) for index, found in boxes.items()]
+
+    def _has_pixels(self, label_id: int) -> bool:
+        # The journal cannot count what was there before it was begun.
+        return label_id <= self._adopted_id or self._areas[label_id] > 0
+
+    def _was_erased(self, label_id: int, add: int) -> bool:
+        plane = self._edits[add].planes[0]
+        return any(
+            erase > add
             and erase in self._applied
             and plane in self._edits[erase].planes
             for erase in self._erases.get(label_id, ())

@@ -35,6 +35,12 @@ class ZarrNode:
         return self.attributes if not isinstance(ome, Mapping) else ome
 
     @property
+    def identity(self) -> str | None:
+        """What ties a label volume to its journal."""
+        found = self.attributes.get(IDENTITY_KEY)
+        return str(found.get("identity")) if isinstance(found, Mapping) else None
+
+    @property
     def multiscale(self) -> Mapping[str, Any] | None:
         """The first pyramid that the metadata describe."""
         found = self.ome.get("multiscales")
@@ -96,7 +102,6 @@ class LabelMetadata:
             datasets = multiscale["datasets"]
             steps = [dataset["coordinateTransformations"] for dataset in datasets]
             scales = tuple(step_of(level, "scale", len(axes), 1.0) for level in steps)
-            identity = node.attributes.get(IDENTITY_KEY)
             return cls(
                 version,
                 "".join(axis["name"] for axis in axes),
@@ -104,7 +109,7 @@ class LabelMetadata:
                 tuple(dataset["path"] for dataset in datasets),
                 scales,
                 step_of(steps[0], "translation", len(axes), 0.0),
-                identity["identity"] if identity is not None else None,
+                node.identity,
             )
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise LabelError(

@@ -15,8 +15,8 @@ from napari_sam.errors import LabelError, SamError
 from napari_sam.tiling.journal import Journal
 from napari_sam.tiling.label_geometry import LabelGeometry
 from napari_sam.tiling.label_ledger import Ledger
-from napari_sam.tiling.label_place import LabelPlace, existing_labels
 from napari_sam.tiling.label_metadata import read_node
+from napari_sam.tiling.label_place import LabelPlace, existing_labels
 from napari_sam.tiling.label_volume import (
     LabelOptions,
     LabelVolume,
@@ -29,6 +29,9 @@ from napari_sam.tiling.label_volume import (
 )
 
 logger = logging.getLogger("napari_sam")
+
+
+Contents = tuple[LabelGeometry, int]  # and the highest id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +51,7 @@ def open_for_reading(place: LabelPlace, geometry: LabelGeometry | None) -> OpenL
             f"There are no labels at {place.path}. Check the path, or open it for "
             "writing to make them."
         )
-    check_fits(place, volume, geometry)
+    check_fits(place, shape_of(volume), geometry)
     journal = Journal(place.journal, writable=False)
     ledger = Ledger(journal.entries())
     if ledger.identity != volume.metadata.identity:
@@ -70,7 +73,7 @@ def open_for_writing(
         volume = existing_volume(place, writable=True, version=options.version)
         if volume is None:
             return created(place, needed_geometry(place, geometry), options)
-        check_fits(place, volume, geometry)
+        check_fits(place, shape_of(volume), geometry)
         return continued(place, volume)
     finally:
         settle_drafts(place)
@@ -111,13 +114,13 @@ def created(
                 "with `restore=True`; or start without them with `overwrite=True`."
             )
         if ledger.identity is None:
-            begin(journal, ledger, uuid4().hex, origin="created")
+            begin(journal, ledger, uuid4().hex, "created", (geometry, 0))
         identity = ledger.identity or ""
-        return OpenLabels(made_volume(place, geometry, options, identity), journal, ledger)
-    except SamError:
-        journal.close()
-        if not Ledger(journal.entries()).operations:
-            place.journal.unlink(missing_ok=True)
+        return OpenLabels(
+            made_volume(place, geometry, options, identity), journal, ledger
+        )
+    except (SamError, OSError):
+        drop_unused(journal)
         raise
 
 
@@ -128,18 +131,17 @@ def continued(place: LabelPlace, volume: LabelVolume) -> OpenLabels:
         ledger = Ledger(journal.entries())
         identity = volume.metadata.identity
         if identity is None or ledger.identity != identity:
-            journal.close()
-            retire(place, ledger)
+            retire(place, journal, ledger)
             journal, ledger = Journal(place.journal, writable=True), Ledger()
-            found, highest = identity or uuid4().hex, volume.pyramid.highest_id()
-            begin(journal, ledger, found, origin="adopted", highest_id=highest)
-            if identity is None:
-                mark_identity(place, found)
+            contents = volume.geometry, volume.pyramid.highest_id()
+            begin(journal, ledger, identity or uuid4().hex, "adopted", contents)
+            if identity is None and ledger.identity is not None:
+                mark_identity(place, ledger.identity)
         elif place.image is not None and (image := read_node(place.image)):
             register(place, image)
         return OpenLabels(volume, journal, ledger)
     except (SamError, OSError):
-        journal.close()
+        drop_unused(journal)
         raise
 
 
@@ -156,31 +158,54 @@ def restored(
                 f"start, {place.journal} does not. Put the volume {place.path} back "
                 "from a copy."
             )
+        node = existing_labels(place)
+        if node is not None and node.identity != ledger.identity:
+            raise LabelError(
+                f"The journal {place.journal} is not about the labels at {place.path}, "
+                "which restoring them would replace. Move one of the two away."
+            )
         if geometry is None:
             volume = existing_volume(place, writable=False)
             geometry = None if volume is None else volume.geometry
         geometry = needed_geometry(place, geometry)
+        check_fits(place, (ledger.axes, ledger.shape), geometry)
         set_aside(place, journal=False)
         ledger.follow(journal.append("restore", {}, durable=True))
         identity = ledger.identity
-        return OpenLabels(made_volume(place, geometry, options, identity), journal, ledger)
-    except SamError:
-        journal.close()
+        return OpenLabels(
+            made_volume(place, geometry, options, identity), journal, ledger
+        )
+    except (SamError, OSError):
+        drop_unused(journal)
         raise
 
 
 def begin(
-    journal: Journal, ledger: Ledger, identity: str, *, origin: str, highest_id: int = 0
+    journal: Journal, ledger: Ledger, identity: str, origin: str, found: Contents
 ) -> None:
     """Write the first line of a journal."""
-    data = {"identity": identity, "origin": origin, "highest_id": highest_id}
+    geometry, highest_id = found
+    data = {
+        "identity": identity,
+        "origin": origin,
+        "axes": geometry.axes,
+        "shape": geometry.volume_shape,
+        "highest_id": highest_id,
+    }
     ledger.follow(journal.append("volume", data, durable=True))
 
 
-def retire(place: LabelPlace, ledger: Ledger) -> None:
+def drop_unused(journal: Journal) -> None:
+    """Close a journal; remove it if it tells of nothing."""
+    journal.close()
+    if len(journal) <= 1:
+        journal.path.unlink(missing_ok=True)
+
+
+def retire(place: LabelPlace, journal: Journal, ledger: Ledger) -> None:
     """Make room for another journal; keep one that tells of anything."""
-    if not ledger.operations:
-        place.journal.unlink(missing_ok=True)
+    drop_unused(journal)
+    if not place.journal.exists():
         return
     kept = place.journal.with_suffix(f".{ledger.identity}.jsonl")
     place.journal.replace(kept)
@@ -202,18 +227,21 @@ def needed_geometry(place: LabelPlace, geometry: LabelGeometry | None) -> LabelG
     return geometry
 
 
+def shape_of(volume: LabelVolume) -> tuple[str, tuple[int, ...]]:
+    """The axes and the shape of a volume."""
+    return volume.geometry.axes, volume.geometry.volume_shape
+
+
 def check_fits(
-    place: LabelPlace, volume: LabelVolume, geometry: LabelGeometry | None
+    place: LabelPlace,
+    found: tuple[str | None, tuple[int, ...]],
+    geometry: LabelGeometry | None,
 ) -> None:
-    """Raise a LabelError if the volume is one of another image."""
-    found = volume.geometry
-    if geometry is None or (found.axes, found.volume_shape) == (
-        geometry.axes,
-        geometry.volume_shape,
-    ):
+    """Raise a LabelError if labels with these axes and shape are of another image."""
+    if geometry is None or found == (geometry.axes, geometry.volume_shape):
         return
     raise LabelError(
-        f"The labels {place.path} have axes {found.axes!r} and shape "
-        f"{found.volume_shape}, the image needs {geometry.axes!r} and "
-        f"{geometry.volume_shape}. Choose another place, or the image that they are of."
+        f"The labels {place.path} have axes {found[0]!r} and shape {found[1]}, the "
+        f"image needs {geometry.axes!r} and {geometry.volume_shape}. Choose another "
+        "place, or the image that they are of."
     )

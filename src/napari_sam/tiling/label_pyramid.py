@@ -54,10 +54,19 @@ class LabelLevel:
         """Where a block is on disk; background has no file."""
         return self.folder / self.array.metadata.encode_chunk_key(block)
 
+    def check_box(self, box: Box) -> None:
+        """Raise a LabelError if a part of `box` lies outside of the level's planes."""
+        height, width = self.shape
+        if not Box.of_shape(self.shape).contains(box):
+            raise LabelError(
+                f"{box} reaches out of the labels, whose planes have {height} rows and "
+                f"{width} columns at this level. Clip the box, and the mask with it."
+            )
+
     def read(self, plane: tuple[int, ...], box: Box) -> LabelArray:
         """Labels in a box, in pixels of the level."""
         try:
-            found = self.array[(*plane, *box.slices)]
+            found = self.array[plane_index(plane, box)]
         except DAMAGE as error:
             raise LabelError(
                 f"Labels in {box} of plane {plane} of {self.folder} are damaged "
@@ -79,6 +88,15 @@ class LabelPyramid:
     def __init__(self, levels: Sequence[LabelLevel]) -> None:
         self.levels = tuple(levels)
         self._unsynced: set[Path] = set()
+
+    def level(self, number: int) -> LabelLevel:
+        """A level, 0 is the finest; a LabelError if there is none such."""
+        if not 0 <= number < len(self.levels):
+            raise LabelError(
+                f"These labels have levels 0 to {len(self.levels) - 1}, level {number} "
+                "was asked for."
+            )
+        return self.levels[number]
 
     def apply(self, strokes: Sequence[Stroke]) -> None:
         """Bring the strokes, in this order, to every level.
@@ -154,6 +172,11 @@ def strokes_by_block(
     return found
 
 
+def plane_index(plane: tuple[int, ...], box: Box) -> tuple[int | slice, ...]:
+    """Index of a box's pixels in a level's array."""
+    return (*plane, *box.slices)
+
+
 def write_block(
     level: LabelLevel, plane: tuple[int, ...], parts: Parts, decode: Decode
 ) -> None:
@@ -170,7 +193,7 @@ def write_block(
         return
     target = change.shift(window.y0, window.x0)
     pixels = new[change.slices].astype(level.array.dtype)
-    level.array[(*plane, *target.slices)] = pixels
+    level.array[plane_index(plane, target)] = pixels
 
 
 def sampled_stroke(
@@ -180,8 +203,11 @@ def sampled_stroke(
     corner, (height, width) = stroke.patch.box, part.shape
     rows = slice(part.y0 * step[0] - corner.y0, None, step[0])
     columns = slice(part.x0 * step[1] - corner.x0, None, step[1])
-    changed, values = (array[rows, columns][:height, :width] for array in decoded)
-    return changed, values
+    changed, values = decoded
+    return (
+        changed[rows, columns][:height, :width],
+        values[rows, columns][:height, :width],
+    )
 
 
 def grid_shape(level: LabelLevel) -> tuple[int, ...]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
-from napari_sam.errors import LabelError
+from napari_sam.errors import LabelError, LabelWriteError, MaskError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, bounding_box
 from napari_sam.tiling.label_edits import (
@@ -50,7 +51,7 @@ def most_overlapped(level: LabelLevel, plane: Plane, mask: Mask, box: Box) -> in
 def patch_of(
     plane: Plane, spot: Box, changed: Mask, values: LabelArray, after: int
 ) -> Patch | None:
-    """A patch of the changed pixels with no room around them; None if there are none."""
+    """A patch of the changed pixels with no room around them; None if none."""
     inner = bounding_box(changed)
     if inner is None:
         return None
@@ -59,7 +60,12 @@ def patch_of(
 
 
 def plan_add(
-    level: LabelLevel, plane: Plane, mask: Mask, box: Box, label_id: int, rule: OverlapRule
+    level: LabelLevel,
+    plane: Plane,
+    mask: Mask,
+    box: Box,
+    label_id: int,
+    rule: OverlapRule,
 ) -> list[Patch]:
     """What changes when an object is written under `label_id`."""
     patches = []
@@ -90,3 +96,38 @@ def check_in_place(level: LabelLevel, strokes: Iterable[Stroke]) -> None:
                 "redone while its pixels are as it left them, but a later edit changed "
                 "some. Undo the later edits first, newest first."
             )
+
+
+def check_id(level: LabelLevel, label_id: int) -> None:
+    """Raise a LabelError for an id that the level's pixels cannot carry."""
+    highest = min(np.iinfo(level.array.dtype).max, np.iinfo(np.uint32).max)
+    if not 1 <= label_id <= highest:
+        raise LabelError(
+            f"A label id here needs to be 1 to {highest}, got {label_id}. Choose "
+            "another id, or copy the labels to a new uint32 volume if all are used."
+        )
+
+
+def check_mask(mask: Mask, box: Box) -> None:
+    """Raise a MaskError unless the mask is one of this box, with pixels."""
+    if mask.dtype != np.bool_ or mask.shape != box.shape:
+        raise MaskError(
+            f"An object in {box} needs a bool mask of shape {box.shape}, got "
+            f"{mask.dtype} of shape {mask.shape}."
+        )
+    if not mask.any():
+        raise MaskError(
+            f"An object needs at least one pixel, the mask in {box} has none."
+        )
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn a failure to read labels that are about to change into a LabelWriteError."""
+    try:
+        yield
+    except OSError as error:
+        raise LabelWriteError(
+            error.errno,
+            f"The labels cannot be read ({error}), so nothing was changed",
+        ) from error

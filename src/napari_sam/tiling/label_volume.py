@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numcodecs
+import numcodecs  # type: ignore[import-untyped]
 import numpy as np
 import zarr
 from filelock import FileLock
@@ -83,6 +84,7 @@ def create_volume(
     image = None if place.image is None else read_node(place.image)
     version = settled_version(options.version, image, place)
     draft = place.drafts / "new"
+    placed = False
     try:
         shutil.rmtree(draft, ignore_errors=True)
         count = level_count(geometry, options, image)
@@ -100,11 +102,12 @@ def create_volume(
         if place.path.exists():  # an empty folder, which not every system renames onto
             place.path.rmdir()
         draft.rename(place.path)
+        placed = True
         sync_folder(place.path.parent)
         if image is not None:
             register(place, image)
     except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(place.path if placed else draft, ignore_errors=True)
         raise LabelWriteError(
             error.errno,
             f"A label volume could not be made at {place.path} ({error}). Labels need "
@@ -112,7 +115,9 @@ def create_volume(
         ) from error
 
 
-def settled_version(asked: str | None, image: ZarrNode | None, place: LabelPlace) -> str:
+def settled_version(
+    asked: str | None, image: ZarrNode | None, place: LabelPlace
+) -> str:
     """The OME-Zarr version of new labels: inside of an image, the image's."""
     if image is None:
         return asked or "0.5"
@@ -248,16 +253,12 @@ def open_levels(
     place: LabelPlace, metadata: LabelMetadata, *, writable: bool
 ) -> list[LabelLevel]:
     """Open the arrays of a label volume, finest first."""
-    store = LocalStore(place.path, read_only=not writable)
     try:
-        arrays = [
-            zarr.open_array(store, path=path, mode="r+" if writable else "r")
-            for path in metadata.paths
-        ]
+        arrays = open_arrays(place.path, metadata.paths, writable=writable)
     except (OSError, ValueError, KeyError) as error:
         raise LabelError(
             f"The labels {place.path} lack a level that their metadata name, or have a "
-            f"damaged one ({error}). `restore=True` writes them anew from their journal."
+            f"damaged one ({error}). `restore=True` writes them anew from the journal."
         ) from error
     levels = []
     for array, path, scale in zip(arrays, metadata.paths, metadata.scales, strict=True):
@@ -265,6 +266,14 @@ def open_levels(
         levels.append(LabelLevel(array, place.path / path, step))
         check_level(place, levels[-1], arrays[0])
     return levels
+
+
+def open_arrays(
+    folder: Path, paths: Iterable[str], *, writable: bool
+) -> list[zarr.Array[Any]]:
+    """Open arrays of a group."""
+    store, mode = LocalStore(folder, read_only=not writable), "r+" if writable else "r"
+    return [zarr.open_array(store, path=path, mode=mode) for path in paths]
 
 
 def level_step(scale: tuple[float, ...], finest: tuple[float, ...]) -> tuple[int, int]:

@@ -2,10 +2,7 @@
 
 An edit is one line of the journal, flushed to disk before any pixel is written. So
 whatever ends the program, the journal knows exactly which objects were accepted, and
-opening the labels again brings every level of the pyramid to that state:
-
-    plan -> journal, fsync -> pixels, all levels -> ... -> checkpoint
-             accepted here                           safe from a power cut up to here
+opening the labels again brings every level of the pyramid to that state.
 
 There is one writer at a time, which holds a lock as long as it is open. Readers take
 no lock and write nothing; they may see an edit before all of its blocks are there.
@@ -13,8 +10,6 @@ no lock and write nothing; they may see an edit before all of its blocks are the
 
 from __future__ import annotations
 
-import errno
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -23,12 +18,10 @@ from threading import RLock
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import numpy as np
 import zarr
-from filelock import FileLock, Timeout
-from zarr.storage import LocalStore
+from filelock import FileLock
 
-from napari_sam.errors import LabelError, LabelsLockedError, LabelWriteError, MaskError
+from napari_sam.errors import LabelError, LabelWriteError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask
 from napari_sam.tiling.journal import Entry, Journal
@@ -41,6 +34,7 @@ from napari_sam.tiling.label_ledger import (
     edit_data,
     record_of,
 )
+from napari_sam.tiling.label_lock import locked_if_opened
 from napari_sam.tiling.label_opening import (
     OpenLabels,
     open_for_reading,
@@ -53,12 +47,16 @@ from napari_sam.tiling.label_place import (
     find_place,
 )
 from napari_sam.tiling.label_rules import (
-    check_in_place,
+    Plane,
+    check_id,
+    check_mask,
     most_overlapped,
     plan_add,
     plan_erase,
+    reading,
 )
-from napari_sam.tiling.label_volume import LabelOptions
+from napari_sam.tiling.label_volume import LabelOptions, open_arrays
+from napari_sam.tiling.label_writer import LabelWriter, PixelsPendingError
 
 __all__ = [
     "Edit",
@@ -70,17 +68,6 @@ __all__ = [
     "PixelsPendingError",
     "default_labels_path",
 ]
-
-CHECKPOINT_EVERY = 64
-"""Edits between checkpoints: what an opening after a crash has to go through."""
-
-logger = logging.getLogger("napari_sam")
-
-
-class PixelsPendingError(LabelWriteError):
-    """An edit that is safe in the journal, but not yet whole in the pixels."""
-
-    edit: Edit
 
 
 class LabelStore:
@@ -95,11 +82,12 @@ class LabelStore:
         self._place = place
         self._volume = opened.volume
         self._pyramid = opened.volume.pyramid
+        self._finest = opened.volume.pyramid.levels[0]
+        self._writer = LabelWriter(opened)
         self._journal = opened.journal
         self._ledger = opened.ledger
         self._lock = lock
         self._serial = RLock()
-        self._pending: list[Stroke] = []
         self._is_open = True
 
     @classmethod
@@ -135,26 +123,16 @@ class LabelStore:
         LabelWriteError
             The place cannot be written.
         """
-        place = find_place(path, None if geometry is None else geometry.source)
         if mode == "r":
+            place = find_place(path)
             return cls(place, open_for_reading(place, geometry), None)
+        place = find_place(path, None if geometry is None else geometry.source)
         existing_labels(place)
-        lock = locked(place)
-        try:
+        with locked_if_opened(place) as lock:
             opened = open_for_writing(place, geometry, options or LabelOptions())
             store = cls(place, opened, lock)
-            store._recover()
-        except BaseException as error:
-            release(place, lock)
-            if isinstance(error, OSError) and not isinstance(error, LabelWriteError):
-                raise LabelWriteError(
-                    error.errno,
-                    f"The labels {place.path} could not be opened for writing "
-                    f"({error}). Make room or allow writing there, or open them to "
-                    "read",
-                ) from error
-            raise
-        return store
+            store._writer.recover()
+            return store
 
     @property
     def path(self) -> Path:
@@ -179,24 +157,13 @@ class LabelStore:
     @property
     def levels(self) -> list[zarr.Array[Any]]:
         """The levels, finest first, (stack axes, y, x), for viewers: read only."""
-        store = LocalStore(self.path, read_only=True)
-        paths = self._volume.metadata.paths
-        return [zarr.open_array(store, path=path, mode="r") for path in paths]
+        return open_arrays(self.path, self._volume.metadata.paths, writable=False)
 
     def read(self, plane: Sequence[int], box: Box, level: int = 0) -> LabelArray:
         """Labels (height, width) in a box, in pixels of the level, lazily."""
         index = self.geometry.check_plane(tuple(plane))
-        if not 0 <= level < len(self._pyramid.levels):
-            raise LabelError(
-                f"These labels have levels 0 to {len(self._pyramid.levels) - 1}, level "
-                f"{level} was asked for."
-            )
-        found = self._pyramid.levels[level]
-        if not Box.of_shape(found.shape).contains(box):
-            raise LabelError(
-                f"{box} reaches out of level {level} of the labels, whose planes have "
-                f"{found.shape[0]} rows and {found.shape[1]} columns. Clip it."
-            )
+        found = self._pyramid.level(level)
+        found.check_box(box)
         try:
             return found.read(index, box)
         except OSError as error:
@@ -270,14 +237,13 @@ class LabelStore:
         """
         rule = OverlapRule(rule)
         index = self.geometry.check_plane(tuple(plane))
-        self.geometry.check_box(box)
+        self._finest.check_box(box)
         check_mask(mask, box)
         with self._serial:
             self._make_ready()
-            level = self._pyramid.levels[0]
-            with reading(self.path):
+            with reading():
                 target = self._target(mask, box, index, rule, label_id)
-                patches = plan_add(level, index, mask, box, target, rule)
+                patches = plan_add(self._finest, index, mask, box, target, rule)
             if not patches:
                 raise LabelError(
                     f"Nothing is left to write of the object in {box}: every pixel of "
@@ -307,9 +273,9 @@ class LabelStore:
         with self._serial:
             self._make_ready()
             patches: list[Patch] = []
-            with reading(self.path):
+            with reading():
                 for index, spot in self._spots(label_id, plane, box):
-                    found = plan_erase(self._pyramid.levels[0], index, spot, label_id)
+                    found = plan_erase(self._finest, index, spot, label_id)
                     patches.extend(found)
             if not patches:
                 raise LabelError(
@@ -331,8 +297,8 @@ class LabelStore:
     ) -> Entry:
         """Add to the journal what is not an edit, such as prompts.
 
-        It is in order with the edits. A crash can lose what was noted since the
-        last edit, unless it is `durable`.
+        It keeps its order with edits. A crash can lose it until the next edit, or
+        until the labels are closed, unless it is `durable`.
         """
         if kind in OWN_KINDS:
             raise LabelError(
@@ -347,26 +313,18 @@ class LabelStore:
         """Wait until everything survives a power cut; a LabelWriteError if it fails."""
         with self._serial:
             self._make_ready()
-            if not self._ledger.unsafe:
-                return
-            try:
-                self._pyramid.sync()
-            except OSError as error:
-                raise LabelWriteError(
-                    error.errno, f"The labels {self.path} could not be flushed ({error})"
-                ) from error
-            self._ledger.follow(self._journal.append("checkpoint", {}, durable=True))
+            self._writer.checkpoint()
 
     def close(self) -> None:
         """Flush, and let others write. What could not be written stays journaled."""
         with self._serial:
             if not self._is_open:
                 return
+            self._is_open = False
             try:
                 if self._lock is not None:
-                    self._flush()
+                    self._writer.try_checkpoint()
             finally:
-                self._is_open = False
                 self._journal.close()
                 if self._lock is not None:
                     self._lock.release()
@@ -381,3 +339,62 @@ class LabelStore:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _make_ready(self) -> None:
+        self._check_writable()
+        self._writer.finish_pending()
+
+    def _check_writable(self) -> None:
+        if self._lock is None or not self._is_open:
+            state = "closed" if self._lock is not None else "open for reading only"
+            raise LabelWriteError(
+                f"The labels {self.path} are {state}. Open them with mode 'a' to write."
+            )
+
+    def _target(
+        self, mask: Mask, box: Box, plane: Plane, rule: OverlapRule, asked: int | None
+    ) -> int:
+        """The id to write an object under."""
+        target = self.next_id if asked is None else int(asked)
+        if rule is OverlapRule.MERGE and asked is not None:
+            raise LabelError(
+                "The rule 'merge' chooses the label id itself, got label_id "
+                f"{asked}. Leave it out, or use the rule 'keep' to add to a label."
+            )
+        if rule is OverlapRule.MERGE:
+            target = most_overlapped(self._finest, plane, mask, box) or target
+        check_id(self._finest, target)
+        return target
+
+    def _spots(
+        self, label_id: int, plane: Sequence[int] | None, box: Box | None
+    ) -> list[tuple[Plane, Box]]:
+        """Where to look for a label's pixels."""
+        only = None if plane is None else self.geometry.check_plane(tuple(plane))
+        if box is not None:
+            if only is None:
+                raise LabelError(f"Erasing in a box needs its plane too, got {box}.")
+            self._finest.check_box(box)
+            return [(only, box)]
+        return self._ledger.spots(label_id, only)
+
+    def _change(
+        self, kind: str, label_id: int, patches: list[Patch], details: dict[str, Any]
+    ) -> Edit:
+        data = edit_data(label_id, patches, details)
+        entry = self._writer.commit(kind, data, [Stroke(patch) for patch in patches])
+        return self.edit(entry.sequence)
+
+    def _turn(self, edit: Edit | int, *, forward: bool) -> Edit:
+        with self._serial:
+            self._make_ready()
+            found = self.edit(sequence_of(edit))
+            if self.is_applied(found) == forward:
+                state = "done" if forward else "undone"
+                raise LabelError(f"Edit {found.sequence} is {state} already.")
+            self._writer.turn(Operation(found.sequence, forward))
+            return found
+
+
+def sequence_of(edit: Edit | int) -> int:
+    return edit.sequence if isinstance(edit, Edit) else edit

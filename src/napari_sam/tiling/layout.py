@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from operator import index
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ from napari_sam.tiling.stored import StoredImage
 
 MAX_CHANNELS = 3
 """Shown to the model at once: as red, green and blue."""
+
+Fact = TypeVar("Fact", float, str)
 
 Ranges = tuple[tuple[float, float], ...]
 """What becomes black and white, for each chosen channel."""
@@ -74,7 +77,8 @@ def settle_layout(stored: StoredImage, axes: str | None) -> Layout:
     stack_shape = tuple(
         n for name, n in zip(letters, shape, strict=True) if name not in PLANE + CHANNEL
     )
-    levels, factors = [], []
+    levels: list[StoredLevel] = []
+    factors: list[tuple[float, float]] = []
     for number, array in enumerate(stored.arrays):
         name = f"level {number} of {stored.source or stored.name}"
         level = StoredLevel(array, letters, stack_shape, name)
@@ -103,8 +107,8 @@ def _is_coarser(level: StoredLevel, finer: StoredLevel) -> bool:
 
 
 def at_same_place(
-    by_axis: Mapping[str, float], told: str | None, axes: str
-) -> dict[str, float]:
+    by_axis: Mapping[str, Fact], told: str | None, axes: str
+) -> dict[str, Fact]:
     """Keep what metadata say about axes that the user did not call otherwise."""
     names = _as_channels(told) or axes
     kept = {n for n, m in zip(names, axes, strict=False) if n == m}
@@ -146,13 +150,15 @@ def parse_contrast(
         pairs = np.empty((0, 0))
     if pairs.shape == (1, 2):
         pairs = pairs.repeat(channel_count, axis=0)
-    ranges = [(float(low), float(high)) for low, high in pairs] if pairs.size else []
-    is_usable = pairs.shape == (channel_count, 2) and all(
-        isfinite(low) and isfinite(high) and low < high for low, high in ranges
+    is_usable = pairs.shape == (channel_count, 2)
+    ranges = (
+        tuple((float(low), float(high)) for low, high in pairs) if is_usable else ()
     )
-    if not is_usable:
+    if not is_usable or not all(
+        isfinite(low) and isfinite(high) and low < high for low, high in ranges
+    ):
         raise ImageError(
             "Contrast limits need to be (low, high) with low < high, one pair for all "
             f"or one for each of the {channel_count} chosen channels, got {limits!r}."
         )
-    return tuple(ranges)
+    return ranges

@@ -10,7 +10,8 @@ over the stack, always the same ones for the same image:
 - 16 cells are read, all of them where there are fewer, so that a small image is its
   own sample. Cells with more than 2^20 pixels together are thinned by whole steps.
 - While every value of some channel is the same, as on the empty rim of a slide,
-  another 16 cells are read, up to 64.
+  another 16 cells are read, up to 64. If they are still the same, the first window
+  that is shown and has more than one value settles the range.
 
 Hence at most 64 cells of at most 16 chunks for each channel, and 16 chunks in the
 common case of chunks of 256 pixels and more that are not all of one value.
@@ -130,6 +131,16 @@ def settle_ranges(
     if not samples and damage is not None:
         raise damage
     return tuple(ranges)
+
+
+def widen_empty_range(
+    settled: tuple[float, float], pixels: NDArray[Any]
+) -> tuple[float, float]:
+    """Stretch a range of one value over `pixels` too; any other range stays."""
+    if settled[0] < settled[1]:
+        return settled
+    low, high = intensity_range(pixels)
+    return min(low, settled[0]), max(high, settled[1])
 
 
 def _halton(index: int, base: int) -> float:

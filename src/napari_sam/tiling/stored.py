@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Protocol, TypeGuard
 
@@ -32,6 +33,11 @@ def nothing_to_close() -> None:
     """Close an image that holds no file open."""
 
 
+def unique_state() -> str:
+    """A new state for what has no lasting name to know it by."""
+    return uuid.uuid4().hex
+
+
 @dataclass(frozen=True, slots=True)
 class StoredImage:
     """An image as it lies in memory or on disk: no pixel of it has been read yet."""
@@ -45,7 +51,7 @@ class StoredImage:
     translation: Mapping[str, float] = field(default_factory=dict)
     name: str = "image"
     source: str | None = None  # path or URL; None for what has neither
-    state: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells versions apart
+    state: str = field(default_factory=unique_state)  # tells versions apart
     close: Callable[[], None] = nothing_to_close
 
     def __post_init__(self) -> None:
@@ -98,11 +104,12 @@ def check_levels(arrays: Sequence[LazyArray], name: str) -> None:
     if not arrays:
         raise ImageError(f"An image needs at least one array, got none in {name}.")
     first = arrays[0]
-    for finer, array in zip(arrays, arrays[1:], strict=False):
+    for finer, array in pairwise(arrays):
         if len(array.shape) != len(finer.shape) or np.dtype(array.dtype) != first.dtype:
             raise ImageError(
                 f"All levels of an image need the same axes and pixel type, got "
-                f"{finer.shape} {finer.dtype} and {array.shape} {array.dtype} in {name}."
+                f"{finer.shape} {finer.dtype} and {array.shape} {array.dtype} in "
+                f"{name}."
             )
         if any(n > m for n, m in zip(array.shape, finer.shape, strict=True)):
             raise ImageError(

@@ -8,6 +8,7 @@ such images as tiled TIFF or OME-Zarr.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from math import isfinite
@@ -111,8 +112,9 @@ def _geometry(tiff: tifffile.TiffFile) -> Geometry:
     if tiff.is_imagej:
         return _imagej_geometry(tiff)
     if tiff.is_svs:
-        facts = tifffile.svs_description_metadata(tiff.pages[0].description)
-        return _known({"y": (facts.get("MPP"), "um"), "x": (facts.get("MPP"), "um")})
+        found = re.search(r"\bMPP\s*=\s*([\d.]+)", tiff.pages.first.description)
+        size = (found[1] if found else None, "um")
+        return _known({"y": size, "x": size})
     return {}, {}
 
 
@@ -138,7 +140,7 @@ def _imagej_geometry(tiff: tifffile.TiffFile) -> Geometry:
     """ImageJ's unit and spacing; its resolution tags count pixels per unit."""
     facts = tiff.imagej_metadata or {}
     unit = str(facts.get("unit", ""))
-    tags = tiff.pages[0].tags
+    tags = tiff.pages.first.tags
     sizes: dict[str, tuple[Any, str]] = {
         "z": (facts.get("spacing"), unit),
         "t": (facts.get("finterval"), "s"),

@@ -7,14 +7,15 @@ named in the URL.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import xxhash
 import zarr
 from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore, ZipStore
@@ -28,7 +29,14 @@ from napari_sam.tiling.ome_metadata import (
     image_attributes,
     read_multiscale,
 )
-from napari_sam.tiling.stored import ForeignErrors, StoredImage, nothing_to_close
+from napari_sam.tiling.stored import (
+    ForeignErrors,
+    StoredImage,
+    nothing_to_close,
+    unique_state,
+)
+
+DIGITS = re.compile(r"\d+")
 
 FIRST_IMAGE = "0"
 """Where converters such as bioformats2raw put the first image of a file."""
@@ -88,7 +96,7 @@ def open_zarr_node(
         axes = None
     name = (multiscale.name if multiscale else None) or _short_name(source)
     # In-memory stores have no lasting address, so each opening counts as its own.
-    state = {"state": _metadata_digest(node, nodes)} if source else {}
+    state = _metadata_digest(node, nodes) if source else unique_state()
     return StoredImage(
         arrays=tuple(nodes),
         axes=axes,
@@ -97,7 +105,7 @@ def open_zarr_node(
         name=name,
         source=source,
         close=close,
-        **state,
+        state=state,
     )
 
 
@@ -148,16 +156,14 @@ def _pyramid_of_bare_group(group: zarr.Group, where: str) -> list[zarr.Array[Any
         warnings.simplefilter("ignore", ZarrUserWarning)  # foreign files in between
         with ForeignErrors(ImageError, f"Group {where} needs to list its arrays"):
             arrays = dict(group.arrays())
-    numbered = sorted(
-        arrays, key=lambda name: [int(n) for n in re.findall(r"\d+", name)]
-    )
+    numbered = sorted(arrays, key=lambda n: ([int(i) for i in DIGITS.findall(n)], n))
     levels = sorted((arrays[name] for name in numbered), key=lambda a: -a.size)
     is_pyramid = levels and all(
         a.dtype == b.dtype
         and a.ndim == b.ndim
         and a.size > b.size
         and all(m >= n for m, n in zip(a.shape, b.shape, strict=True))
-        for a, b in zip(levels, levels[1:], strict=False)
+        for a, b in pairwise(levels)
     )
     if not is_pyramid:
         found = ", ".join(f"{n} {arrays[n].shape}" for n in numbered[:8]) or "no arrays"
@@ -220,7 +226,7 @@ def _geometry(
 def _factors(
     placements: Sequence[Placement | None], finest: Placement, axes: str
 ) -> tuple[tuple[float, float], ...] | None:
-    """(y, x) pixel size of each level over that of the finest; None if any is unknown."""
+    """(y, x) size of each level's pixels over the finest's, if all are known."""
     if "y" not in axes or "x" not in axes:
         return None
     y, x = axes.index("y"), axes.index("x")
@@ -254,4 +260,5 @@ def _metadata_digest(
 ) -> str:
     """Names the metadata: changes when the image is written anew in another shape."""
     described = [node.attrs.asdict(), *(a.metadata.to_dict() for a in arrays)]
-    return xxhash.xxh3_64_hexdigest(json.dumps(described, default=str, sort_keys=True))
+    text = json.dumps(described, default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

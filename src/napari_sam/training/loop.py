@@ -57,6 +57,9 @@ class TrainingOptions:
     correction_share
         Share of the steps that add a correcting click with the answer before as
         mask prompt.
+    correction_from
+        Share of the time before the first of them: an answer has to be worth
+        correcting.
     full_share
         Share of the time, at the end, in which a step sees one crop as large as the
         window. Before, crops are smaller and lie anywhere in the window, which is
@@ -73,6 +76,7 @@ class TrainingOptions:
     weight_decay: float = 0.05
     warmup: float = 0.03
     correction_share: float = 0.35
+    correction_from: float = 0.25
     full_share: float = 0.3
     loss_stride: int = 2
     seed: int = 1
@@ -199,7 +203,10 @@ class Trainer:
             maps = self.dense(embedding)
         targets = torch.from_numpy(np.stack([dense_targets(crop) for crop in crops]))
         dense = dense_loss(maps.float(), targets.to(self.device))
-        correct = self.rng.random() < self.options.correction_share
+        correct = (
+            self.progress > self.options.correction_from
+            and self.rng.random() < self.options.correction_share
+        )
         losses, ious = [], []
         for crop, embedding_chw in zip(crops, embedding, strict=True):
             loss, iou = self._prompt_losses(crop, embedding_chw[None], correct=correct)

@@ -1,0 +1,182 @@
+"""What the user did, step by step: the past that undo and redo walk through.
+
+It is kept in the label store's journal, in order with the edits of the labels, so
+that it has no end and outlives the program: opening the labels again brings back
+the prompts that were not accepted yet, and everything can still be undone.
+
+    kind          what happened                           undone by
+    "draft"       prompts or the choice changed           "draft-undo"
+    "add"         the candidate was accepted              "revert", by the store
+    "erase"       an object was deleted                   "revert", by the store
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from napari_sam.prompt_files import parse_objects, prompts_to_json
+from napari_sam.prompts import Prompt
+from napari_sam.tiling.journal import Entry
+from napari_sam.tiling.labels import Edit, LabelStore
+
+DRAFT, DRAFT_UNDO, DRAFT_REDO = "draft", "draft-undo", "draft-redo"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """What the user points at right now, and has not accepted.
+
+    Parameters
+    ----------
+    plane
+        Where the prompts are.
+    prompts
+        In the order in which they came.
+    choices
+        For each prompt, which of the candidates that it led to was chosen.
+    """
+
+    plane: tuple[int, ...]
+    prompts: tuple[Prompt, ...] = ()
+    choices: tuple[int, ...] = ()
+
+    def with_prompt(self, prompt: Prompt) -> Draft:
+        """The draft with one more prompt."""
+        return Draft(self.plane, (*self.prompts, prompt), (*self.choices, 0))
+
+    def without(self, index: int) -> Draft:
+        """The draft without one of its prompts."""
+        return Draft(
+            self.plane,
+            self.prompts[:index] + self.prompts[index + 1 :],
+            self.choices[:index] + self.choices[index + 1 :],
+        )
+
+    def with_choice(self, choice: int) -> Draft:
+        """The draft with another candidate chosen."""
+        return Draft(self.plane, self.prompts, (*self.choices[:-1], choice))
+
+    def to_json(self) -> dict[str, Any]:
+        """The draft as plain JSON; each prompt by itself, since order matters."""
+        return {
+            "plane": list(self.plane),
+            "prompts": [prompts_to_json([prompt]) for prompt in self.prompts],
+            "choices": list(self.choices),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Draft:
+        """The draft that `to_json` wrote."""
+        objects = parse_objects(data["prompts"], need_positive=False)
+        prompts = tuple(item.prompts[0] for item in objects)
+        return cls(tuple(data["plane"]), prompts, tuple(data["choices"]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One thing that can be undone."""
+
+    before: Draft
+    after: Draft
+    edit: int | None = None  # journal entry of the change of the labels, if any
+
+
+class History:
+    """The steps that were done, those that were undone, and the draft they lead to.
+
+    Parameters
+    ----------
+    store
+        Whose journal keeps the history; what it holds already is taken up.
+    plane
+        Where the user is, if the journal does not say.
+    """
+
+    def __init__(self, store: LabelStore, plane: tuple[int, ...]) -> None:
+        self.draft = Draft(plane)
+        self._store = store
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+        for entry in store.journal.entries():
+            self._follow(entry)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+        return bool(self._undone)
+
+    def change_draft(self, draft: Draft) -> None:
+        """Remember another draft."""
+        self._store.note(DRAFT, draft.to_json())
+        self._do(Step(self.draft, draft))
+
+    def changed_labels(self, edit: Edit) -> None:
+        """Remember a change of the labels, which the store has journaled already."""
+        self._do(self._edit_step(edit.kind, edit.sequence))
+
+    def undo(self) -> Edit | None:
+        """Take the last step back, and return the change of labels that it was."""
+        step = self._done[-1]
+        edit = None
+        if step.edit is None:
+            self._store.note(DRAFT_UNDO, {})
+        else:
+            edit = self._store.undo(step.edit)
+        self._undo()
+        return edit
+
+    def redo(self) -> Edit | None:
+        """Do the last undone step again, and return the change of labels it is."""
+        step = self._undone[-1]
+        edit = None
+        if step.edit is None:
+            self._store.note(DRAFT_REDO, {})
+        else:
+            edit = self._store.redo(step.edit)
+        self._redo()
+        return edit
+
+    def _follow(self, entry: Entry) -> None:
+        if entry.kind == DRAFT:
+            self._do(Step(self.draft, Draft.from_json(entry.data)))
+        elif entry.kind in {"add", "erase"}:
+            self._do(self._edit_step(entry.kind, entry.sequence))
+        elif entry.kind in {DRAFT_UNDO, "revert"}:
+            if is_about(entry, self._done):
+                self._undo()
+        elif entry.kind in {DRAFT_REDO, "reapply"} and is_about(entry, self._undone):
+            self._redo()
+
+    def _edit_step(self, kind: str, sequence: int) -> Step:
+        after = Draft(self.draft.plane) if kind == "add" else self.draft
+        return Step(self.draft, after, sequence)
+
+    def _do(self, step: Step) -> None:
+        self._done.append(step)
+        self._undone.clear()
+        self.draft = step.after
+
+    def _undo(self) -> None:
+        step = self._done.pop()
+        self._undone.append(step)
+        self.draft = step.before
+
+    def _redo(self) -> None:
+        step = self._undone.pop()
+        self._done.append(step)
+        self.draft = step.after
+
+
+def is_about(entry: Entry, steps: Sequence[Step]) -> bool:
+    """Whether an undo or redo in the journal is of the last of these steps.
+
+    It is not where labels were changed without a session, by a script.
+    """
+    return bool(steps) and steps[-1].edit == entry.data.get("edit")

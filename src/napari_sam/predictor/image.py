@@ -1,0 +1,237 @@
+"""Prompts on an image of any size -> candidates.
+
+The image may be far larger than memory: the model is shown windows around what was
+pointed at, and as many more as the object is large, never the whole plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from napari_sam.errors import PredictorError, PromptError
+from napari_sam.geometry import Box
+from napari_sam.masks import bounding_box
+from napari_sam.model.window_model import WindowModel
+from napari_sam.predictor.asking import Asker, PlaneImage, Sighting
+from napari_sam.predictor.cache import EmbeddingCache
+from napari_sam.predictor.candidates import (
+    Candidate,
+    PredictorOptions,
+    unmet_prompts,
+)
+from napari_sam.predictor.growing import Grower, Grown
+from napari_sam.predictor.looking import Looker
+from napari_sam.predictor.placed import PlacedMask
+from napari_sam.predictor.search import ObjectSearch, in_canonical_order
+from napari_sam.predictor.windows import from_level, steps_between
+from napari_sam.prompts import Prompt, check_inside
+
+
+class ImagePredictor:
+    """Answers prompts about the planes of one image.
+
+    It keeps embeddings and nothing else: the same prompts get the same answer,
+    whatever was asked before.
+
+    Parameters
+    ----------
+    model
+        Encodes windows and answers prompts about them.
+    image
+        As `open_image` gives it.
+    cache
+        Where embeddings are kept; in memory, up to 512 MiB, where none is given.
+    options
+        Bounds and habits.
+    """
+
+    def __init__(
+        self,
+        model: WindowModel,
+        image: PlaneImage,
+        *,
+        cache: EmbeddingCache | None = None,
+        options: PredictorOptions | None = None,
+    ) -> None:
+        self._model = model
+        self._image = image
+        self._cache = EmbeddingCache() if cache is None else cache
+        self._options = PredictorOptions() if options is None else options
+
+    def predict(
+        self,
+        prompts: Sequence[Prompt],
+        plane: tuple[int, ...] = (),
+        *,
+        level: int | None = None,
+        previous: Candidate | None = None,
+    ) -> tuple[Candidate, ...]:
+        """Masks of the object that the prompts point at.
+
+        Parameters
+        ----------
+        prompts
+            Clicks, boxes and masks in pixels of level 0, in any order; at least one
+            that is not a negative click.
+        plane
+            Indices of the axes before y, x; may be left out where there is one plane.
+        level
+            The finest level to look at; 0 where it is not given.
+        previous
+            The candidate to refine. Where the prompts fit in the window that decided
+            it, its logits go along as one more prompt.
+
+        Returns
+        -------
+        Best score first. The first one is followed beyond its window if need be; the
+        others, up to two where one click leaves open what is meant, are as that window
+        showed them. Empty where the model sees no object.
+
+        Raises
+        ------
+        PromptError
+            A prompt outside the image, a plane that does not exist, or nothing
+            positive among the prompts.
+        PredictorError
+            A level that does not exist, or an object too large to be held.
+        """
+        plane = self._checked_plane(plane)
+        base = self._checked_level(level)
+        ordered = self._checked_prompts(prompts)
+        looker = self._looker(ordered, plane)
+        fitting = previous if previous is not None and previous.plane == plane else None
+        grown = ObjectSearch(looker, base, self._options).run(fitting)
+        if grown is None:
+            return ()
+        grower = Grower(looker, base, self._options)
+        found = [self._candidate(grown, looker, plane)]
+        for sighting in grown.alternatives:
+            placed = PlacedMask(sighting.mask_hw, sighting.window, sighting.level)
+            whole = grower.is_whole(sighting)
+            shown = Grown(placed, sighting, (), whole)
+            if self._fits(placed):
+                found.append(self._candidate(shown, looker, plane))
+        return tuple(found)
+
+    def complete(
+        self,
+        candidate: Candidate,
+        prompts: Sequence[Prompt] = (),
+        *,
+        level: int | None = None,
+    ) -> Candidate:
+        """Follow a candidate beyond its window, and draw its outline finely.
+
+        For an alternative that the user chose.
+
+        Parameters
+        ----------
+        candidate
+            As `predict` gave it; one that is complete is returned as it is.
+        prompts
+            Those it was predicted from.
+        level
+            As given to `predict`.
+        """
+        if candidate.complete:
+            return candidate
+        plane = self._checked_plane(candidate.plane)
+        base = self._checked_level(level)
+        looker = self._looker(self._checked_prompts(prompts), plane)
+        sighting = self._sighting_of(candidate)
+        if sighting is None:
+            return candidate
+        grown = Grower(looker, base, self._options).grow([sighting])
+        return self._candidate(grown, looker, plane)
+
+    def _looker(self, prompts: tuple[Prompt, ...], plane: tuple[int, ...]) -> Looker:
+        asker = Asker(
+            self._model, self._image, self._cache, plane, self._options.max_windows
+        )
+        return Looker(asker, prompts, self._options)
+
+    def _checked_prompts(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+        check_inside(prompts, Box.of_shape(self._image.shape))
+        return in_canonical_order(prompts)
+
+    def _checked_plane(self, plane: tuple[int, ...]) -> tuple[int, ...]:
+        stack = tuple(self._image.stack_shape)
+        indices = tuple(int(index) for index in plane)
+        if not indices and prod(stack) == 1:
+            indices = (0,) * len(stack)
+        fits = len(indices) == len(stack) and all(
+            0 <= index < count for index, count in zip(indices, stack, strict=True)
+        )
+        if not fits:
+            raise PromptError(
+                f"The image is a stack of {stack} planes, so a plane needs "
+                f"{len(stack)} indices, each from 0 up to below these; got "
+                f"plane={tuple(plane)}."
+            )
+        self._image.check_plane(indices)
+        return indices
+
+    def _checked_level(self, level: int | None) -> int:
+        count = len(self._image.levels)
+        if level is None:
+            return 0
+        if not 0 <= level < count:
+            raise PredictorError(
+                f"The image has levels 0 to {count - 1}, got level={level}."
+            )
+        return level
+
+    def _fits(self, placed: PlacedMask) -> bool:
+        box = bounding_box(placed.mask_hw)
+        level = self._image.levels[placed.level]
+        return box is not None and (
+            from_level(
+                box.shift(placed.box.y0, placed.box.x0), level, self._image.shape
+            ).area
+            <= self._options.max_object_pixels
+        )
+
+    def _candidate(
+        self, grown: Grown, looker: Looker, plane: tuple[int, ...]
+    ) -> Candidate:
+        placed = self._at_level_0(grown.placed)
+        sighting = grown.sighting
+        return Candidate(
+            mask=placed.mask_hw,
+            box=placed.box,
+            score=sighting.score,
+            plane=plane,
+            level=grown.placed.level,
+            complete=grown.complete,
+            unmet=unmet_prompts(looker.prompts, placed.mask_hw, placed.box),
+            window=sighting.window,
+            window_level=sighting.level,
+            logits_hw=sighting.logits_hw,
+        )
+
+    def _at_level_0(self, placed: PlacedMask) -> PlacedMask:
+        levels = self._image.levels
+        tight = placed.trimmed() or placed
+        if tight.level > 0:
+            level = levels[tight.level]
+            box = from_level(tight.box, level, self._image.shape)
+            steps = steps_between(levels, tight.level, 0)
+            tight = PlacedMask(tight.sample(box, steps, level.shape), box, 0)
+        return tight.trimmed() or tight
+
+    def _sighting_of(self, candidate: Candidate) -> Sighting | None:
+        """What a candidate's window showed, from its mask: at its pixels' centres."""
+        levels = self._image.levels
+        placed = PlacedMask(candidate.mask, candidate.box, 0)
+        fy, fx = steps_between(levels, candidate.window_level, 0)
+        mask = placed.sample(candidate.window, (1 / fy, 1 / fx), self._image.shape)
+        if not mask.any():
+            return None
+        return Sighting(
+            candidate.window_level,
+            candidate.window,
+            mask,
+            candidate.score,
+            candidate.logits_hw,
+        )

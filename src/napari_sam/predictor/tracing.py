@@ -1,0 +1,300 @@
+"""Draw an object at one level, cell by cell, along what is known of it.
+
+Two uses, one way of going about it:
+
+- *Follow* an object that no window of a coarser level can show, such as a fibre. What
+  one window showed is known; each cell that the object enters is drawn in turn.
+- *Refine* the outline of what a coarser level showed. Cells along the outline are
+  drawn; only a `Band` along it is taken over.
+
+A cell's window always overlaps what is known by a quarter of a window. There the model
+is pointed at the object, one click for each part that the window shows, and its answer
+is taken only if it agrees with what is known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.geometry import Box
+from napari_sam.masks import EIGHT_NEIGHBOURS, Mask, deepest_point
+from napari_sam.predictor.asking import Asker
+from napari_sam.predictor.band import Band
+from napari_sam.predictor.placed import (
+    MaskCanvas,
+    PlacedMask,
+    largest_islands,
+    touching,
+)
+from napari_sam.predictor.windows import Cell, CellGrid
+from napari_sam.prompts import MASK_PROMPT_LOGIT, Click, MaskPrompt, Prompt
+
+MAX_PARTS = 8
+"""Parts of the object that are asked for in one window, largest first."""
+
+MAX_VISITS = 4
+"""Times a cell is drawn: again whenever another part of the object turns up in it."""
+
+AGREEMENT = 0.5
+"""Least share of the known part an answer holds, and of the answer that is plausible."""
+
+NEAR = 3
+"""Pixels from a part within which the user's click is about that part."""
+
+
+class Tracer:
+    """One object being drawn at one level.
+
+    Parameters
+    ----------
+    asker
+        Who answers.
+    prompts
+        The user's, in pixels of level 0.
+    known
+        What is known of the object, at the level to draw at.
+    band
+        What a coarser level leaves open; None to follow without one.
+    seen
+        The part of the level in which `known` is what a window showed; with a band
+        all of the level is.
+    max_pixels
+        Largest box of the object, in pixels of the level.
+    """
+
+    def __init__(
+        self,
+        asker: Asker,
+        prompts: Sequence[Prompt],
+        known: PlacedMask,
+        band: Band | None,
+        seen: Box,
+        max_pixels: int,
+    ) -> None:
+        self._asker = asker
+        self._level = known.level
+        shape = asker.levels[known.level].shape
+        self._grid = CellGrid(shape, asker.size)
+        # A box is about the object as a whole, which no single cell shows.
+        self._clicks = [prompt for prompt in prompts if isinstance(prompt, Click)]
+        self._canvas = MaskCanvas(known, Box.of_shape(shape), asker.size)
+        self._band = band
+        self._seen = seen
+        self._max_pixels = max_pixels
+        self._visits: dict[Cell, int] = {}
+        # What each visited window showed in all, packed eight pixels to a byte.
+        self._shown: dict[Cell, NDArray[np.uint8]] = {}
+        self.complete = True
+
+    @property
+    def placed(self) -> PlacedMask:
+        """What is drawn so far."""
+        return self._canvas.placed
+
+    def follow(self) -> None:
+        """Draw the cells that the known parts are in, and where they lead."""
+        placed = self._canvas.placed
+        starts = []
+        for part in largest_islands(placed.mask_hw, MAX_PARTS):
+            row, column = deepest_point(part)
+            starts.append(
+                self._grid.holding(row + placed.box.y0, column + placed.box.x0)
+            )
+        self.draw(dict.fromkeys(starts))
+
+    def draw(self, cells: Iterable[Cell]) -> None:
+        """Draw these cells, and those that the object turns out to enter from them."""
+        queue = deque(cells)
+        waiting = set(queue)
+        while queue:
+            cell = queue.popleft()
+            waiting.discard(cell)
+            window = self._grid.window(cell)
+            roomy = self._canvas.area_with(self._grid.cell(cell)) <= self._max_pixels
+            if not (roomy and self._asker.may_look(self._level, window)):
+                self.complete = False
+                continue
+            self._visit(cell, window)
+            for entered in self._entered_from(cell):
+                if entered not in waiting:
+                    waiting.add(entered)
+                    queue.append(entered)
+
+    def _visit(self, cell: Cell, window: Box) -> None:
+        known = self._canvas.read(window)
+        shown = self._shown_in(cell, window, known)
+        box = self._grid.cell(cell)
+        self._canvas.paste(box, shown[box.relative_to(window).slices])
+        self._visits[cell] = self._visits.get(cell, 0) + 1
+        self._shown[cell] = np.packbits(shown)
+
+    def _shown_in(self, cell: Cell, window: Box, known: Mask) -> Mask:
+        """The object over a window: the model's answers for each known part."""
+        parts = largest_islands(known, MAX_PARTS)
+        inside, reach = (
+            (np.zeros_like(known), known)
+            if self._band is None
+            else self._band.read(window)
+        )
+        looked = self._looked_at(cell, window)
+        hint = self._mask_prompt(window, known, looked)
+        # Parts beyond the largest few stay as they are.
+        shown = known & ~np.logical_or.reduce(parts) if parts else known
+        reached = _within(self._grid.cell(cell).grow(1), window)
+        for part in parts:
+            prompts = [*self._clicks_on(part, window), hint]
+            answer = self._agreeing(window, prompts, part, (known, reach, looked))
+            if answer is None:
+                shown |= part
+                if self._band is None and (part & reached).any():
+                    self.complete = False
+            else:
+                shown |= answer
+        return shown | inside if self._band is not None else shown
+
+    def _agreeing(
+        self,
+        window: Box,
+        prompts: Sequence[Prompt],
+        part: Mask,
+        context: tuple[Mask, Mask, Mask],
+    ) -> Mask | None:
+        """The best-scored answer among those that agree well with what is known."""
+        judged = []
+        for sighting in self._asker.ask(self._level, window, prompts):
+            answer = touching(sighting.mask_hw, part)
+            if self._band is None:
+                agreement = _agreement_where_looked(answer, part, context)
+            else:
+                answer, agreement = self._within_reach(
+                    self._band, answer, part, context
+                )
+            judged.append((agreement, sighting.score, answer))
+        best = max((agreement for agreement, _, _ in judged), default=0.0)
+        if best < AGREEMENT:
+            return None
+        # Among answers that agree about as well, the model knows better than we do.
+        floor = max(AGREEMENT, best - 0.1)
+        return max(
+            (item for item in judged if item[0] >= floor),
+            key=lambda item: (item[1], item[0]),
+        )[2]
+
+    def _within_reach(
+        self, band: Band, answer: Mask, part: Mask, context: tuple[Mask, Mask, Mask]
+    ) -> tuple[Mask, float]:
+        known, reach, _ = context
+        thin, thick = band.beyond(answer, known, reach)
+        kept = (answer & reach) | thin
+        count = np.count_nonzero
+        held = count(kept & part) / count(part)
+        plausible = count(kept) / max(count(kept) + count(thick), 1)
+        if thick.any() and not reach.any():
+            # Far from the outline we follow a thin part, and here it leads to more
+            # than a thin part: the object may go on.
+            self.complete = False
+        return kept, min(held, plausible)
+
+    def _clicks_on(self, part: Mask, window: Box) -> list[Prompt]:
+        """The part's deepest point, the user's clicks on it, and the negative ones."""
+        row, column = deepest_point(part)
+        clicks: list[Prompt] = [Click(row, column)]
+        for click in self._asker.in_window(self._clicks, self._level, window):
+            if not isinstance(click, Click):
+                continue
+            y, x = click.pixel
+            near = part[
+                max(y - NEAR, 0) : y + NEAR + 1, max(x - NEAR, 0) : x + NEAR + 1
+            ]
+            if not click.positive or (near.any() and (y, x) != (row, column)):
+                clicks.append(click)
+        return clicks
+
+    def _mask_prompt(self, window: Box, known: Mask, looked: Mask) -> MaskPrompt:
+        """What is known as a prompt, undecided where nobody has looked."""
+        logits_hw = np.where(looked, -MASK_PROMPT_LOGIT, 0.0).astype(np.float32)
+        logits_hw[known] = MASK_PROMPT_LOGIT
+        return MaskPrompt(Box.of_shape(window.shape), logits_hw)
+
+    def _looked_at(self, cell: Cell, window: Box) -> Mask:
+        """Where in the window the object's absence is known too."""
+        if self._band is not None:
+            return np.ones(window.shape, dtype=bool)
+        looked = _within(self._seen, window)
+        for other in self._grid.meeting(window):
+            if other in self._visits:
+                looked |= _within(self._grid.cell(other), window)
+        # A cell that is drawn again is open again.
+        looked[self._grid.cell(cell).relative_to(window).slices] = False
+        return looked
+
+    def _entered_from(self, cell: Cell) -> list[Cell]:
+        """The cells around this one in which the object goes on unseen."""
+        box = self._grid.cell(cell)
+        entered = []
+        for other in self._grid.neighbours(cell):
+            # One row of pixels on each side of the line between the two cells.
+            across = self._grid.cell(other)
+            ours, theirs = box.clip(across.grow(1)), across.clip(box.grow(1))
+            drawn = self._canvas.read(theirs)
+            if other not in self._visits:
+                shown = self._was_shown(cell, theirs)
+                goes_on = shown if self._band is None else shown & ~drawn
+            elif self._visits[other] < MAX_VISITS:
+                seen = self._was_shown(other, ours)
+                goes_on = self._runs_apart(ours, seen, theirs, drawn)
+            else:
+                continue
+            if goes_on.any():
+                entered.append(other)
+        return entered
+
+    def _runs_apart(self, ours: Box, seen: Mask, theirs: Box, drawn: Mask) -> Mask:
+        """Our runs along a border that their cell's window has not shown at all."""
+        mine = self._canvas.read(ours)
+        if not mine.any():
+            return mine
+        both = Box.around((ours, theirs))
+        met = np.zeros(both.shape, dtype=bool)
+        met[theirs.relative_to(both).slices] = drawn
+        met[ours.relative_to(both).slices] |= seen
+        near = ndimage.binary_dilation(met, EIGHT_NEIGHBOURS)
+        return mine & ~touching(mine, near[ours.relative_to(both).slices])
+
+    def _was_shown(self, cell: Cell, box: Box) -> Mask:
+        """The object over `box`, as far as it was shown in a visited cell's window."""
+        window = self._grid.window(cell)
+        height, width = window.shape
+        bits = np.unpackbits(self._shown[cell], count=height * width)
+        shown = PlacedMask(
+            bits.reshape(height, width).astype(bool), window, self._level
+        )
+        return shown.read(box)
+
+
+def _within(box: Box, window: Box) -> Mask:
+    inside = np.zeros(window.shape, dtype=bool)
+    if box.intersects(window):
+        inside[box.clip(window).relative_to(window).slices] = True
+    return inside
+
+
+def _agreement_where_looked(
+    answer: Mask, part: Mask, context: tuple[Mask, Mask, Mask]
+) -> float:
+    """How well an answer agrees with what is known where somebody has looked.
+
+    Parts that the answer adds there without touching the known one do not count: a
+    fibre may come back into a window from a turn that nobody has seen yet.
+    """
+    known, _, looked = context
+    seen = touching(answer & (looked | part), part)
+    if not seen.any():
+        return 0.0
+    count = np.count_nonzero
+    return min(count(seen & part) / count(part), count(seen & known) / count(seen))

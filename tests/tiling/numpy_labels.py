@@ -1,0 +1,142 @@
+"""What a label store has to do, in plain numpy on a volume in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.geometry import Box
+from napari_sam.tiling.labels import LabelStore, OverlapRule
+
+SHAPE = (2, 70, 90)  # z, y, x
+
+
+@dataclass(frozen=True)
+class Add:
+    plane: int
+    box: Box
+    rule: OverlapRule
+    seed: int
+    label_id: int | None = None
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Blocks of 3 x 3 pixels, about two thirds of them set."""
+        coarse = np.random.default_rng(self.seed).random((40, 40)) < 0.66
+        coarse[0, 0] = True
+        fine = coarse.repeat(3, axis=0).repeat(3, axis=1)
+        return fine[: self.box.shape[0], : self.box.shape[1]]
+
+
+@dataclass(frozen=True)
+class Erase:
+    label_id: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    edit: int  # counted from 0
+    forward: bool
+
+
+Operation = Add | Erase | Turn
+
+
+@dataclass
+class NumpyLabels:
+    """Applies operations; those that make no sense change nothing."""
+
+    volume: NDArray[np.uint32] = field(
+        default_factory=lambda: np.zeros(SHAPE, dtype=np.uint32)
+    )
+    next_id: int = 1
+    edits: list[tuple[NDArray[np.bool_], NDArray[np.uint32], NDArray[np.uint32]]] = (
+        field(default_factory=list)
+    )
+    applied: list[bool] = field(default_factory=list)
+
+    def perform(self, operation: Operation) -> bool:
+        """Whether the operation did anything."""
+        if isinstance(operation, Turn):
+            return self._turn(operation)
+        after = self.volume.copy()
+        if isinstance(operation, Erase):
+            after[after == operation.label_id] = 0
+        else:
+            label_id = self._add(after, operation)
+        changed = after != self.volume
+        if not changed.any():
+            return False
+        if isinstance(operation, Add):
+            self.next_id = max(self.next_id, label_id + 1)
+        self.edits.append((changed, self.volume[changed], after[changed]))
+        self.applied.append(True)
+        self.volume = after
+        return True
+
+    def _add(self, after: NDArray[np.uint32], operation: Add) -> int:
+        window = after[operation.plane][operation.box.slices]
+        mask = operation.mask
+        label_id = operation.label_id or self.next_id
+        if operation.rule is OverlapRule.MERGE:
+            under = np.bincount(window[mask], minlength=2)
+            under[0] = 0
+            if under.any():
+                label_id = int(under.argmax())
+        if operation.rule is not OverlapRule.OVERWRITE:
+            mask = mask & (window == 0)
+        window[mask] = label_id
+        return label_id
+
+    def _turn(self, operation: Turn) -> bool:
+        if operation.edit >= len(self.edits):
+            return False
+        changed, before, after = self.edits[operation.edit]
+        if operation.forward:
+            before, after = after, before
+        if self.applied[operation.edit] is operation.forward:
+            return False
+        if (self.volume[changed] != after).any():
+            return False
+        self.volume[changed] = before
+        self.applied[operation.edit] = operation.forward
+        return True
+
+
+def perform(store: LabelStore, edits: list[int], operation: Operation) -> None:
+    """The same operation on a store; `edits` collects the sequence numbers."""
+    if isinstance(operation, Add):
+        edit = store.add(
+            operation.mask,
+            operation.box,
+            (operation.plane,),
+            rule=operation.rule,
+            label_id=operation.label_id,
+            record={"seed": operation.seed},
+        )
+        edits.append(edit.sequence)
+    elif isinstance(operation, Erase):
+        edits.append(store.erase(operation.label_id).sequence)
+    elif operation.forward:
+        store.redo(edits[operation.edit])
+    else:
+        store.undo(edits[operation.edit])
+
+
+def random_operation(random: Random, model: NumpyLabels) -> Operation:
+    """Something to do next, mostly something that makes sense."""
+    kind = random.random()
+    if kind < 0.6 or not model.edits:
+        height, width = random.randint(1, 60), random.randint(1, 60)
+        y, x = random.randint(0, SHAPE[1] - height), random.randint(0, SHAPE[2] - width)
+        box = Box(y, x, y + height, x + width)
+        rule = random.choice(list(OverlapRule))
+        return Add(random.randrange(SHAPE[0]), box, rule, random.randrange(2**32))
+    if kind < 0.7:
+        return Erase(random.randrange(1, model.next_id))
+    if kind < 0.9:
+        return Turn(max((i for i, on in enumerate(model.applied) if on), default=0), False)
+    return Turn(random.randrange(len(model.edits)), True)
