@@ -36,8 +36,11 @@ class Box:
 
     @classmethod
     def around(cls, boxes: Iterable[Box]) -> Box:
-        """The smallest box that holds every one of `boxes`."""
-        y0, x0, y1, x1 = zip(*((b.y0, b.x0, b.y1, b.x1) for b in boxes), strict=True)
+        """The smallest box that holds every one of `boxes`, of which there is one."""
+        corners = [(box.y0, box.x0, box.y1, box.x1) for box in boxes]
+        if not corners:
+            raise GeometryError("A box around others needs at least one, got none.")
+        y0, x0, y1, x1 = zip(*corners, strict=True)
         return cls(min(y0), min(x0), max(y1), max(x1))
 
     @property

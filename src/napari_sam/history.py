@@ -19,7 +19,7 @@ from typing import Any
 from napari_sam.prompt_files import parse_objects, prompts_to_json
 from napari_sam.prompts import Prompt
 from napari_sam.tiling.journal import Entry
-from napari_sam.tiling.labels import Edit, LabelStore
+from napari_sam.tiling.labels import Edit, LabelStore, PixelsPendingError
 
 DRAFT, DRAFT_UNDO, DRAFT_REDO = "draft", "draft-undo", "draft-redo"
 
@@ -125,10 +125,14 @@ class History:
         """Take the last step back, and return the change of labels that it was."""
         step = self._done[-1]
         edit = None
-        if step.edit is None:
-            self._store.note(DRAFT_UNDO, {})
-        else:
-            edit = self._store.undo(step.edit)
+        try:
+            if step.edit is None:
+                self._store.note(DRAFT_UNDO, {})
+            else:
+                edit = self._store.undo(step.edit)
+        except PixelsPendingError:
+            self._undo()  # the journal has it
+            raise
         self._undo()
         return edit
 
@@ -136,10 +140,14 @@ class History:
         """Do the last undone step again, and return the change of labels it is."""
         step = self._undone[-1]
         edit = None
-        if step.edit is None:
-            self._store.note(DRAFT_REDO, {})
-        else:
-            edit = self._store.redo(step.edit)
+        try:
+            if step.edit is None:
+                self._store.note(DRAFT_REDO, {})
+            else:
+                edit = self._store.redo(step.edit)
+        except PixelsPendingError:
+            self._redo()
+            raise
         self._redo()
         return edit
 

@@ -33,14 +33,15 @@ def run_lengths(mask: Mask) -> list[int]:
 
 def from_run_lengths(runs: Sequence[int], shape: tuple[int, int]) -> Mask:
     """The mask that `run_lengths` came from; a MaskError if the runs do not fit."""
-    lengths = np.asarray(runs, dtype=np.int64)
     height, width = shape
-    if (lengths < 0).any() or lengths.sum() != height * width:
+    total = sum(runs)  # of Python's integers: a damaged run may be beyond 64 bits
+    if min(runs, default=0) < 0 or total != height * width:
         raise MaskError(
             f"Run lengths of a {height} x {width} mask need to add up to "
-            f"{height * width} and be positive, got {len(runs)} runs adding up to "
-            f"{lengths.sum()}."
+            f"{height * width} with none below 0, got {len(runs)} runs adding up to "
+            f"{total}."
         )
+    lengths = np.asarray(runs, dtype=np.int64)
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape(shape)
 
@@ -99,19 +100,23 @@ def without_specks(mask: Mask, keep: Mask | None = None, share: float = 0.01) ->
     if count == 0 or share <= 0:
         return mask
     areas = np.bincount(islands.ravel())
-    limit = share * areas[1:].max()
-    wanted = areas > limit
+    largest = areas[1:].max()
+    limit = share * largest
+    wanted = (areas > limit) | (areas == largest)
     wanted[0] = False
+    if keep is not None:
+        wanted[np.unique(islands[keep & mask])] = True
+    kept: Mask = wanted[islands]
     # Holes are 4-connected where objects are 8-connected, so that a diagonal
-    # line of the object encloses what is behind it.
-    holes, _ = ndimage.label(~mask)
+    # line of the object encloses what is behind it. They are looked for in what is
+    # kept: the hole of a ring that was removed is background like any other.
+    holes, _ = ndimage.label(~kept)
     hole_areas = np.bincount(holes.ravel())
     filled = hole_areas <= limit
     filled[0] = False
     edges = (holes[0], holes[-1], holes[:, 0], holes[:, -1])
     filled[np.unique(np.concatenate(edges))] = False
     if keep is not None:
-        wanted[np.unique(islands[keep & mask])] = True
         filled[np.unique(holes[keep & ~mask])] = False
-    cleaned: Mask = wanted[islands] | filled[holes]
+    cleaned: Mask = kept | filled[holes]
     return cleaned

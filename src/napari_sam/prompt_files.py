@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam.errors import MaskError, PromptError
+from napari_sam.geometry import Box
 from napari_sam.masks import from_run_lengths, run_lengths
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
 
@@ -55,7 +56,8 @@ def read_prompts(path: Path | str) -> tuple[ObjectPrompts, ...]:
         The file cannot be read or is not of this form; the message says where.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        # Editors on Windows begin a file with a byte order mark; it means nothing.
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"Cannot read prompts from {path}: {error}.") from error
     try:
@@ -67,6 +69,11 @@ def read_prompts(path: Path | str) -> tuple[ObjectPrompts, ...]:
         ) from error
     except PromptError as error:
         raise PromptError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, brackets nested thousands deep.
+        raise PromptError(
+            f"{path} is JSON beyond what can be read: {error}."
+        ) from error
 
 
 def write_prompts(path: Path | str, objects: Iterable[ObjectPrompts]) -> None:
@@ -81,13 +88,14 @@ def prompts_to_json(prompts: Iterable[Prompt]) -> dict[str, Any]:
     The form has one box and one mask, so of several the last is kept.
     """
     listed = tuple(prompts)
-    points = [[p.y, p.x, int(p.positive)] for p in listed if isinstance(p, Click)]
-    boxes = [[p.y0, p.x0, p.y1, p.x1] for p in listed if isinstance(p, BoxPrompt)]
+    points = [
+        [float(p.y), float(p.x), int(p.positive)]
+        for p in listed
+        if isinstance(p, Click)
+    ]
+    boxes = [_sides(p, float) for p in listed if isinstance(p, BoxPrompt)]
     masks = [
-        {
-            "box": [p.box.y0, p.box.x0, p.box.y1, p.box.x1],
-            "runs": run_lengths(p.mask),
-        }
+        {"box": _sides(p.box, int), "runs": run_lengths(p.mask)}
         for p in listed
         if isinstance(p, MaskPrompt)
     ]
@@ -209,6 +217,11 @@ def _parse_mask(mask: Any, where: str) -> MaskPrompt:
         raise PromptError(f"{where}: {error}") from error
 
 
+def _sides(box: Box | BoxPrompt, kind: type[int] | type[float]) -> list[float]:
+    """Plain numbers, also where numpy's came from a viewer."""
+    return [kind(side) for side in (box.y0, box.x0, box.y1, box.x1)]
+
+
 def _numbers(row: Any, count: int, where: str, form: str) -> list[float]:
     is_number = [
         isinstance(n, int | float) and not isinstance(n, bool)
@@ -216,7 +229,10 @@ def _numbers(row: Any, count: int, where: str, form: str) -> list[float]:
     ]
     if len(is_number) != count or not all(is_number):
         raise PromptError(f"{where} needs {count} numbers {form}, got {_brief(row)}.")
-    return [float(n) for n in row]
+    try:
+        return [float(n) for n in row]
+    except OverflowError as error:
+        raise PromptError(f"{where} has a number beyond reason: {error}.") from error
 
 
 def _is_whole(number: Any) -> bool:

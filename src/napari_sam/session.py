@@ -10,6 +10,8 @@ same candidate after an undo, or on another day.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +34,7 @@ from napari_sam.tiling.labels import (
     LabelOptions,
     LabelStore,
     OverlapRule,
+    PixelsPendingError,
     default_labels_path,
 )
 
@@ -83,7 +86,12 @@ class Session:
         self.image: Image = open_image(image)
         self.predictor = predictor or ImagePredictor(_as_model(model), self.image)
         self.labels = _as_store(labels, self.image, options)
-        self._history = History(self.labels, (0,) * len(self.image.stack_shape))
+        with ExitStack() as opened:
+            if self.labels is not labels:
+                # Nobody else could give the lock back.
+                opened.callback(self.labels.close)
+            self._history = History(self.labels, (0,) * len(self.image.stack_shape))
+            opened.pop_all()
         self._candidates: Candidates | None = None
 
     @property
@@ -134,9 +142,11 @@ class Session:
             The image has no such plane.
         """
         self.image.check_plane(plane)
-        if plane == self.plane:
+        # Plain numbers, which the journal can keep: viewers have numpy's.
+        wanted = tuple(int(index) for index in plane)
+        if wanted == self.plane:
             return
-        self._change(Draft(tuple(plane)))
+        self._change(Draft(wanted))
         self.plane_changed.emit(self.plane)
 
     def add(self, prompt: Prompt) -> Candidates:
@@ -202,21 +212,25 @@ class Session:
             There is no candidate.
         LabelError, LabelWriteError
             It cannot be written; the candidate is still there.
+        PixelsPendingError
+            It is accepted, but its pixels are not all written.
         """
         candidate = self.candidate
         if candidate is None:
             raise SessionError("Nothing to accept: add a click or a box first.")
-        edit = self.labels.add(
-            candidate.mask,
-            candidate.box,
-            candidate.plane,
-            rule=rule,
-            record=self._record(candidate),
-            label_id=label_id,
-        )
-        self._history.changed_labels(edit)
-        self._candidates = ()
-        self._announce(edit)
+        try:
+            edit = self.labels.add(
+                candidate.mask,
+                candidate.box,
+                candidate.plane,
+                rule=rule,
+                record=self._record(candidate),
+                label_id=label_id,
+            )
+        except PixelsPendingError as error:
+            self._accepted(error.edit)
+            raise
+        self._accepted(edit)
         return edit.label_id
 
     def discard(self) -> None:
@@ -226,12 +240,15 @@ class Session:
 
     def delete(self, label_id: int) -> None:
         """Turn an accepted object into background."""
-        edit = self.labels.erase(label_id)
-        self._history.changed_labels(edit)
-        self.labels_changed.emit(edit)
+        try:
+            edit = self.labels.erase(label_id)
+        except PixelsPendingError as error:
+            self._deleted(error.edit)
+            raise
+        self._deleted(edit)
 
     def undo(self) -> None:
-        """Take back the last step: a prompt, a choice, an accepted or deleted object."""
+        """Take back the last step: a prompt, a choice, an object written or deleted."""
         if not self._history.can_undo:
             raise SessionError("There is nothing to undo.")
         self._walk(self._history.undo)
@@ -262,9 +279,25 @@ class Session:
         self._candidates = candidates
         self._announce()
 
-    def _walk(self, step: Any) -> None:
+    def _accepted(self, edit: Edit) -> None:
+        self._history.changed_labels(edit)
+        self._candidates = ()
+        self._announce(edit)
+
+    def _deleted(self, edit: Edit) -> None:
+        self._history.changed_labels(edit)
+        self.labels_changed.emit(edit)
+
+    def _walk(self, step: Callable[[], Edit | None]) -> None:
         plane = self.plane
-        edit: Edit | None = step()
+        try:
+            edit = step()
+        except PixelsPendingError as error:
+            self._walked(plane, error.edit)
+            raise
+        self._walked(plane, edit)
+
+    def _walked(self, plane: tuple[int, ...], edit: Edit | None) -> None:
         self._candidates = None
         if plane != self.plane:
             self.plane_changed.emit(self.plane)
@@ -286,8 +319,8 @@ class Session:
                 candidates[min(before, len(candidates) - 1)] if candidates else None
             )
             candidates = self._refine(part, previous)
-            choice = min(part.choices[-1], len(candidates) - 1)
-            if choice > 0:
+            if candidates:
+                choice = min(part.choices[-1], len(candidates) - 1)
                 candidates = self._completed(candidates, choice, part.prompts)
         return candidates
 
@@ -300,7 +333,8 @@ class Session:
     def _completed(
         self, candidates: Candidates, index: int, prompts: tuple[Prompt, ...]
     ) -> Candidates:
-        if candidates[index].complete:
+        if index == 0 or candidates[index].complete:
+            # The first one has been followed as far as it may be.
             return candidates
         whole = self.predictor.complete(candidates[index], prompts)
         return (*candidates[:index], whole, *candidates[index + 1 :])

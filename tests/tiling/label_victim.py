@@ -22,10 +22,8 @@ from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore
 
 GEOMETRY = LabelGeometry.of_shape("zyx", SHAPE)
 OPTIONS = {
-    version: LabelOptions(
-        version=version, chunk_size=8, shard_size=16, coarsest_size=16
-    )
-    for version in ("0.4", "0.5")
+    "0.4": LabelOptions("0.4", chunk_size=24, shard_size=24, coarsest_size=16),
+    "0.5": LabelOptions("0.5", chunk_size=8, shard_size=32, coarsest_size=16),
 }
 
 
@@ -42,6 +40,7 @@ def label_until_killed(
     path: Path, version: str, seed: int, announce: Connection, moment: int | None
 ) -> None:
     """Label; with a `moment`, die before the so-manyeth write of any kind."""
+    os.fsync = lambda _: None  # what a kill leaves does not depend on it
     store = LabelStore.open(path, GEOMETRY, options=OPTIONS[version])
     if moment is not None:
         die_at(moment)

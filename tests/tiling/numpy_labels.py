@@ -138,5 +138,7 @@ def random_operation(random: Random, model: NumpyLabels) -> Operation:
     if kind < 0.7:
         return Erase(random.randrange(1, model.next_id))
     if kind < 0.9:
-        return Turn(max((i for i, on in enumerate(model.applied) if on), default=0), False)
+        return Turn(
+            max((i for i, on in enumerate(model.applied) if on), default=0), False
+        )
     return Turn(random.randrange(len(model.edits)), True)

@@ -7,6 +7,8 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, ImageReadError
@@ -167,6 +169,24 @@ def test_block_means_do_not_depend_on_chunks_or_windows(
     np.testing.assert_array_equal(window, np.rint(cut[3:170, 5:221]))
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(257, 600), st.data())
+def test_any_window_of_a_virtual_level_is_its_part_of_the_whole(
+    height: int, width: int, data: st.DataObject
+) -> None:
+    values = np.random.default_rng(height * width).normal(size=(height, width))
+    image = open_image(values, axes="yx")
+    h, w = image.levels[1].shape
+    y0, x0 = data.draw(st.integers(0, h - 1)), data.draw(st.integers(0, w - 1))
+    y1, x1 = data.draw(st.integers(y0 + 1, h)), data.draw(st.integers(x0 + 1, w))
+    window = image.read((), 1, Box(y0, x0, y1, x1))[0]
+    means = [
+        [values[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean() for x in range(x0, x1)]
+        for y in range(y0, y1)
+    ]
+    np.testing.assert_allclose(window, means, atol=1e-12)
+
+
 def test_a_coarse_window_of_a_huge_plane_is_read_in_bounded_pieces() -> None:
     spy = SpyArray(np.broadcast_to(np.uint8(7), (20_000, 20_000)), (512, 512))
     image = open_image(spy)
@@ -185,7 +205,24 @@ def test_not_a_number_does_not_spread_into_block_means() -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", "bool u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8 >u2 >i8 >f4".split()
+    "dtype",
+    [
+        "bool",
+        "u1",
+        "u2",
+        "u4",
+        "u8",
+        "i1",
+        "i2",
+        "i4",
+        "i8",
+        "f2",
+        "f4",
+        "f8",
+        ">u2",
+        ">i8",
+        ">f4",
+    ],
 )
 def test_every_pixel_type_is_read_and_shown(dtype: str) -> None:
     rng = np.random.default_rng(1)

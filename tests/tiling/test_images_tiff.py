@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import tifffile
@@ -34,6 +35,10 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     return offsets
 
 
+def write(path: Path, array: NDArray[Any], **options: Any) -> None:
+    tifffile.imwrite(path, array, photometric="minisblack", **options)
+
+
 BOX = Box(10, 20, 250, 333)
 
 
@@ -45,15 +50,15 @@ BOX = Box(10, 20, 250, 333)
         {"compression": "zlib", "rowsperstrip": 16},
         {"compression": "zstd", "tile": (64, 64), "predictor": True},
         {"tile": (128, 128)},
-        {"imagej": True},
+        {"imagej": True, "metadata": {"axes": "ZYX"}},
         {"ome": True, "metadata": {"axes": "ZYX"}},
     ],
 )
 def test_stacks_of_every_kind_read_alike(
     tmp_path: Path, stack: NDArray, options: dict[str, Any]
 ) -> None:
-    path = tmp_path / "cells.ome.tif"
-    tifffile.imwrite(path, stack, photometric="minisblack", **options)
+    path = tmp_path / ("cells.ome.tif" if "ome" in options else "cells.tif")
+    write(path, stack, **options)
     with open_image(path) as image:
         assert (image.name, image.source) == ("cells", str(path))
         assert (image.axes, image.dtype) == ("zyx", np.dtype("=u2"))
@@ -64,7 +69,7 @@ def test_opening_reads_tags_only_and_a_window_its_own_tiles(
     tmp_path: Path, stack: NDArray, decoded: list[int]
 ) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, stack, tile=(64, 64), compression="zlib")
+    write(path, stack, tile=(64, 64), compression="zlib")
     with open_image(path) as image:
         assert decoded == []
         image.read((2,), 0, Box(0, 0, 128, 64))
@@ -93,6 +98,30 @@ def test_a_pyramidal_ome_tiff_has_stored_levels_and_a_scale(
         np.testing.assert_array_equal(window[0], stack[2, ::2, ::2])
         assert image.pixel_size == {"z": 2, "y": 500, "x": 0.25}
         assert image.units == {"z": "micrometer", "y": "nanometer", "x": "micrometer"}
+
+
+def test_an_ome_tiff_of_several_files_is_one_stack(
+    tmp_path: Path, stack: NDArray
+) -> None:
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+        'UUID="urn:uuid:0">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" Type="uint16" SizeX="400" '
+        'SizeY="300" SizeZ="3" SizeC="1" SizeT="1" DimensionOrder="XYZCT">'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+    )
+    for z in range(3):
+        xml += (
+            f'<TiffData IFD="0" FirstZ="{z}" PlaneCount="1">'
+            f'<UUID FileName="{z}.ome.tif">urn:uuid:{z}</UUID></TiffData>'
+        )
+    xml += "</Pixels></Image></OME>"
+    for z in range(3):
+        own = xml.replace('UUID="urn:uuid:0"', f'UUID="urn:uuid:{z}"')
+        write(tmp_path / f"{z}.ome.tif", stack[z], description=own, metadata=None)
+    with open_image(tmp_path / "0.ome.tif") as image:
+        assert image.stack_shape == (3,)
+        np.testing.assert_array_equal(image.read((2,), 0, BOX)[0], stack[2][BOX.slices])
 
 
 def test_an_imagej_hyperstack_keeps_axes_and_scale(tmp_path: Path) -> None:
@@ -136,10 +165,19 @@ def test_pixel_types_of_tiff_survive(tmp_path: Path, dtype: str) -> None:
         np.testing.assert_array_equal(image.read((), 0, Box(0, 0, 40, 50))[0], array)
 
 
+def test_a_tiff_behind_a_url_is_read_in_parts(stack: NDArray) -> None:
+    memory = fsspec.filesystem("memory")
+    with memory.open("/a.tif", "wb") as file:
+        tifffile.imwrite(file, stack, photometric="minisblack", tile=(64, 64))
+    with open_image("memory://a.tif") as image:
+        np.testing.assert_array_equal(image.read((1,), 0, BOX)[0], stack[1][BOX.slices])
+    memory.rm("/a.tif")
+
+
 def test_a_file_nobody_closed_is_closed_without_a_warning(
     tmp_path: Path, stack: NDArray
 ) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", stack, compression="zlib")
+    write(tmp_path / "a.tif", stack, compression="zlib")
     image = open_image(tmp_path / "a.tif")
     image.read((0,), 0, BOX)
     del image
@@ -149,10 +187,10 @@ def test_a_file_nobody_closed_is_closed_without_a_warning(
 def test_a_closed_image_says_that_it_cannot_be_read(
     tmp_path: Path, stack: NDArray
 ) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", stack, compression="zlib")
+    write(tmp_path / "a.tif", stack, compression="zlib")
     with open_image(tmp_path / "a.tif") as image:
         pass
-    with pytest.raises(ImageReadError):
+    with pytest.raises(ImageReadError, match="Open it again"):
         image.read((0,), 0, BOX)
 
 
@@ -160,7 +198,7 @@ def test_a_damaged_tile_is_named_and_others_still_work(
     tmp_path: Path, stack: NDArray
 ) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, stack[0], tile=(64, 64), compression="zlib")
+    write(path, stack[0], tile=(64, 64), compression="zlib")
     with tifffile.TiffFile(path) as tiff:
         offset = tiff.pages.first.dataoffsets[8]  # of 7 tiles a row
     with path.open("r+b") as file:
@@ -178,7 +216,7 @@ def test_a_truncated_file_is_an_error_of_ours(
     tmp_path: Path, stack: NDArray, part: float, options: dict[str, Any]
 ) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, stack, **options)
+    write(path, stack, **options)
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
     with (
         pytest.raises((ImageError, ImageReadError)) as caught,
@@ -204,7 +242,7 @@ def test_what_only_has_a_tiff_name_is_an_image_error(
 def test_axes_that_do_not_fit_leave_no_file_open(
     tmp_path: Path, stack: NDArray
 ) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", stack)
+    write(tmp_path / "a.tif", stack)
     with pytest.raises(ImageError):
         open_image(tmp_path / "a.tif", axes="yx")
     gc.collect()

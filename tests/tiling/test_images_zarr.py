@@ -1,5 +1,6 @@
 """OME-Zarr and bare zarr: what it says is used, and only what is shown is read."""
 
+import gc
 import json
 import threading
 import tracemalloc
@@ -12,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from napari_sam.errors import ImageError, ImageReadError
@@ -294,6 +297,14 @@ def test_zipped_zarr_is_read_and_closed(tmp_path: Path, stack: NDArray) -> None:
         )
 
 
+def test_a_zip_without_an_image_is_closed_again(tmp_path: Path) -> None:
+    with ZipStore(tmp_path / "a.zip", mode="w") as store:
+        zarr.create_group(store)
+    with pytest.raises(ImageError, match="no arrays"):
+        open_image(tmp_path / "a.zip")
+    gc.collect()
+
+
 @pytest.mark.parametrize("what", ["missing", "empty", "text"])
 def test_a_folder_without_zarr_is_an_image_error(tmp_path: Path, what: str) -> None:
     path = tmp_path / "a.zarr"
@@ -412,6 +423,26 @@ def test_a_url_with_nothing_there_is_an_image_error(
 ) -> None:
     with pytest.raises(ImageError, match="nothing"):
         open_image(f"{serve()}/{path}")
+
+
+def test_a_picture_is_read_over_http(tmp_path: Path, serve: Callable[[], str]) -> None:
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Pillow.fromarray(grey).save(tmp_path / "a.png")
+    image = open_image(f"{serve()}/a.png")
+    np.testing.assert_array_equal(image.read((), 0, Box(0, 0, 8, 8))[0], grey)
+
+
+def test_a_tiff_is_read_over_http(tmp_path: Path, serve: Callable[[], str]) -> None:
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    tifffile.imwrite(tmp_path / "a.tif", grey, compression="zlib")
+    with open_image(f"{serve()}/a.tif") as image:
+        np.testing.assert_array_equal(image.read((), 0, Box(0, 0, 8, 8))[0], grey)
+
+
+def test_a_file_url_is_a_path(tmp_path: Path, stack: NDArray) -> None:
+    write_ome_zarr(tmp_path / "a b.zarr", [stack])
+    image = open_image((tmp_path / "a b.zarr").as_uri())
+    assert (image.source, image.name) == (str(tmp_path / "a b.zarr"), "a b")
 
 
 def test_a_server_that_is_gone_is_an_image_error(serve: Callable[[], str]) -> None:

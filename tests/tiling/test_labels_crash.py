@@ -1,7 +1,9 @@
 """A process that is killed while it labels loses nothing that it had announced."""
 
 import multiprocessing
+import os
 import time
+from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from random import Random
@@ -19,11 +21,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_flushing() -> Iterator[None]:
+    """Save time: only a power cut could tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def context() -> ForkServerContext:
-    """Processes that begin with everything imported."""
+    """Processes that begin with what is slow to import."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["label_victim"])
+    found.set_forkserver_preload(["zarr.storage", "zarr.codecs", "scipy.ndimage"])
     return found
 
 
@@ -62,7 +72,8 @@ def check_exact(path: Path, seed: int, announced: int) -> None:
     with LabelStore.open(path) as store:
         levels = [level[:] for level in store.levels]
         records = {record.record["seed"] for record in store.records()}
-        done = len(store.journal) - 2  # less its first line and the checkpoint
+        kinds = [entry.kind for entry in store.journal.entries()]
+    done = sum(kind in {"add", "erase", "revert", "reapply"} for kind in kinds)
     assert done in {announced, announced + 1}
     model = NumpyLabels()
     session = label_victim.operations(seed, model)
@@ -73,20 +84,19 @@ def check_exact(path: Path, seed: int, announced: int) -> None:
     assert records <= seeds
 
 
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(22))
 def test_killed_at_any_moment_every_announced_object_is_there_whole(
-    context: ForkServerContext, tmp_path: Path, version: str, seed: int
+    context: ForkServerContext, tmp_path: Path, seed: int
 ) -> None:
-    path = tmp_path / "labels.ome.zarr"
-    kill_after = Random(seed).randint(1, 12)
+    path, version = tmp_path / "labels.ome.zarr", ("0.4", "0.5")[seed % 2]
+    kill_after = Random(seed).randint(1, 8)
     announced = run_victim(context, path, version, seed, kill_after=kill_after)
     assert announced >= kill_after
     check_exact(path, seed, announced)
     assert not list(path.rglob("*.partial"))
 
 
-@pytest.mark.parametrize("moment", [*range(1, 25), 40, 55, 70, 90])
+@pytest.mark.parametrize("moment", [*range(1, 17), 25, 40])
 def test_ended_before_each_write_in_turn_nothing_is_lost_or_half_there(
     context: ForkServerContext, tmp_path: Path, moment: int
 ) -> None:

@@ -1,5 +1,6 @@
 """Whatever is done in whatever order, the store holds what plain numpy holds."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,8 +51,18 @@ TURNS = st.builds(Turn, edit=st.integers(0, 8), forward=st.booleans())
 ERASES = st.builds(Erase, label_id=st.integers(1, 5))
 REOPEN = "reopen"
 STEPS = st.lists(
-    st.one_of(ADDS, ADDS, PARTS, ERASES, TURNS, st.just(REOPEN)), min_size=1, max_size=10
+    st.one_of(ADDS, ADDS, PARTS, ERASES, TURNS, st.just(REOPEN)),
+    min_size=1,
+    max_size=10,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_flushing() -> Iterator[None]:
+    """Save time: only a power cut could tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +93,7 @@ def test_a_store_does_what_numpy_does(
 ) -> None:
     path, model, edits = next(places), NumpyLabels(), list[int]()
     options = LabelOptions(
-        version=version, chunk_size=8, shard_size=32, coarsest_size=16
+        version=version, chunk_size=16, shard_size=32, coarsest_size=16
     )
     store = LabelStore.open(path, GEOMETRY, options=options)
     for step in steps:

@@ -19,6 +19,7 @@ from napari_sam.model.transformer import TwoWayTransformer
 
 DEFAULT_IMAGE_SIZE = 1024
 POSITION_SCALES = (0.5, 8.0)
+LOOK_GAIN = 1.5
 EMBEDDING_STRIDE = 16
 DECODER_HEADS = 8
 """The one number of a published model that no shape tells."""
@@ -63,15 +64,24 @@ def build_sam(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
 def new_tiny_sam(facts: ModelFacts) -> Sam:
     """A `vit_t` network with random weights, to be trained.
 
-    Positions are projected at mixed scales instead of one: a click then stands out
-    from its surroundings within some ten pixels from the first step on, where the
-    decoder would have to learn that from wavelengths of half a window.
+    Two things make a click stand out from its surroundings from the first step on,
+    which the decoder would else take long to learn: positions are projected at mixed
+    scales, down to wavelengths of a sixteenth of the window, and where tokens and
+    image look at each other, queries and keys begin with equal weights, so that
+    attention goes to equal positions.
     """
     size = facts.image_size or DEFAULT_IMAGE_SIZE
     sam = _sam(TinyViT(size, out_chans=256), facts, **PUBLISHED_DECODER)
     matrix = sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
     low, high = (math.log(scale) for scale in POSITION_SCALES)
     matrix.mul_(torch.empty(matrix.shape[1]).uniform_(low, high).exp())
+    transformer = sam.mask_decoder.transformer
+    looks = [transformer.final_attn_token_to_image]
+    for layer in transformer.layers:
+        looks += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+    for look in looks:
+        look.q_proj.weight.data.mul_(LOOK_GAIN)
+        look.k_proj.weight.data.copy_(look.q_proj.weight.data)
     return sam
 
 
@@ -108,6 +118,10 @@ def _sam(
 ) -> Sam:
     channels = decoder["channels"]
     size = image_encoder.img_size
+    if size % EMBEDDING_STRIDE:
+        raise CheckpointError(
+            f"an image size is a multiple of {EMBEDDING_STRIDE} pixels, got {size}"
+        )
     prompt_encoder = PromptEncoder(
         channels, size // EMBEDDING_STRIDE, size, decoder["mask_in_chans"]
     )

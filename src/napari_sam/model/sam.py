@@ -142,15 +142,14 @@ class Sam(nn.Module):
         """
         shape = embedding.window_shape
         resized = input_shape(shape, self.image_encoder.img_size)
-        features = (
-            torch.from_numpy(embedding.features_chw).to(self.device).float()[None]
-        )
+        # A copy: torch does not take arrays that a cache made read-only.
+        features = torch.tensor(embedding.features_chw, device=self.device).float()
         sparse, dense = self.prompt_encoder(
             *self._prompt_tensors(prompts, shape, resized)
         )
         ambiguous = len(prompts) == 1 and isinstance(prompts[0], Click)
         low_res, scores = self.mask_decoder(
-            features,
+            features[None],
             self.prompt_encoder.get_dense_pe(),
             sparse,
             dense,

@@ -135,7 +135,9 @@ class Attention(nn.Module):
         steps = torch.arange(self.window, device=self.attention_biases.device)
         apart = (steps[:, None] - steps[None, :]).abs()
         index = apart[:, None, :, None] * self.window + apart[None, :, None, :]
-        return self.attention_biases[None, :, index.reshape([self.window**2] * 2)]
+        flat = index.reshape([self.window**2] * 2)
+        bias: Tensor = self.attention_biases[None, :, flat]
+        return bias
 
 
 class FeedForward(nn.Module):
@@ -176,7 +178,8 @@ class TinyViTBlock(nn.Module):
         x_bchw = self.local_conv(x_bchw + y.permute(0, 3, 1, 2))
         x_bnc = x_bchw.flatten(2).transpose(1, 2)
         x_bnc = x_bnc + self.mlp(x_bnc)
-        return x_bnc.transpose(1, 2).reshape(b, c, h, w)
+        out: Tensor = x_bnc.transpose(1, 2).reshape(b, c, h, w)
+        return out
 
 
 class Stage(nn.Module):

@@ -35,7 +35,7 @@ def content_key(pixels_hwc: NDArray[np.uint8], model: str) -> str:
     """Name of the embedding that these weights make of these pixels."""
     digest = xxhash.xxh3_128()
     digest.update(f"{model}|{pixels_hwc.shape}|{pixels_hwc.dtype}|".encode())
-    digest.update(np.ascontiguousarray(pixels_hwc))
+    digest.update(np.ascontiguousarray(pixels_hwc).data)
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from napari_sam.errors import PredictorError, PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.asking import Asker, PlaneImage, Sighting
+from napari_sam.predictor.asking import Asker, PlaneImage
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.candidates import (
     Candidate,
@@ -31,8 +31,8 @@ from napari_sam.prompts import Prompt, check_inside
 class ImagePredictor:
     """Answers prompts about the planes of one image.
 
-    It keeps embeddings and nothing else: the same prompts get the same answer,
-    whatever was asked before.
+    It keeps embeddings and nothing else. They decide no more than which of two
+    windows that show the prompts equally well is looked at.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class ImagePredictor:
         plane = self._checked_plane(candidate.plane)
         base = self._checked_level(level)
         looker = self._looker(self._checked_prompts(prompts), plane)
-        sighting = self._sighting_of(candidate)
+        sighting = looker.as_sighting(candidate)
         if sighting is None:
             return candidate
         grown = Grower(looker, base, self._options).grow([sighting])
@@ -165,9 +165,8 @@ class ImagePredictor:
         )
         if not fits:
             raise PromptError(
-                f"The image is a stack of {stack} planes, so a plane needs "
-                f"{len(stack)} indices, each from 0 up to below these; got "
-                f"plane={tuple(plane)}."
+                f"A plane of this image needs {len(stack)} indices, each at least 0 "
+                f"and below {stack}, got plane={tuple(plane)}."
             )
         self._image.check_plane(indices)
         return indices
@@ -219,19 +218,3 @@ class ImagePredictor:
             steps = steps_between(levels, tight.level, 0)
             tight = PlacedMask(tight.sample(box, steps, level.shape), box, 0)
         return tight.trimmed() or tight
-
-    def _sighting_of(self, candidate: Candidate) -> Sighting | None:
-        """What a candidate's window showed, from its mask: at its pixels' centres."""
-        levels = self._image.levels
-        placed = PlacedMask(candidate.mask, candidate.box, 0)
-        fy, fx = steps_between(levels, candidate.window_level, 0)
-        mask = placed.sample(candidate.window, (1 / fy, 1 / fx), self._image.shape)
-        if not mask.any():
-            return None
-        return Sighting(
-            candidate.window_level,
-            candidate.window,
-            mask,
-            candidate.score,
-            candidate.logits_hw,
-        )

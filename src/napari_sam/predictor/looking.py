@@ -15,7 +15,7 @@ from scipy import ndimage
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, bounding_box, deepest_point, iou, without_specks
 from napari_sam.predictor.asking import Asker, Sighting
-from napari_sam.predictor.candidates import PredictorOptions
+from napari_sam.predictor.candidates import Candidate, PredictorOptions
 from napari_sam.predictor.placed import PlacedMask, largest_islands, touching
 from napari_sam.predictor.windows import (
     REACH,
@@ -33,6 +33,11 @@ SHALLOW = 2.0
 
 AGREEMENT = 0.5
 """Least IoU of what two windows show where they overlap."""
+
+SPECK_SIDE = 1 / 16
+"""Largest speck, as the side of a square, in windows: in a very large object a small
+share of its area is still something that the model has seen well.
+"""
 
 LARGEST_TIDIED = 2**26
 """Largest box in which specks are looked for, in pixels."""
@@ -61,15 +66,33 @@ class Looker:
         self.prompts = tuple(prompts)
         self._options = options
 
-    def look(
-        self, level: int, window: Box, hint: MaskPrompt | None = None
-    ) -> list[Sighting]:
-        """What a window shows for the user's prompts, best first.
-
-        `hint` is a mask prompt in the window's own pixels.
-        """
+    def look(self, level: int, window: Box) -> list[Sighting]:
+        """What a window shows for the user's prompts, best first."""
         prompts = self.asker.in_window(self.prompts, level, window)
+        return self._ask(level, window, prompts)
+
+    def refine(self, candidate: Candidate) -> list[Sighting]:
+        """What a candidate's window shows, given its logits too, best first."""
+        level, window = candidate.window_level, candidate.window
+        known, hint = self.as_sighting(candidate), None
+        logits = candidate.logits_hw
+        if logits is not None and np.isfinite(logits).all() and (logits > 0).any():
+            hint = MaskPrompt(Box.of_shape(window.shape), logits)
+        if known is None or level == 0:
+            prompts = self.asker.in_window(self.prompts, level, window)
+        else:
+            prompts = self._prompts_deep_inside(known, level, window)
         return self._ask(level, window, prompts, hint)
+
+    def as_sighting(self, candidate: Candidate) -> Sighting | None:
+        """What a candidate's window showed of it, None if its mask lies elsewhere."""
+        level, window = candidate.window_level, candidate.window
+        steps = steps_between(self.asker.levels, 0, level)
+        placed = PlacedMask(candidate.mask, candidate.box, 0)
+        mask = placed.sample(window, steps, self.asker.plane_shape)
+        if not mask.any():
+            return None
+        return Sighting(level, window, mask, candidate.score, candidate.logits_hw)
 
     def look_again(self, level: int, window: Box, known: Sighting) -> list[Sighting]:
         """The best of what another window shows that agrees with a known sighting.
@@ -103,8 +126,7 @@ class Looker:
         if self._options.keep_specks or placed.box.area > LARGEST_TIDIED:
             return placed
         prompts = self.asker.in_window(self.prompts, placed.level, placed.box)
-        clicked = click_pixels(prompts, placed.box.shape)
-        mask = without_specks(placed.mask_hw, clicked, self._options.speck_share)
+        mask = self._without_specks(placed.mask_hw, prompts)
         return PlacedMask(mask, placed.box, placed.level)
 
     def seen_box(self, sighting: Sighting) -> Box:
@@ -132,8 +154,7 @@ class Looker:
         """Without specks, and without what only shows at the window's border."""
         mask = sighting.mask_hw
         if not self._options.keep_specks:
-            clicked = click_pixels(prompts, mask.shape)
-            mask = without_specks(mask, clicked, self._options.speck_share)
+            mask = self._without_specks(mask, prompts)
         meant = touching(mask, pointed_at(prompts, mask.shape))
         if meant.any():
             rest = mask & ~meant
@@ -143,6 +164,11 @@ class Looker:
                 )
                 mask = mask & ~touching(rest, border_pixels(mask.shape, ends))
         return replace(sighting, mask_hw=mask)
+
+    def _without_specks(self, mask: Mask, prompts: Sequence[Prompt]) -> Mask:
+        largest = (SPECK_SIDE * self.asker.size) ** 2
+        share = min(self._options.speck_share, largest / max(np.count_nonzero(mask), 1))
+        return without_specks(mask, click_pixels(prompts, mask.shape), share)
 
     def _prompts_deep_inside(
         self, known: Sighting, level: int, window: Box
@@ -182,7 +208,7 @@ class Looker:
     def _deepest_click(
         self, part: Mask, known: Sighting, level: int, window: Box
     ) -> Click:
-        """A click, in a coarser window's pixels, deep inside what a finer one showed."""
+        """A click in a coarser window's pixels, deep inside what was seen finely."""
         row, column = deepest_point(part)
         steps = steps_between(self.asker.levels, level, known.level)
         height, width = window.shape

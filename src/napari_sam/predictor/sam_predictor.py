@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from napari_sam.errors import PredictorError, PromptError
 from napari_sam.model.resizing import input_shape, resize_for_encoder
@@ -35,6 +36,14 @@ class ResizeLongestSide:
     def apply_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize (h, w, 3) pixels."""
         return resize_for_encoder(image, self.target_length)
+
+    def apply_image_torch(self, image: Tensor) -> Tensor:
+        """Resize (b, 3, h, w) pixels in a tensor; close to `apply_image`, not equal."""
+        height, width = image.shape[-2:]
+        shape = input_shape((height, width), self.target_length)
+        return F.interpolate(
+            image, shape, mode="bilinear", align_corners=False, antialias=True
+        )
 
     def apply_coords(
         self, coords: FloatArray, original_size: tuple[int, ...]
@@ -106,9 +115,11 @@ class SamPredictor:
         """
         if image_format not in FORMATS:
             raise PredictorError(
-                f"image_format is 'RGB' or 'BGR', got {image_format!r}."
+                f"image_format needs to be 'RGB' or 'BGR', got {image_format!r}."
             )
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        image = np.asarray(image)
+        is_rgb = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+        if not is_rgb or image.size == 0:
             raise PredictorError(
                 "set_image needs a uint8 array of shape (height, width, 3), got "
                 f"{image.dtype} {image.shape}. Stretch intensities to 0..255 and "
@@ -183,13 +194,24 @@ class SamPredictor:
         if point_coords is not None:
             if point_labels is None:
                 raise PromptError("point_coords need point_labels, got None.")
-            scaled = self.transform.apply_coords(np.asarray(point_coords), size)
+            coords = np.asarray(point_coords)
+            if coords.ndim != 2 or coords.shape[1] != 2:
+                raise PromptError(
+                    "point_coords need shape (n, 2), rows of x, y in pixels, got "
+                    f"{coords.shape}."
+                )
+            scaled = self.transform.apply_coords(coords, size)
             points = torch.as_tensor(scaled, dtype=torch.float, device=self.device)[
                 None
             ]
             labels = torch.as_tensor(point_labels, dtype=torch.int, device=self.device)
             labels = labels[None]
         if box is not None:
+            if np.size(box) != 4:
+                raise PromptError(
+                    f"box needs x0, y0, x1, y1 of one box, got shape {np.shape(box)}. "
+                    "For several objects at once use predict_torch."
+                )
             scaled = self.transform.apply_boxes(np.asarray(box), size)
             box_tensor = torch.as_tensor(scaled, dtype=torch.float, device=self.device)
         if mask_input is not None:
@@ -239,6 +261,7 @@ class SamPredictor:
             if point_labels is None:
                 raise PromptError("point_coords need point_labels, got None.")
             points = (point_coords, point_labels)
+        self._check_shapes(points, boxes, mask_input)
         sparse, dense = self.model.prompt_encoder(points, boxes, mask_input)
         low_res, scores = self.model.mask_decoder(
             self.features,
@@ -258,6 +281,32 @@ class SamPredictor:
         if self.features is None:
             raise PredictorError("The features of the image are gone; call set_image.")
         return self.features
+
+    def _check_shapes(
+        self,
+        points: tuple[Tensor, Tensor] | None,
+        boxes: Tensor | None,
+        mask_input: Tensor | None,
+    ) -> None:
+        side = 4 * self.model.prompt_encoder.image_embedding_side
+        given: list[tuple[str, Tensor, tuple[str | int, ...]]] = []
+        if points is not None:
+            count = points[0].shape[-2] if points[0].ndim > 1 else 0
+            given.append(("point_coords", points[0], ("b", count, 2)))
+            given.append(("point_labels", points[1], ("b", count)))
+        if boxes is not None:
+            given.append(("boxes", boxes, ("b", 4)))
+        if mask_input is not None:
+            given.append(("mask_input", mask_input, ("b", 1, side, side)))
+        for name, value, (_, *form) in given:
+            if list(value.shape[1:]) != form or len(value) != len(given[0][1]):
+                wanted = ", ".join(str(length) for length in ("b", *form))
+                raise PromptError(
+                    f"{name} need shape ({wanted}), with one b for all prompts, got "
+                    f"{tuple(value.shape)}."
+                )
+            if not value.isfinite().all():
+                raise PromptError(f"{name} need finite numbers, got NaN or inf.")
 
     def _image_size(self) -> tuple[int, ...]:
         if not self.is_image_set or self.original_size is None:

@@ -26,6 +26,7 @@ from napari_sam.predictor.windows import (
     fits,
     has_margin,
     nearest,
+    place,
     steps_between,
 )
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
@@ -51,7 +52,7 @@ class ObjectSearch:
         self._looker = looker
         self._asker = looker.asker
         self._base = base
-        self._options = options
+        self._finest = looker.asker.levels[base]
         self._prompts = looker.prompts
         self._plane = Box.of_shape(looker.asker.plane_shape)
         self._grower = Grower(looker, base, options)
@@ -71,9 +72,11 @@ class ObjectSearch:
                 "At least one positive click, a box or a mask is needed to find an "
                 f"object, got {len(self._prompts)} prompts, none of them positive."
             )
-        if previous is not None and self._holds(previous, bounds):
-            return self._again(previous)
         level, window = self._start(bounds)
+        if previous is not None and self._holds(previous, bounds, level, window):
+            refined = self._looker.refine(previous)
+            if refined:
+                return self._grower.grow(refined)
         sightings = self._looker.look(level, window)
         if level == self._base:
             return self._grower.grow(sightings) if sightings else None
@@ -106,23 +109,18 @@ class ObjectSearch:
         roomy = [box for box in known if has_margin(box, here, size // 4, shape)]
         return level, nearest(roomy, wanted) or wanted
 
-    def _holds(self, previous: Candidate, bounds: Box) -> bool:
+    def _holds(self, previous: Candidate, bounds: Box, level: int, window: Box) -> bool:
+        """Whether the prompts are as well placed in the window that decided before."""
         if not self._base <= previous.window_level < len(self._asker.levels):
             return False
-        level = self._asker.levels[previous.window_level]
-        here = at_level(bounds, level)
-        if not Box.of_shape(level.shape).contains(previous.window):
+        shape = self._asker.levels[previous.window_level].shape
+        if not Box.of_shape(shape).contains(previous.window):
             return False
-        margin = self._asker.size // 8
-        return has_margin(previous.window, here, margin, level.shape)
-
-    def _again(self, previous: Candidate) -> Grown | None:
-        hint = None
-        logits = previous.logits_hw
-        if logits is not None and np.isfinite(logits).all() and (logits > 0).any():
-            hint = MaskPrompt(Box.of_shape(previous.window.shape), logits)
-        sightings = self._looker.look(previous.window_level, previous.window, hint)
-        return self._grower.grow(sightings) if sightings else None
+        here = at_level(bounds, self._asker.levels[previous.window_level])
+        return (level, window) == (
+            previous.window_level,
+            previous.window,
+        ) or has_margin(previous.window, here, self._asker.size // 8, shape)
 
     def _is_reliable(self, sighting: Sighting) -> bool:
         """Whether an object is thick enough at its level to be seen there."""
@@ -135,17 +133,13 @@ class ObjectSearch:
             if found is not None and self._is_on(click, found.placed):
                 continue
             row, column = click.pixel
-            seed = self._seed(Box(row, column, row + 1, column + 1))
+            here = at_level(Box(row, column, row + 1, column + 1), self._finest)
+            window = first_window(here, self._asker.size, self._finest.shape)
+            seed = self._looker.look(self._base, window)
             if seed:
                 piece = self._grower.grow(seed)
                 found = piece if found is None else self._union(found, piece)
         return found
-
-    def _seed(self, bounds: Box) -> list[Sighting]:
-        """What the window of the finest level around some place shows."""
-        level = self._asker.levels[self._base]
-        window = first_window(at_level(bounds, level), self._asker.size, level.shape)
-        return self._looker.look(self._base, window)
 
     def _is_on(self, click: Click, placed: PlacedMask) -> bool:
         here = self._asker.in_window([click], placed.level, placed.box)
@@ -173,8 +167,13 @@ class ObjectSearch:
         The finest level around the box's centre shows a piece of it, or something
         else: it counts where it is thin too and covers what the coarse level shows.
         """
-        row, column = (int(value) for value in bounds.center)
-        seed = self._seed(Box(row, column, row + 1, column + 1))
+        middle = at_level(bounds, self._finest).center
+        size = self._asker.size
+        # Off the lattice: cut by this window, the box keeps its centre.
+        window = place(
+            middle[0] - size / 2, middle[1] - size / 2, size, self._finest.shape
+        )
+        seed = self._looker.look(self._base, window)
         if seed and any(isinstance(prompt, BoxPrompt) for prompt in self._prompts):
             coarse, fine = sightings[0], seed[0]
             levels = self._asker.levels

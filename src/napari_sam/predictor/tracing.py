@@ -28,20 +28,25 @@ from napari_sam.predictor.band import Band
 from napari_sam.predictor.placed import (
     MaskCanvas,
     PlacedMask,
+    half_width,
     largest_islands,
     touching,
 )
 from napari_sam.predictor.windows import Cell, CellGrid
 from napari_sam.prompts import MASK_PROMPT_LOGIT, Click, MaskPrompt, Prompt
 
-MAX_PARTS = 8
-"""Parts of the object that are asked for in one window, largest first."""
+MAX_PARTS = 16
+"""Parts of the object that are asked for at a time in one window, largest first."""
 
-MAX_VISITS = 4
-"""Times a cell is drawn: again whenever another part of the object turns up in it."""
+MAX_VISITS = 32
+"""Times a cell is drawn: again whenever another part of the object turns up in it.
+
+A coiled fibre comes back many times; only what is new is asked for, and the embedding
+is there already.
+"""
 
 AGREEMENT = 0.5
-"""Least share of the known part an answer holds, and of the answer that is plausible."""
+"""Least share of the known part that an answer holds, and of it that is plausible."""
 
 NEAR = 3
 """Pixels from a part within which the user's click is about that part."""
@@ -135,16 +140,16 @@ class Tracer:
 
     def _shown_in(self, cell: Cell, window: Box, known: Mask) -> Mask:
         """The object over a window: the model's answers for each known part."""
-        parts = largest_islands(known, MAX_PARTS)
-        inside, reach = (
-            (np.zeros_like(known), known)
-            if self._band is None
-            else self._band.read(window)
-        )
+        # Seen from this window before: only parts that have come up since are new.
+        before = self._was_shown(cell, window)
+        parts = largest_islands(known & ~touching(known, before), MAX_PARTS)
+        inside, reach = np.zeros_like(known), known
+        if self._band is not None:
+            inside, reach = self._band.read(window)
         looked = self._looked_at(cell, window)
         hint = self._mask_prompt(window, known, looked)
         # Parts beyond the largest few stay as they are.
-        shown = known & ~np.logical_or.reduce(parts) if parts else known
+        shown: Mask = before | (known & ~np.logical_or.reduce([before, *parts]))
         reached = _within(self._grid.cell(cell).grow(1), window)
         for part in parts:
             prompts = [*self._clicks_on(part, window), hint]
@@ -192,8 +197,9 @@ class Tracer:
         thin, thick = band.beyond(answer, known, reach)
         kept = (answer & reach) | thin
         count = np.count_nonzero
-        held = count(kept & part) / count(part)
-        plausible = count(kept) / max(count(kept) + count(thick), 1)
+        total = int(count(kept) + count(thick))
+        held = float(count(kept & part) / count(part))
+        plausible = float(count(kept) / total) if total else 0.0
         if thick.any() and not reach.any():
             # Far from the outline we follow a thin part, and here it leads to more
             # than a thin part: the object may go on.
@@ -267,14 +273,14 @@ class Tracer:
         return mine & ~touching(mine, near[ours.relative_to(both).slices])
 
     def _was_shown(self, cell: Cell, box: Box) -> Mask:
-        """The object over `box`, as far as it was shown in a visited cell's window."""
+        """The object over `box`, as far as a visited cell's window has shown it."""
+        if cell not in self._shown:
+            return np.zeros(box.shape, dtype=bool)
         window = self._grid.window(cell)
         height, width = window.shape
         bits = np.unpackbits(self._shown[cell], count=height * width)
-        shown = PlacedMask(
-            bits.reshape(height, width).astype(bool), window, self._level
-        )
-        return shown.read(box)
+        mask = bits.reshape(height, width).astype(bool)
+        return PlacedMask(mask, window, self._level).read(box)
 
 
 def _within(box: Box, window: Box) -> Mask:
@@ -289,12 +295,15 @@ def _agreement_where_looked(
 ) -> float:
     """How well an answer agrees with what is known where somebody has looked.
 
-    Parts that the answer adds there without touching the known one do not count: a
-    fibre may come back into a window from a turn that nobody has seen yet.
+    What the answer adds there counts against it, unless it is no thicker than what is
+    known: a fibre may come back into a window from a turn that nobody has seen yet.
     """
     known, _, looked = context
     seen = touching(answer & (looked | part), part)
     if not seen.any():
         return 0.0
-    count = np.count_nonzero
-    return min(count(seen & part) / count(part), count(seen & known) / count(seen))
+    held = float(np.count_nonzero(seen & part) / np.count_nonzero(part))
+    plausible = float(np.count_nonzero(seen & known) / np.count_nonzero(seen))
+    if plausible < AGREEMENT and half_width(seen) <= 2 * half_width(part) + NEAR:
+        return held
+    return min(held, plausible)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
@@ -30,7 +31,6 @@ PICTURE_ENDING = re.compile(
 ENDINGS = re.compile(r"(\.ome)?\.[A-Za-z0-9]+$")
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NPY_START = b"\x93NUM"
-ZIP_START = b"PK\x03\x04"
 
 
 def find_image(source: object) -> StoredImage:
@@ -61,34 +61,39 @@ def find_image(source: object) -> StoredImage:
 def _open_path(path: Path) -> StoredImage:
     """Open a file or folder by what is in it, not by its name."""
     with ForeignErrors(ImageError, f"{path} needs to be a file or folder to read"):
-        if path.is_dir():
-            return open_zarr_path(path)
-        with path.open("rb") as file:
-            start = file.read(4)
-        facts = path.stat()
+        is_folder, facts = path.is_dir(), path.stat()
+        start = b"" if is_folder else _first_bytes(path)
+    if is_folder:
+        return open_zarr_path(path)
     path = path.absolute()
     name, state = ENDINGS.sub("", path.name), f"{facts.st_mtime_ns}-{facts.st_size}"
     if start in TIFF_STARTS:
         return open_tiff(path, name, str(path), state)
     if start == NPY_START:
         return open_npy(path, name, state)
-    if start == ZIP_START:
+    if zipfile.is_zipfile(path):
         return open_zarr_path(path)
     return open_picture(lambda: path, name, str(path), state)
 
 
+def _first_bytes(path: Path) -> bytes:
+    """What tells most formats apart."""
+    with path.open("rb") as file:
+        return file.read(4)
+
+
 def _open_url(url: str) -> StoredImage:
     """Open what lies behind a URL by its ending; zarr has none that is sure."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return _open_path(Path(url2pathname(parts.path)))
-    name = ENDINGS.sub("", unquote(parts.path).rsplit("/", maxsplit=1)[-1])
-    if TIFF_ENDING.search(parts.path):
+    if url.startswith("file://"):
+        return _open_path(Path(url2pathname(urlsplit(url).path)))
+    place = re.split(r"[?#]", url)[0].rstrip("/")
+    name = ENDINGS.sub("", unquote(place).rsplit("/", maxsplit=1)[-1])
+    if TIFF_ENDING.search(place):
         needed = f"{url} needs to be a file that can be read in parts"
         with ForeignErrors(ImageError, needed, "Download it, or try OME-Zarr."):
             file = fsspec.open(url, "rb").open()
         return open_tiff(file, name, url, state=url)
-    if not PICTURE_ENDING.search(parts.path):
+    if not PICTURE_ENDING.search(place):
         return open_zarr_url(url)
 
     @cache

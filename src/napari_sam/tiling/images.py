@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.errors import ImageError
+from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.tiling.block_means import read_block_means
 from napari_sam.tiling.image_sources import find_image
@@ -207,6 +207,11 @@ class Image:
         ImageReadError
             For pixels that cannot be read; names the chunk.
         """
+        if not self._finalizer.alive:
+            raise ImageReadError(
+                f"Reading {self.name} needs it to be open, but it was closed. Open it "
+                "again."
+            )
         self.check_plane(plane)
         if not 0 <= level < len(self._plans):
             raise ImageError(

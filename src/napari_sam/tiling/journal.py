@@ -183,13 +183,18 @@ class Journal:
 
 def open_for_appending(path: Path) -> BinaryIO:
     """Open a file, made if there is none, in a way that survives a power cut."""
+    is_new = not path.exists()
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
     try:
-        created = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0))
-        file = os.fdopen(descriptor, "r+b", buffering=0)
-        if created:
-            os.fsync(file.fileno())
-            sync_folder(path.parent)
+        file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+        try:
+            if is_new:
+                os.fsync(file.fileno())
+                sync_folder(path.parent)
+        except OSError:
+            file.close()
+            path.unlink()
+            raise
     except OSError as error:
         raise LabelWriteError(
             error.errno,

@@ -53,11 +53,19 @@ def locked_if_opened(place: LabelPlace) -> Iterator[FileLock]:
     try:
         yield lock
     except BaseException as error:
-        lock.release()
-        forget_folder(place)
+        release_without_trace(place, lock)
         if isinstance(error, OSError):
             raise write_error(place, error) from error
         raise
+
+
+def release_without_trace(place: LabelPlace, lock: FileLock) -> None:
+    """Give the lock back; remove its file and folder if nothing else is there."""
+    with suppress(OSError):
+        if list(place.lock.parent.iterdir()) == [place.lock]:
+            place.lock.unlink()
+    lock.release()
+    forget_folder(place)
 
 
 def forget_folder(place: LabelPlace) -> None:

@@ -73,6 +73,8 @@ def read_multiscale(attributes: Mapping[str, Any], where: str) -> Multiscale | N
 
 def _read_first(multiscale: Mapping[str, Any], omero: Any) -> Multiscale:
     datasets = multiscale["datasets"]
+    if not datasets:
+        raise ValueError("datasets is empty")
     axes, units = _read_axes(multiscale)
     outer = multiscale.get("coordinateTransformations")
     return Multiscale(

@@ -99,7 +99,7 @@ def _open_level(
         if offset is not None and offset + level.nbytes <= handle.size:
             dtype = np.dtype(tiff.byteorder + level.dtype.char)
             return np.memmap(handle.path, dtype, "r", offset, level.shape)
-    store = level.aszarr(level=0)
+    store = level.aszarr(level=0, read_only=True)
     opened.callback(store.close)
     array: LazyArray = zarr.open_array(store, mode="r")
     return array

@@ -12,6 +12,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,18 @@ def open_zarr_path(path: Path) -> StoredImage:
     """Open a folder, or a zip file, that holds zarr."""
     needed = f"{path} needs to be a zarr array or group"
     remedy = "Name the folder that holds zarr.json, .zarray or .zgroup."
-    close: Callable[[], None] = nothing_to_close
-    with ForeignErrors(ImageError, needed, remedy):
-        if path.is_dir():
-            node = zarr.open(store=LocalStore(path, read_only=True), mode="r")
-        else:
-            store = ZipStore(path, mode="r", read_only=True)
-            close = store.close
+    with ExitStack() as on_failure:
+        with ForeignErrors(ImageError, needed, remedy):
+            store: LocalStore | ZipStore
+            if path.is_dir():
+                store = LocalStore(path, read_only=True)
+            else:
+                store = ZipStore(path, mode="r", read_only=True)
+            on_failure.callback(store.close)
             node = zarr.open(store=store, mode="r")
-    return open_zarr_node(node, source=str(path.absolute()), close=close)
+        stored = open_zarr_node(node, str(path.absolute()), store.close)
+        on_failure.pop_all()  # from here on the image closes the store
+    return stored
 
 
 def open_zarr_url(url: str) -> StoredImage:
@@ -93,8 +97,9 @@ def open_zarr_node(
         nodes = _arrays_of(node, multiscale, where)
         axes = multiscale.axes if multiscale else _axes_of(nodes[0])
     if axes is not None and len(axes) != nodes[0].ndim:
-        axes = None
-    name = (multiscale.name if multiscale else None) or _short_name(source)
+        axes = None  # they are about some other array: go by the rule
+    told = (multiscale.name if multiscale else None) or "image"
+    name = _short_name(source) if source else told
     # In-memory stores have no lasting address, so each opening counts as its own.
     state = _metadata_digest(node, nodes) if source else unique_state()
     return StoredImage(
@@ -248,9 +253,9 @@ def _source_of(node: zarr.Array[Any] | zarr.Group) -> str | None:
     return None
 
 
-def _short_name(source: str | None) -> str:
+def _short_name(source: str) -> str:
     """The last part of a path or URL that says something, without its endings."""
-    parts = [part for part in re.split(r"[/\\]", source or "") if part]
+    parts = [part for part in re.split(r"[/\\]", source) if part]
     named = [part for part in parts if ".zarr" in part] or parts[-1:]
     return re.sub(r"(\.ome)?\.(zarr|zip|ozx).*$", "", named[-1]) if named else "image"
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 
 from napari_sam.model.facts import ModelFacts
 from napari_sam.model.sam import Sam
-from napari_sam.training.dataset import read_folder
+from napari_sam.training.dataset import CropOptions, read_folder
 from napari_sam.training.loop import Trainer, TrainingOptions
 
 
@@ -66,7 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     images = [image for folder in args.folders for image in read_folder(folder)]
-    options = TrainingOptions(minutes=args.minutes, seed=args.seed)
+    crops = CropOptions()
+    crops = replace(crops, size=min(crops.size, args.window))
+    options = TrainingOptions(minutes=args.minutes, seed=args.seed, crops=crops)
     facts = ModelFacts("default", fingerprint="untrained", image_size=args.window)
     trainer = Trainer(images, options, facts, args.device)
     sam = trainer.run(args.checkpoint or args.output.with_suffix(".checkpoint.pt"))

@@ -50,7 +50,7 @@ class CropOptions:
     zoom
         Bounds on that magnification.
     box_share
-        Share of the prompts that are boxes; the others are clicks.
+        Share of the crops whose prompts are boxes; the others' are clicks.
     """
 
     size: int = 256
@@ -69,7 +69,7 @@ class Crop:
     masks_nhw: NDArray[np.bool_]
     points_n2: NDArray[np.float32]  # (x, y)
     boxes_n4: NDArray[np.float32]  # x0, y0, x1, y1
-    is_box_n: NDArray[np.bool_]
+    asks_boxes: bool  # whether the prompts are the boxes, or the points
 
 
 def read_folder(folder: Path) -> list[AnnotatedImage]:
@@ -90,26 +90,39 @@ def read_folder(folder: Path) -> list[AnnotatedImage]:
             f"{folder} needs a folder images/ with PNG, JPEG or TIFF files, and "
             "labels/ with the same stems; found no image."
         )
-    return [
-        AnnotatedImage(path.stem, _as_rgb(imread(path)), _labels(folder, path.stem))
-        for path in paths
-    ]
+    return [_annotated(folder, path) for path in paths]
 
 
-def _labels(folder: Path, stem: str) -> NDArray[np.uint16]:
+def _annotated(folder: Path, path: Path) -> AnnotatedImage:
+    pixels, labels = _as_rgb(imread(path)), _labels(folder, path.stem)
+    if (
+        labels.shape != pixels.shape[:2]
+        or not 0 <= labels.min() <= labels.max() < 2**16
+    ):
+        raise ImageError(
+            f"The labels of {path} need shape {pixels.shape[:2]} and ids 0 to 65535, "
+            f"got shape {labels.shape} and ids {labels.min()} to {labels.max()}."
+        )
+    return AnnotatedImage(path.stem, pixels, labels.astype(np.uint16))
+
+
+def _labels(folder: Path, stem: str) -> NDArray[np.integer]:
     for suffix in (".png", ".tif", ".tiff"):
         path = folder / "labels" / f"{stem}{suffix}"
         if path.exists():
-            labels: NDArray[np.uint16] = imread(path).astype(np.uint16)
+            labels: NDArray[np.integer] = imread(path)
             return labels
     raise ImageError(f"{folder / 'images'}: {stem} has no label image in labels/.")
 
 
 def _as_rgb(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    if pixels.ndim == 3 and pixels.dtype == np.uint8:
+    is_colour = pixels.ndim == 3 and pixels.shape[-1] >= 3
+    if is_colour and pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels[..., :3])
-    grey = stretch(pixels, *intensity_range(pixels))
-    return np.repeat(grey[..., None], 3, axis=-1)
+    grey = pixels if pixels.ndim == 2 else pixels[..., 0]
+    channels = np.moveaxis(pixels, -1, 0)[:3] if is_colour else [grey] * 3
+    shown = [stretch(channel, *intensity_range(channel)) for channel in channels]
+    return np.stack(shown, axis=-1)
 
 
 def _median_object_size(labels_hw: NDArray[np.uint16]) -> float:
@@ -140,6 +153,11 @@ class CropSampler:
         self.options = options
         self.rng = np.random.default_rng(seed)
         counts = np.array([len(np.unique(image.labels_hw)) - 1 for image in images])
+        if not counts.any():
+            raise ImageError(
+                "Crops are drawn from images with objects, got "
+                f"{len(images)} images with none. Are the labels those of objects?"
+            )
         weights = np.sqrt(counts)
         self.weights = weights / weights.sum()
         self.object_sizes = [_median_object_size(image.labels_hw) for image in images]
@@ -171,7 +189,7 @@ class CropSampler:
             masks,
             np.stack([self._click(mask) for mask in masks]),
             np.stack([self._box(mask) for mask in masks]),
-            self.rng.random(len(masks)) < self.options.box_share,
+            bool(self.rng.random() < self.options.box_share),
         )
 
     def _cut(

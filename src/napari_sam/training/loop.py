@@ -11,33 +11,56 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.segmentation import find_boundaries
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from napari_sam.model.build import EMBEDDING_STRIDE, new_tiny_sam
+from napari_sam.errors import GeometryError
+from napari_sam.model.build import (
+    DEFAULT_IMAGE_SIZE,
+    EMBEDDING_STRIDE,
+    new_tiny_sam,
+)
 from napari_sam.model.facts import ModelFacts
 from napari_sam.model.sam import Sam
 from napari_sam.training.dataset import AnnotatedImage, Crop, CropOptions, CropSampler
-from napari_sam.training.losses import dense_loss, mask_loss
+from napari_sam.training.dense import DenseHead, dense_loss, dense_targets
+from napari_sam.training.prompting import CropLesson
 
 LOG = logging.getLogger(__name__)
 
-DENSE_CHANNELS = 4
-OFFSET_UNITS = 8.0
 REPORT_EVERY = 50
 SAVE_EVERY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the training, from small crops to the whole window.
+
+    A crop that is smaller than the window may lie anywhere in it. Small ones teach
+    several times faster: an object is a larger part of what the loss looks at, and
+    each of its pixels costs less.
+    """
+
+    share: float  # of the time, 0..1
+    size: int  # side of a crop, in pixels
+    batch: int  # crops in a step
+    prompts: int  # asked for in a crop
+
+
+CURRICULUM = (
+    Phase(0.6, size=128, batch=12, prompts=8),
+    Phase(0.2, size=256, batch=4, prompts=12),
+    Phase(0.2, size=512, batch=1, prompts=24),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +71,8 @@ class TrainingOptions:
     ----------
     minutes
         How long to train, earlier parts of a resumed run included.
-    batch
-        Crops in a step.
+    phases
+        From small crops to large ones.
     learning_rate, weight_decay
         Of AdamW; the rate is the highest one, after the warm-up.
     warmup
@@ -60,46 +83,24 @@ class TrainingOptions:
     correction_from
         Share of the time before the first of them: an answer has to be worth
         correcting.
-    full_share
-        Share of the time, at the end, in which a step sees one crop as large as the
-        window. Before, crops are smaller and lie anywhere in the window, which is
-        as instructive and several times cheaper.
     loss_stride
         Losses are computed on maps this many times smaller than the crop.
     seed
         Of weights, crops and prompts.
+    crops
+        How crops are drawn; each phase has its own size and number of prompts.
     """
 
     minutes: float
-    batch: int = 4
+    phases: tuple[Phase, ...] = CURRICULUM
     learning_rate: float = 8e-4
     weight_decay: float = 0.05
     warmup: float = 0.03
     correction_share: float = 0.35
     correction_from: float = 0.25
-    full_share: float = 0.3
     loss_stride: int = 2
     seed: int = 1
     crops: CropOptions = field(default_factory=CropOptions)
-
-
-class DenseHead(nn.Module):
-    """Auxiliary maps from the embedding, four times its size; for training only."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.ConvTranspose2d(channels, channels // 4, kernel_size=2, stride=2),
-            nn.GELU(),
-            nn.ConvTranspose2d(channels // 4, channels // 8, kernel_size=2, stride=2),
-            nn.GELU(),
-            nn.Conv2d(channels // 8, DENSE_CHANNELS, kernel_size=3, padding=1),
-        )
-
-    def forward(self, embedding_bchw: Tensor) -> Tensor:
-        """Return (b, DENSE_CHANNELS, 4h, 4w)."""
-        out: Tensor = self.layers(embedding_bchw)
-        return out
 
 
 class Trainer:
@@ -124,6 +125,12 @@ class Trainer:
         facts: ModelFacts,
         device: str = "cpu",
     ) -> None:
+        window = facts.image_size or DEFAULT_IMAGE_SIZE
+        if options.crops.size > window:
+            raise GeometryError(
+                f"Crops of {options.crops.size} pixels do not fit into a window of "
+                f"{window}. Give CropOptions a size of at most that."
+            )
         torch.manual_seed(options.seed)
         self.options = options
         self.device = torch.device(device)
@@ -162,18 +169,17 @@ class Trainer:
         return self.sam.eval()
 
     def _batches(self) -> Iterator[list[Crop]]:
-        """Batches of small crops, then, for the last part of the time, full ones."""
-        window = self.sam.window_size
-        full = replace(self.options.crops, size=window, prompts=24)
-        seed = self.options.seed + self.step
-        small = _prefetched(
-            CropSampler(self.images, self.options.crops, seed), self.options.batch
-        )
-        while self.progress < 1 - self.options.full_share:
-            yield next(small)
-        large = _prefetched(CropSampler(self.images, full, seed), 1)
-        while self.progress < 1:
-            yield next(large)
+        """Batches of each phase's crops, for its share of the time."""
+        end = 0.0
+        for phase in self.options.phases:
+            end += phase.share
+            if self.progress >= end:
+                continue
+            crops = replace(self.options.crops, size=phase.size, prompts=phase.prompts)
+            sampler = CropSampler(self.images, crops, self.options.seed + self.step)
+            batches = _prefetched(sampler, phase.batch)
+            while self.progress < min(end, 1.0):
+                yield next(batches)
 
     @property
     def progress(self) -> float:
@@ -209,7 +215,11 @@ class Trainer:
         )
         losses, ious = [], []
         for crop, embedding_chw in zip(crops, embedding, strict=True):
-            loss, iou = self._prompt_losses(crop, embedding_chw[None], correct=correct)
+            place = self._place(crop.image_chw.shape[-1])
+            lesson = CropLesson(
+                self.sam, embedding_chw[None], crop, place, self.options.loss_stride
+            )
+            loss, iou = lesson.loss(correct=correct)
             losses.append(loss)
             ious.append(iou)
         prompted = torch.stack(losses).mean()
@@ -223,59 +233,6 @@ class Trainer:
             "iou": torch.cat(ious).mean().item(),
         }
 
-    def _prompt_losses(
-        self, crop: Crop, embedding: Tensor, *, correct: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Loss of a first answer and, if `correct`, of one to a correcting click."""
-        masks = torch.from_numpy(crop.masks_nhw).to(self.device, torch.float32)
-        target = F.avg_pool2d(masks[:, None], self.options.loss_stride)[:, 0]
-        is_box = torch.from_numpy(crop.is_box_n).to(self.device)
-        place = self._place(crop.image_chw.shape[-1])
-        corner = torch.tensor(place[::-1], device=self.device) * EMBEDDING_STRIDE
-        points = torch.from_numpy(crop.points_n2).to(self.device)[:, None] + corner
-        boxes = torch.from_numpy(crop.boxes_n4).to(self.device) + corner.repeat(2)
-        tokens = self._tokens(points, torch.ones_like(is_box)[:, None], boxes, is_box)
-        nothing = self.sam.prompt_encoder.no_mask_embed.weight[:, :, None, None]
-        low_res, logits, iou = self._decode(embedding, tokens, nothing, place)
-        loss, shown = mask_loss(logits, iou, target, ~is_box)
-        if not correct:
-            return loss, shown
-        chosen = torch.where(is_box, 0, iou[:, 1:].argmax(dim=1) + 1)
-        index = torch.arange(len(chosen), device=self.device)
-        before = low_res[index, chosen].detach()
-        clicks, labels = _correcting_clicks(
-            logits[index, chosen].detach().cpu().numpy() > 0,
-            target.cpu().numpy() > 0.5,
-            self.options.loss_stride,
-        )
-        clicked = torch.from_numpy(clicks).to(points)[:, None] + corner
-        points = torch.cat([points, clicked], 1)
-        positive = torch.ones_like(is_box)[:, None]
-        answers = torch.from_numpy(labels).to(self.device)[:, None]
-        tokens = self._tokens(points, torch.cat([positive, answers], 1), boxes, is_box)
-        dense = self.sam.prompt_encoder.mask_downscaling(before[:, None].float())
-        _, logits, iou = self._decode(embedding, tokens, dense, place)
-        again, _ = mask_loss(logits, iou, target, torch.zeros_like(is_box))
-        return (loss + again) / 2, shown
-
-    def _tokens(
-        self, points: Tensor, positive: Tensor, boxes: Tensor, is_box: Tensor
-    ) -> Tensor:
-        """Prompt tokens of equal number: the first is a click or a box's corners.
-
-        A box's first click is not told; it is marked as not a point, as SAM marks
-        its padding.
-        """
-        labels = positive.int()
-        labels[:, 0] = torch.where(is_box, -1, labels[:, 0])
-        encoder = self.sam.prompt_encoder
-        with_pad, _ = encoder((points, labels), None, None)
-        with_box, _ = encoder((points, labels), boxes, None)
-        padded = F.pad(with_pad, (0, 0, 0, 1))
-        padded = padded.clone()
-        padded[:, -1] = with_pad[:, -1]
-        return torch.where(is_box[:, None, None], with_box, padded)
-
     def _place(self, size: int) -> tuple[int, int]:
         """Where in the window a crop lies, (row, column) in embedding pixels.
 
@@ -285,32 +242,6 @@ class Trainer:
         room = (self.sam.window_size - size) // EMBEDDING_STRIDE
         row, column = self.rng.integers(0, room + 1, 2).tolist()
         return row, column
-
-    def _decode(
-        self,
-        embedding: Tensor,
-        tokens: Tensor,
-        dense: Tensor,
-        place: tuple[int, int],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        row, column = place
-        h, w = embedding.shape[-2:]
-        positions = self.sam.prompt_encoder.get_dense_pe()
-        positions = positions[..., row : row + h, column : column + w]
-        with torch.autocast(self.device.type, torch.bfloat16):
-            low_res, iou = self.sam.mask_decoder.all_masks(
-                embedding,
-                positions,
-                tokens,
-                dense.expand(len(tokens), -1, h, w),
-            )
-        low_res = low_res.float()
-        logits = F.interpolate(
-            low_res,
-            scale_factor=EMBEDDING_STRIDE / 4 / self.options.loss_stride,
-            mode="bilinear",
-        )
-        return low_res, logits, iou.float()
 
     def _rate(self) -> float:
         warmup = self.options.warmup
@@ -348,41 +279,6 @@ class Trainer:
         LOG.info("going on from step %d of %s", self.step, checkpoint)
 
 
-def dense_targets(crop: Crop) -> NDArray[np.float32]:
-    """What the auxiliary maps should be: (DENSE_CHANNELS, size / 4, size / 4)."""
-    labels = crop.labels_hw[2::4, 2::4]
-    foreground = labels > 0
-    edge = find_boundaries(crop.labels_hw, mode="inner")  # type: ignore[no-untyped-call]
-    side = labels.shape[0]
-    edge_share = edge.reshape(side, 4, side, 4).any(axis=(1, 3))
-    y, x = np.mgrid[:side, :side]
-    ids = np.unique(labels[foreground])
-    offsets = np.zeros((2, side, side), dtype=np.float32)
-    for axis, positions in enumerate((y, x)):
-        means = np.zeros(int(labels.max()) + 1)
-        if ids.size:
-            means[ids] = ndimage.mean(positions, labels, ids)
-        offsets[axis] = (means[labels] - positions) * OFFSET_UNITS / side
-    maps = np.concatenate([np.stack([foreground, edge_share]), offsets * foreground])
-    return maps.astype(np.float32)
-
-
-def _correcting_clicks(
-    masks: NDArray[np.bool_], targets: NDArray[np.bool_], stride: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """A random wrong pixel of each answer, (x, y), and whether it is object."""
-    rng = np.random.default_rng(int(masks.sum()))
-    clicks, labels = [], []
-    for mask, target in zip(masks, targets, strict=True):
-        wrong = np.argwhere(mask != target)
-        if not len(wrong):
-            wrong = np.argwhere(target)
-        row, column = wrong[rng.integers(len(wrong))] if len(wrong) else (0, 0)
-        clicks.append((column * stride + stride // 2, row * stride + stride // 2))
-        labels.append(target[row, column])
-    return np.array(clicks, dtype=np.float32), np.array(labels)
-
-
 def _parameter_groups(modules: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Matrices decay, everything else does not."""
     parameters = list(modules.parameters())
@@ -392,15 +288,16 @@ def _parameter_groups(modules: nn.Module, weight_decay: float) -> list[dict[str,
     ]
 
 
-def _prefetched(sampler: CropSampler, batch: int) -> Iterator[list[Crop]]:
-    """Batches drawn in another thread, two ahead."""
-    queue: Queue[list[Crop]] = Queue(maxsize=2)
+def _prefetched(sampler: CropSampler, batch: int) -> Generator[list[Crop], None, None]:
+    """Batches drawn in another thread, two ahead, until the generator is closed."""
+    crops = iter(sampler)
 
-    def draw() -> None:
-        crops = iter(sampler)
+    def draw() -> list[Crop]:
+        return [next(crops) for _ in range(batch)]
+
+    with ThreadPoolExecutor(1, thread_name_prefix="crops") as pool:
+        ahead = deque([pool.submit(draw), pool.submit(draw)])
         while True:
-            queue.put([next(crops) for _ in range(batch)])
-
-    Thread(target=draw, daemon=True, name="crops").start()
-    while True:
-        yield queue.get()
+            ready = ahead.popleft().result()
+            ahead.append(pool.submit(draw))
+            yield ready

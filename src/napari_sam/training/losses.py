@@ -1,4 +1,4 @@
-"""What a good answer is: SAM's losses, and the auxiliary ones for the encoder.
+"""What a good answer is: SAM's losses.
 
 "Segment Anything" (2023), appendix A: focal and dice loss at 20:1 on the best of the
 three masks, mean squared error on the expected IoU.
@@ -6,23 +6,26 @@ three masks, mean squared error on the expected IoU.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 FOCAL_WEIGHT = 20.0
+FOCAL_PIXELS = 64 * 64
 RUNNER_UP_WEIGHT = 0.1
 """Of the two masks that were not best: enough that none of them is never taught."""
 
 
 def focal(logits_bmhw: Tensor, target_bmhw: Tensor, gamma: float = 2.0) -> Tensor:
-    """Focal loss, mean over pixels: (b, m)."""
+    """Focal loss, summed over pixels and divided by `FOCAL_PIXELS`: (b, m).
+
+    Not by their number: an object would count for less the more surroundings it has.
+    """
     cross = F.binary_cross_entropy_with_logits(
         logits_bmhw, target_bmhw, reduction="none"
     )
     probability = logits_bmhw.sigmoid()
     wrong = probability + target_bmhw - 2 * probability * target_bmhw
-    return (cross * wrong**gamma).mean(dim=(-2, -1))
+    return (cross * wrong**gamma).sum(dim=(-2, -1)) / FOCAL_PIXELS
 
 
 def dice(logits_bmhw: Tensor, target_bmhw: Tensor) -> Tensor:
@@ -42,7 +45,7 @@ def measured_iou(logits_bmhw: Tensor, target_bmhw: Tensor) -> Tensor:
 
 
 def mask_loss(
-    logits_bmhw: Tensor, iou_bm: Tensor, target_bhw: Tensor, ambiguous_b: Tensor
+    logits_bmhw: Tensor, iou_bm: Tensor, target_bhw: Tensor, *, ambiguous: bool
 ) -> tuple[Tensor, Tensor]:
     """Loss of the answers to b prompts, and the IoU of each prompt's best-scored mask.
 
@@ -52,31 +55,21 @@ def mask_loss(
         Every mask token's logits and expected IoU; the first is the single mask.
     target_bhw
         Share of each pixel that is object, 0..1.
-    ambiguous_b
-        Whether the prompt was a single click: then the best of the other masks
+    ambiguous
+        Whether the prompts were single clicks: then the best of the other masks
         counts too.
     """
     target = target_bhw[:, None].expand_as(logits_bmhw)
     per_mask = FOCAL_WEIGHT * focal(logits_bmhw, target) + dice(logits_bmhw, target)
-    several = per_mask[:, 1:]
-    best = several.min(dim=1).values + RUNNER_UP_WEIGHT * several.mean(dim=1)
-    masks = per_mask[:, 0] + torch.where(ambiguous_b, best, 0.0)
+    masks = per_mask[:, 0]
+    if ambiguous:
+        several = per_mask[:, 1:]
+        best = several.min(dim=1).values + RUNNER_UP_WEIGHT * several.mean(dim=1)
+        masks = masks + best
     actual = measured_iou(logits_bmhw.detach(), target)
     score = (iou_bm - actual).square().mean(dim=1)
-    chosen = torch.where(ambiguous_b, iou_bm[:, 1:].argmax(dim=1) + 1, 0)
-    shown = actual.gather(1, chosen[:, None])[:, 0]
+    shown = actual[:, 0]
+    if ambiguous:
+        chosen = iou_bm[:, 1:].argmax(dim=1, keepdim=True) + 1
+        shown = actual.gather(1, chosen)[:, 0]
     return (masks + score).mean(), shown
-
-
-def dense_loss(predicted_bchw: Tensor, target_bchw: Tensor) -> Tensor:
-    """Loss of the auxiliary maps: foreground, and the way to the object's centre.
-
-    Channels are a foreground logit, an edge logit, and the (y, x) offset to the
-    centroid in units of the map's side times 8.
-    """
-    where = F.binary_cross_entropy_with_logits(
-        predicted_bchw[:, :2], target_bchw[:, :2]
-    )
-    inside = target_bchw[:, :1]
-    off = (predicted_bchw[:, 2:] - target_bchw[:, 2:]).abs() * inside
-    return where + off.sum() / (2 * inside.sum()).clamp(min=1)

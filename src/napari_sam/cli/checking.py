@@ -1,0 +1,208 @@
+"""Everything that can be wrong with a request, found before anything is made.
+
+Loading a model takes seconds and segmenting takes minutes, so a slip in the last
+line of a prompts file must not come to light at the end of them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from napari_sam.cli.request import RequestError, Rule, SegmentRequest
+from napari_sam.errors import PromptError, SamError
+from napari_sam.geometry import Box
+from napari_sam.prompt_files import ObjectPrompts, read_prompts
+from napari_sam.prompts import Click, Prompt, check_inside
+from napari_sam.tiling.images import Image, open_image
+from napari_sam.tiling.label_place import LabelPlace, find_place, outermost_store
+from napari_sam.tiling.labels import default_labels_path
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One object to segment.
+
+    Parameters
+    ----------
+    name
+        For messages: its place in the file, its id, where it is.
+    prompts
+        In pixels of level 0, inside of the image.
+    plane
+        One index for each stack axis.
+    label_id
+        None for the next free one.
+    """
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    plane: tuple[int, ...]
+    label_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request that can be carried out, as far as that can be told beforehand."""
+
+    image: Image
+    tasks: tuple[Task, ...]
+    place: LabelPlace
+    level: int | None
+    pictures: tuple[tuple[tuple[int, ...], Path], ...]  # plane and file
+
+
+def make_plan(request: SegmentRequest) -> Plan:
+    """Check a request against its files; makes and changes nothing.
+
+    Raises
+    ------
+    SamError
+        Says what cannot be, and why.
+    """
+    objects = read_prompts(request.prompts)
+    if not objects:
+        raise PromptError(f"{request.prompts} asks for no objects: its list is empty.")
+    _check_rule(request, objects)
+    source = request.source
+    image = open_image(
+        source.path,
+        axes=source.axes,
+        channels=source.channels,
+        contrast_limits=source.contrast,
+    )
+    if request.level is not None and request.level >= len(image.levels):
+        raise RequestError(
+            f"The image has levels 0 to {len(image.levels) - 1}, got --level "
+            f"{request.level}."
+        )
+    tasks = tuple(
+        _task(request.prompts, index, item, image) for index, item in enumerate(objects)
+    )
+    place = _checked_place(request, image)
+    pictures = _pictures(request, tasks, image, place)
+    return Plan(image, tasks, place, request.level, pictures)
+
+
+def _check_rule(request: SegmentRequest, objects: Sequence[ObjectPrompts]) -> None:
+    with_id = [item.label_id for item in objects if item.label_id is not None]
+    if request.target.rule is Rule.MERGE and with_id:
+        raise RequestError(
+            f"--rule merge chooses ids itself, but {request.prompts} gives id "
+            f"{with_id[0]}. Leave the ids out, or use another rule."
+        )
+
+
+def _task(file: Path, index: int, item: ObjectPrompts, image: Image) -> Task:
+    """One object of the file; a SamError that says where, if it cannot be."""
+    count = prod(image.stack_shape)
+    plane = item.plane
+    if not plane and count == 1:
+        plane = (0,) * len(image.stack_shape)
+    name = f"objects[{index}]"
+    try:
+        image.check_plane(plane)
+        check_inside(item.prompts, Box.of_shape(image.shape))
+    except SamError as error:
+        raise PromptError(f"{file}: {name}: {error}") from error
+    facts = [] if item.label_id is None else [f"id {item.label_id}"]
+    facts += [f"plane {list(plane)}"] if plane else []
+    facts.append(_position(item.prompts))
+    return Task(f"{name} ({', '.join(facts)})", item.prompts, plane, item.label_id)
+
+
+def _position(prompts: Sequence[Prompt]) -> str:
+    """Where an object is, by the first prompt that points at it."""
+    first = next(p for p in prompts if not isinstance(p, Click) or p.positive)
+    y, x = (first.y, first.x) if isinstance(first, Click) else first.box.center
+    return f"at y={y:g}, x={x:g}"
+
+
+def _checked_place(request: SegmentRequest, image: Image) -> LabelPlace:
+    """Where the labels go; nothing that is read lies in there."""
+    path = request.target.path or default_labels_path(image.source)
+    place = find_place(path, image.source)
+    for what, read in (("image", image.source), ("prompts", str(request.prompts))):
+        if read is not None and "://" not in read and _is_inside(read, place.path):
+            raise RequestError(
+                f"The {what} {read} would be overwritten: it is inside of the output "
+                f"{place.path}. Choose another output."
+            )
+    check_writable(place.store.parent, f"The output {place.path}")
+    return place
+
+
+def _is_inside(path: str | Path, folder: Path) -> bool:
+    return Path(path).expanduser().resolve().is_relative_to(folder)
+
+
+def check_writable(folder: Path, what: str) -> None:
+    """Raise a RequestError unless files can be made in a folder, or it can be made."""
+    existing = next(part for part in (folder, *folder.parents) if part.exists())
+    try:
+        # Asking for permissions is not enough: a whole disk can be read-only.
+        with tempfile.TemporaryFile(dir=existing):
+            return
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RequestError(
+            f"{what} needs a folder that can be written, {existing} cannot "
+            f"({reason}). Allow writing there, or choose another place."
+        ) from error
+
+
+def _pictures(
+    request: SegmentRequest, tasks: Sequence[Task], image: Image, place: LabelPlace
+) -> tuple[tuple[tuple[int, ...], Path], ...]:
+    """The planes to draw, and the file of each."""
+    if request.overlay is None:
+        return ()
+    planes = sorted({task.plane for task in tasks})
+    file = request.overlay.expanduser()
+    files = [file]
+    if len(planes) > 1:
+        files = [
+            file.with_name(f"{file.stem}.{_plane_name(plane, image)}{file.suffix}")
+            for plane in planes
+        ]
+    taken = [str(request.prompts), *([image.source] if image.source else [])]
+    for picture in files:
+        _check_picture(picture, [Path(path) for path in taken if "://" not in path])
+        if _is_inside(picture, place.path) or _is_inside(picture, place.folder):
+            raise RequestError(
+                f"The overlay {picture} cannot be inside of the labels {place.path}. "
+                "Choose a place beside them."
+            )
+    return tuple(zip(planes, files, strict=True))
+
+
+def _plane_name(plane: tuple[int, ...], image: Image) -> str:
+    """A plane in a file's name, such as t0-z12."""
+    pairs = zip(image.stack_axes, plane, strict=True)
+    return "-".join(f"{axis}{index}" for axis, index in pairs)
+
+
+def _check_picture(file: Path, taken: Sequence[Path]) -> None:
+    if file.suffix.lower() != ".png":
+        raise RequestError(f"The overlay is a PNG: call it FILE.png, got {file}.")
+    if not file.parent.is_dir():
+        raise RequestError(
+            f"The overlay {file} needs its folder {file.parent}, which is not there. "
+            "Make it first."
+        )
+    if file.is_dir():
+        raise RequestError(f"The overlay {file} needs to be a file, it is a folder.")
+    resolved = file.resolve()
+    if any(resolved == path.expanduser().resolve() for path in taken):
+        raise RequestError(
+            f"The overlay would overwrite {file}, which is read. Choose another file."
+        )
+    if outermost_store(resolved) != resolved:
+        raise RequestError(
+            f"The overlay {file} cannot be inside of a zarr store. Choose a place "
+            "beside it."
+        )
+    check_writable(file.parent, f"The overlay {file}")

@@ -1,0 +1,477 @@
+"""When something goes wrong, nothing is lost and nothing is left half-written."""
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from zarr.storage import LocalStore
+
+from napari_sam.errors import LabelError, LabelWriteError
+from napari_sam.geometry import Box
+from napari_sam.tiling.labels import (
+    LabelGeometry,
+    LabelOptions,
+    LabelStore,
+    PixelsPendingError,
+    default_labels_path,
+)
+
+GEOMETRY = LabelGeometry.of_shape("yx", (100, 100))
+SMALL = LabelOptions(chunk_size=16, shard_size=32, coarsest_size=32)
+BOX = Box(20, 20, 80, 80)
+MASK = np.ones(BOX.shape, dtype=bool)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "labels.ome.zarr"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[LabelStore]:
+    with LabelStore.open(path, GEOMETRY, options=SMALL) as store:
+        yield store
+
+
+def levels(store: LabelStore) -> list[np.ndarray[Any, Any]]:
+    return [level[:] for level in store.levels]
+
+
+def assert_object_whole(store: LabelStore) -> None:
+    expected = np.zeros(GEOMETRY.shape, dtype=np.uint32)
+    expected[BOX.slices] = 1
+    for number, level in enumerate(levels(store)):
+        step = 2**number
+        np.testing.assert_array_equal(level, expected[::step, ::step])
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def read_only(*_: Any, **__: Any) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def failing_after(count: int) -> Callable[..., Any]:
+    """A `LocalStore.set` for which the disk is full after so many blocks."""
+    real, left = LocalStore.set, [count]
+
+    async def write(self: LocalStore, key: str, *rest: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            full_disk()
+        await real(self, key, *rest)
+
+    return write
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    files = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+# Full disk
+
+
+def test_no_room_for_the_journal_means_nothing_happened(
+    store: LabelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = listing(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_disk)
+        with pytest.raises(LabelWriteError, match="nothing was changed") as raised:
+            store.add(MASK, BOX)
+    assert not isinstance(raised.value, PixelsPendingError)
+    assert listing(tmp_path) == before
+    assert store.add(MASK, BOX).label_id == 1
+    assert_object_whole(store)
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 13])
+def test_an_object_that_ran_out_of_room_is_completed_by_the_next_edit(
+    store: LabelStore, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "set", failing_after(count))
+        with pytest.raises(PixelsPendingError, match="safe in the journal") as raised:
+            store.add(MASK, BOX)
+        assert store.is_applied(raised.value.edit)
+        lines = len(store.journal)
+        with pytest.raises(LabelWriteError, match="still cannot be written"):
+            store.undo(raised.value.edit)
+        assert len(store.journal) == lines
+    store.undo(raised.value.edit)
+    assert not any(level.any() for level in levels(store))
+    store.redo(raised.value.edit)
+    assert_object_whole(store)
+
+
+def test_an_object_that_ran_out_of_room_is_completed_by_reopening(
+    store: LabelStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "set", failing_after(2))
+        with pytest.raises(PixelsPendingError):
+            store.add(MASK, BOX)
+        store.close()
+        with pytest.raises(LabelWriteError, match="safe in the journal"):
+            LabelStore.open(path)
+        with LabelStore.open(path, mode="r") as reader:
+            assert len(reader.records()) == 1
+    with LabelStore.open(path) as again:
+        assert_object_whole(again)
+        assert again.next_id == 2
+
+
+def test_a_flush_that_fails_on_closing_is_made_up_for_on_opening(
+    store: LabelStore,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store.add(MASK, BOX)
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(os, "fsync", full_disk)
+        store.close()
+    assert "goes through the journal" in caplog.text
+    with LabelStore.open(path) as again:
+        assert_object_whole(again)
+        assert [entry.kind for entry in again.journal.entries()][-1] == "checkpoint"
+
+
+@pytest.mark.parametrize("full", ["set", "fsync", "rename"])
+def test_no_room_for_a_new_volume_leaves_no_trace(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    with monkeypatch.context() as patch:
+        if full == "set":
+            patch.setattr(LocalStore, "set", failing_after(2))
+        elif full == "fsync":
+            patch.setattr(os, "fsync", full_disk)
+        else:
+            patch.setattr(Path, "rename", full_disk)
+        with pytest.raises(LabelWriteError, match="No space left"):
+            LabelStore.open(path, GEOMETRY, options=SMALL)
+    assert list(tmp_path.iterdir()) == []
+    LabelStore.open(path, GEOMETRY, options=SMALL).close()
+
+
+# Places that cannot be written, or must not be
+
+
+def test_a_read_only_folder_is_named(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", read_only)
+        with pytest.raises(LabelWriteError, match="Allow writing there"):
+            LabelStore.open(path, GEOMETRY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_parent_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(LabelWriteError, match="need a folder"):
+        LabelStore.open(tmp_path / "file" / "labels.zarr", GEOMETRY)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def make_file(path: Path) -> None:
+    path.write_text("mine")
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "notes.txt").write_text("mine")
+
+
+def make_array(path: Path) -> None:
+    zarr.create_array(LocalStore(path), shape=(100, 100), dtype="u4")
+
+
+def make_group(path: Path) -> None:
+    zarr.create_group(LocalStore(path))
+
+
+def make_image(path: Path) -> None:
+    scale = [{"type": "scale", "scale": [1.0, 1.0]}]
+    axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    group = zarr.create_group(LocalStore(path), attributes={"ome": ome})
+    group.create_array("0", data=np.ones((100, 100), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (make_file, "a file"),
+        (make_folder, "a folder with other files"),
+        (make_array, "a zarr array"),
+        (make_group, "a zarr group without"),
+        (make_image, "an OME-Zarr image, not a label volume"),
+    ],
+)
+def test_what_is_no_label_volume_is_left_alone(
+    path: Path,
+    tmp_path: Path,
+    make: Callable[[Path], None],
+    found: str,
+    overwrite: bool,
+) -> None:
+    make(path)
+    before = listing(tmp_path)
+    with pytest.raises(LabelError, match=found):
+        LabelStore.open(path, GEOMETRY, options=LabelOptions(overwrite=overwrite))
+    assert listing(tmp_path) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("inner", ["", "labels", "0/labels/a", "masks/a", "labels/a/b"])
+def test_labels_go_only_where_an_image_has_them(path: Path, inner: str) -> None:
+    make_image(path)
+    before = listing(path)
+    with pytest.raises(LabelError, match="needs? a"):
+        LabelStore.open(path / inner, GEOMETRY)
+    assert listing(path) == before
+
+
+@pytest.mark.parametrize("spelling", ["{0}", "{0}/", "file://{0}", "{0}/../{1}"])
+def test_labels_never_replace_their_own_image(store: LabelStore, spelling: str) -> None:
+    store.close()
+    source = spelling.format(store.path, store.path.name)
+    geometry = LabelGeometry(
+        "yx", (), (100, 100), (1.0, 1.0), (None, None), (0.0, 0.0), source
+    )
+    with pytest.raises(LabelError, match="would overwrite their own image"):
+        LabelStore.open(store.path, geometry, options=LabelOptions(overwrite=True))
+
+
+def test_an_empty_folder_is_a_free_place(path: Path) -> None:
+    path.mkdir()
+    LabelStore.open(path, GEOMETRY).close()
+
+
+def test_labels_cannot_go_to_a_url() -> None:
+    with pytest.raises(LabelError, match="local disk"):
+        LabelStore.open("s3://bucket/labels.zarr", GEOMETRY)
+
+
+def test_labels_of_another_image_are_refused_and_kept(
+    store: LabelStore, path: Path, tmp_path: Path
+) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    before = listing(tmp_path)
+    for other in (
+        LabelGeometry.of_shape("yx", (100, 101)),
+        LabelGeometry.of_shape("zyx", (1, 100, 100)),
+    ):
+        with pytest.raises(LabelError, match="the image needs"):
+            LabelStore.open(path, other)
+        with pytest.raises(LabelError, match="the image needs"):
+            LabelStore.open(path, other, mode="r")
+    assert listing(tmp_path) == before
+
+
+def test_reading_labels_that_are_not_there_makes_none(
+    path: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LabelError, match="There are no labels"):
+        LabelStore.open(path, mode="r")
+    with pytest.raises(LabelError, match="Give the geometry"):
+        LabelStore.open(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Starting anew, and going on after a loss
+
+
+def test_overwriting_starts_anew_only_when_asked(store: LabelStore, path: Path) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    with LabelStore.open(path, GEOMETRY) as again:
+        assert_object_whole(again)
+    options = LabelOptions(overwrite=True, coarsest_size=32)
+    with LabelStore.open(path, GEOMETRY, options=options) as new:
+        assert not any(level.any() for level in levels(new))
+        assert (new.next_id, new.records()) == (1, [])
+
+
+@pytest.mark.parametrize("moment", [0, 2, 9])
+def test_overwriting_that_fails_keeps_what_was_there(
+    store: LabelStore, path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    before = listing(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "set", failing_after(moment))
+        patch.setattr("napari_sam.tiling.label_volume.sync_tree", full_disk)
+        with pytest.raises(LabelWriteError):
+            LabelStore.open(path, GEOMETRY, options=LabelOptions(overwrite=True))
+    assert listing(path) == before
+    with LabelStore.open(path) as again:
+        assert_object_whole(again)
+        assert len(again.records()) == 1
+
+
+def test_a_volume_that_is_gone_is_written_anew_from_its_journal(
+    store: LabelStore, path: Path
+) -> None:
+    edit = store.add(MASK, BOX, record={"score": 0.5})
+    store.close()
+    shutil.rmtree(path)
+    with pytest.raises(LabelError, match=r"restore=True.*overwrite=True"):
+        LabelStore.open(path, GEOMETRY)
+    options = LabelOptions(None, False, True, 16, 32, 32)
+    with LabelStore.open(path, GEOMETRY, options=options) as again:
+        assert_object_whole(again)
+        assert again.records()[0].record == {"score": 0.5}
+        again.undo(edit)
+    other = LabelGeometry.of_shape("yx", (50, 50))
+    with pytest.raises(LabelError, match="the image needs"):
+        LabelStore.open(path, other, options=options)
+
+
+def test_a_damaged_block_is_named_and_can_be_restored(
+    store: LabelStore, path: Path
+) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    (path / "0" / "c" / "1" / "1").write_bytes(b"damaged")
+    with LabelStore.open(path) as again:
+        with pytest.raises(LabelError, match=r"are damaged .*restore=True"):
+            again.label_at((), 40, 40)
+        with pytest.raises(LabelError, match="restore=True"):
+            again.erase(1)
+        assert again.label_at((), 25, 25) == 1
+    options = LabelOptions(None, False, True, 16, 32, 32)
+    with LabelStore.open(path, options=options) as again:
+        assert_object_whole(again)
+    assert [p.name for p in path.parent.iterdir() if "drafts" in p.name] == []
+
+
+def test_a_restoration_that_fails_keeps_what_was_there(
+    store: LabelStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_sam.tiling.label_volume.sync_tree", full_disk)
+        with pytest.raises(LabelWriteError):
+            LabelStore.open(path, options=LabelOptions(restore=True))
+    with LabelStore.open(path) as again:
+        assert_object_whole(again)
+
+
+def test_a_restoration_that_is_cut_off_goes_on_next_time(
+    store: LabelStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    with monkeypatch.context() as patch:
+        # The volume's metadata fit: a group, three levels; and one block.
+        patch.setattr(LocalStore, "set", failing_after(5))
+        with pytest.raises(LabelWriteError, match="safe in the journal"):
+            LabelStore.open(path, options=LabelOptions(None, False, True, 16, 32, 32))
+    with LabelStore.open(path) as again:
+        assert_object_whole(again)
+
+
+def test_nothing_can_be_restored_without_a_journal(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="journal that tells of them from the start"):
+        LabelStore.open(path, GEOMETRY, options=LabelOptions(restore=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_lost_their_journal_go_on_without_history(
+    store: LabelStore, path: Path
+) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    shutil.rmtree(path.with_name(f"{path.name}.napari-sam"))
+    with LabelStore.open(path) as again:
+        assert_object_whole(again)
+        assert (again.next_id, again.records()) == (2, [])
+
+
+def test_a_journal_of_other_labels_is_kept_but_not_applied(
+    store: LabelStore, path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.add(MASK, BOX)
+    store.close()
+    shutil.rmtree(path)
+    with LabelStore.open(tmp_path / "other.zarr", GEOMETRY, options=SMALL) as other:
+        other.add(MASK[:5, :5], Box(0, 0, 5, 5), label_id=9)
+    shutil.copytree(tmp_path / "other.zarr", path)
+    with LabelStore.open(path, mode="r") as reader:
+        assert reader.records() == []
+    with caplog.at_level(logging.WARNING), LabelStore.open(path) as again:
+        assert (again.label_at((), 50, 50), again.label_at((), 2, 2)) == (0, 9)
+        assert again.next_id == 10
+    assert "about other labels" in caplog.text
+    kept = list(path.with_name(f"{path.name}.napari-sam").glob("*.jsonl"))
+    assert len(kept) == 2
+
+
+def test_files_that_a_killed_writer_left_half_written_are_removed(
+    store: LabelStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "set", failing_after(3))
+        with pytest.raises(PixelsPendingError):
+            store.add(MASK, BOX)
+        store.close()
+    leftover = path / "0" / "c" / "0" / "1.0123abcd.partial"
+    leftover.write_bytes(b"half")
+    LabelStore.open(path).close()
+    assert not leftover.exists()
+
+
+# Options and default places
+
+
+def test_options_that_contradict_each_other_are_refused() -> None:
+    for bad in (
+        {"version": "0.3"},
+        {"overwrite": True, "restore": True},
+        {"chunk_size": 0},
+        {"chunk_size": 100, "shard_size": 150},
+    ):
+        with pytest.raises(LabelError):
+            LabelOptions(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        (None, "labels.ome.zarr"),
+        ("data/slide.ome.zarr", "data/slide.labels.ome.zarr"),
+        ("data/slide.zarr/", "data/slide.labels.ome.zarr"),
+        ("data/slide.ome.tif", "data/slide.labels.ome.zarr"),
+        ("data/slide.v2.png", "data/slide.v2.labels.ome.zarr"),
+        ("file:///data/slide.tiff", "/data/slide.labels.ome.zarr"),
+        ("https://host/a/slide.zarr/?sign=1", "slide.labels.ome.zarr"),
+        ("s3://bucket/slide.ome.zarr", "slide.labels.ome.zarr"),
+    ],
+)
+def test_the_default_place_is_beside_the_image(source: str | None, place: str) -> None:
+    assert default_labels_path(source) == Path(place)
+
+
+def test_the_default_place_is_outside_of_the_store_that_the_image_is_in(
+    path: Path, tmp_path: Path
+) -> None:
+    make_group(path)
+    make_image(path / "3")
+    assert default_labels_path(path / "3") == tmp_path / "labels.3.labels.ome.zarr"

@@ -1,0 +1,133 @@
+"""Losses, on cases that can be worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam.training.dataset import Crop
+from napari_sam.training.dense import (
+    CHANNELS,
+    OFFSET_UNITS,
+    STRIDE,
+    DenseHead,
+    dense_loss,
+    dense_targets,
+)
+from napari_sam.training.losses import (
+    FOCAL_WEIGHT,
+    RUNNER_UP_WEIGHT,
+    dice,
+    focal,
+    mask_loss,
+    measured_iou,
+)
+
+SURE = 30.0  # a logit whose probability is 1 in float32
+
+
+def flat(*values: float) -> torch.Tensor:
+    """One mask of one row, (1, 1, 1, n)."""
+    return torch.tensor(values)[None, None, None]
+
+
+def test_focal_loss_of_an_even_guess_is_a_quarter_of_ln_2() -> None:
+    loss = focal(flat(0, 0), flat(0, 1))
+    assert loss.item() == pytest.approx(math.log(2) / 4)
+
+
+def test_focal_loss_counts_the_hard_pixels() -> None:
+    # Half of the pixels are as sure as wrong: cross entropy 30, weight 1.
+    assert focal(flat(SURE, SURE), flat(1, 0)).item() == pytest.approx(15, rel=1e-4)
+    assert focal(flat(SURE, -SURE), flat(1, 0)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_dice_loss_of_half_an_overlap() -> None:
+    # 2 pixels each, 1 shared, smoothed by 1: 1 - (2 + 1) / (4 + 1).
+    loss = dice(flat(SURE, SURE, -SURE), flat(0, 1, 1))
+    assert loss.item() == pytest.approx(0.4)
+    assert dice(flat(SURE, -SURE), flat(1, 0)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_measured_iou_is_that_of_the_masks() -> None:
+    assert measured_iou(flat(1, 1, -1), flat(0, 1, 1)).item() == pytest.approx(1 / 3)
+    assert measured_iou(flat(-1, -1), flat(0, 0)).item() == 0
+
+
+def answers() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Four masks of one prompt, of which the third is right; scores 0 to 0.3."""
+    target = torch.tensor([[[1.0, 0.0]]])
+    right, wrong = [SURE, -SURE], [-SURE, SURE]
+    logits = torch.tensor([wrong, wrong, right, wrong])[None, :, None]
+    return logits, torch.tensor([[0.0, 0.1, 0.2, 0.3]]), target
+
+
+WRONG = FOCAL_WEIGHT * 30 + 1 - 1 / 3  # focal and dice loss of a sure wrong mask
+
+
+def test_one_mask_is_taught_by_a_prompt_that_is_not_ambiguous() -> None:
+    logits, scores, target = answers()
+    loss, shown = mask_loss(logits, scores, target, ambiguous=False)
+    score_error = (0.0**2 + 0.1**2 + 0.8**2 + 0.3**2) / 4
+    assert loss.item() == pytest.approx(WRONG + score_error, rel=1e-4)
+    assert shown.tolist() == [0]
+
+
+def test_the_best_of_three_is_taught_by_an_ambiguous_prompt() -> None:
+    logits, scores, target = answers()
+    loss, shown = mask_loss(logits, scores, target, ambiguous=True)
+    score_error = (0.0**2 + 0.1**2 + 0.8**2 + 0.3**2) / 4
+    runners_up = RUNNER_UP_WEIGHT * 2 / 3 * WRONG
+    assert loss.item() == pytest.approx(WRONG + runners_up + score_error, rel=1e-4)
+    assert shown.tolist() == [0]  # the best scored is a wrong one
+    _, shown = mask_loss(logits, scores.flip(1), target, ambiguous=True)
+    assert shown.tolist() == [0]
+    better = torch.tensor([[0.0, 0.1, 0.9, 0.3]])
+    assert mask_loss(logits, better, target, ambiguous=True)[1].tolist() == [1]
+
+
+def crop_of(labels: np.ndarray) -> Crop:
+    nothing = np.zeros((1, 4), dtype=np.float32)
+    image = np.zeros((3, *labels.shape), dtype=np.uint8)
+    mask = labels[None] == 1
+    return Crop(image, labels, mask, nothing[:, :2], nothing, False)
+
+
+def test_dense_targets_say_object_edge_and_the_way_to_the_centre() -> None:
+    labels = np.zeros((32, 32), dtype=np.uint16)
+    labels[8:20, 12:24] = 7  # rows 2 to 4 and columns 3 to 5 of the maps
+    maps = dense_targets(crop_of(labels))
+    assert maps.shape == (CHANNELS, 32 // STRIDE, 32 // STRIDE)
+    assert maps.dtype == np.float32
+    inside = np.zeros((8, 8), dtype=bool)
+    inside[2:5, 3:6] = True
+    np.testing.assert_array_equal(maps[0], inside)
+    edge = inside.copy()
+    edge[3, 4] = False
+    np.testing.assert_array_equal(maps[1], edge)
+    unit = OFFSET_UNITS / 8
+    np.testing.assert_allclose(maps[2][2:5, 3], [unit, 0, -unit])
+    np.testing.assert_allclose(maps[3][2, 3:6], [unit, 0, -unit])
+    assert not maps[2:, ~inside].any()
+
+
+def test_a_crop_without_objects_has_empty_targets() -> None:
+    assert not dense_targets(crop_of(np.zeros((16, 16), dtype=np.uint16))).any()
+
+
+def test_offsets_only_count_inside_of_objects() -> None:
+    target = torch.zeros(1, CHANNELS, 1, 2)
+    target[0, 0] = torch.tensor([[1.0, 0.0]])
+    logits = torch.tensor([[[[SURE, -SURE]], [[-SURE, -SURE]], [[0.5, 9]], [[1.5, 9]]]])
+    assert dense_loss(logits, target).item() == pytest.approx(1.0)
+
+
+def test_without_objects_offsets_cost_nothing() -> None:
+    target = torch.zeros(1, CHANNELS, 1, 1)
+    logits = torch.tensor([[[[-SURE]], [[-SURE]], [[5.0]], [[5.0]]]])
+    assert dense_loss(logits, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_dense_head_is_four_times_the_embedding() -> None:
+    assert DenseHead(64)(torch.zeros(2, 64, 3, 5)).shape == (2, CHANNELS, 12, 20)
