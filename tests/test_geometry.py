@@ -45,9 +45,7 @@ def test_containing_is_being_a_superset(a: Box, b: Box) -> None:
 
 
 @given(BOXES, st.tuples(STARTS, STARTS))
-def test_a_point_is_inside_where_its_pixel_is(
-    box: Box, pixel: tuple[int, int]
-) -> None:
+def test_a_point_is_inside_where_its_pixel_is(box: Box, pixel: tuple[int, int]) -> None:
     y, x = pixel
     inside = pixel in pixels_of(box)
     assert box.contains_point(y, x) == box.contains_point(y + 0.9, x + 0.9) == inside

@@ -171,11 +171,11 @@ def test_a_mistake_in_the_file_says_where(
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match="Cannot read prompts from .*absent"):
+    with pytest.raises(PromptError, match=r"Cannot read prompts from .*absent"):
         read_prompts(tmp_path / "absent.json")
     binary = tmp_path / "binary.json"
     binary.write_bytes(b"\xff\xfe\x00{")
-    with pytest.raises(PromptError, match="Cannot read prompts from .*binary"):
+    with pytest.raises(PromptError, match=r"Cannot read prompts from .*binary"):
         read_prompts(binary)
 
 

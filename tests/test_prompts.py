@@ -179,7 +179,9 @@ def test_a_prompt_that_meets_the_image_is_taken(prompt: Prompt) -> None:
 def test_a_prompt_outside_the_image_is_named_with_the_image_s_size(
     prompt: Prompt,
 ) -> None:
-    with pytest.raises(PromptError, match="outside the image.* 40 rows and 40 columns"):
+    with pytest.raises(
+        PromptError, match=r"outside the image.* 40 rows and 40 columns"
+    ):
         check_inside([Click(1, 1), prompt], PLANE)
 
 

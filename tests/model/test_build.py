@@ -64,7 +64,9 @@ def published_shapes(variant: Variant) -> dict[str, tuple[int, ...]]:
             "mlp.lin2.weight": (width, 4 * width),
             "mlp.lin2.bias": (width,),
             **{
-                f"norm{n}.{kind}": (width,) for n in (1, 2) for kind in ("weight", "bias")
+                f"norm{n}.{kind}": (width,)
+                for n in (1, 2)
+                for kind in ("weight", "bias")
             },
         }
         shapes |= {f"blocks.{index}.{key}": shape for key, shape in block.items()}
@@ -88,9 +90,7 @@ def state_of(variant: Variant, tiny_state: dict[str, Tensor]) -> dict[str, Tenso
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_vit_is_read_off_its_shapes(
-    name: str, tiny_state: dict[str, Tensor]
-) -> None:
+def test_a_vit_is_read_off_its_shapes(name: str, tiny_state: dict[str, Tensor]) -> None:
     variant = VARIANTS[name]
     sam = build_sam(state_of(variant, tiny_state), FACTS)
     encoder = sam.image_encoder

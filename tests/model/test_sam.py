@@ -101,9 +101,7 @@ def test_every_prompt_changes_the_answer(sam: Sam, embedding: Embedding) -> None
         assert not np.allclose(a, b, atol=1e-6)
 
 
-def test_several_boxes_are_one_that_covers_them(
-    sam: Sam, embedding: Embedding
-) -> None:
+def test_several_boxes_are_one_that_covers_them(sam: Sam, embedding: Embedding) -> None:
     boxes = (BoxPrompt(4, 20, 10, 40), BoxPrompt(8, 6, 30, 9))
     (several,) = logits_of(sam, embedding, *boxes)
     (one,) = logits_of(sam, embedding, BoxPrompt(4, 6, 30, 40))
@@ -152,9 +150,7 @@ def test_an_answer_does_not_depend_on_where_the_embedding_was_kept(
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_fraction_of_a_pixel_does_not_matter(
-    sam: Sam, embedding: Embedding
-) -> None:
+def test_a_fraction_of_a_pixel_does_not_matter(sam: Sam, embedding: Embedding) -> None:
     whole = logits_of(sam, embedding, Click(10, 12))
     part = logits_of(sam, embedding, Click(10.9, 12.2))
     np.testing.assert_array_equal(whole, part)

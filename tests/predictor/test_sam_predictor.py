@@ -225,7 +225,7 @@ def test_an_unknown_colour_order_is_refused(predictor: SamPredictor) -> None:
 def test_a_tensor_of_another_size_says_how_to_resize(
     predictor: SamPredictor, shape: tuple[int, ...]
 ) -> None:
-    with pytest.raises(PredictorError, match="longest side of 64.*apply_image"):
+    with pytest.raises(PredictorError, match=r"longest side of 64.*apply_image"):
         predictor.set_torch_image(torch.zeros(shape), SHAPE)
 
 

@@ -23,7 +23,7 @@ from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore
 GEOMETRY = LabelGeometry.of_shape("zyx", SHAPE)
 OPTIONS = {
     "0.4": LabelOptions("0.4", chunk_size=24, shard_size=24, coarsest_size=16),
-    "0.5": LabelOptions("0.5", chunk_size=8, shard_size=32, coarsest_size=16),
+    "0.5": LabelOptions("0.5", chunk_size=16, shard_size=32, coarsest_size=16),
 }
 
 

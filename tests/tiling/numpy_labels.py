@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_sam.geometry import Box
 from napari_sam.tiling.labels import LabelStore, OverlapRule
 
-SHAPE = (2, 70, 90)  # z, y, x
+SHAPE = (2, 50, 60)  # z, y, x
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def random_operation(random: Random, model: NumpyLabels) -> Operation:
     """Something to do next, mostly something that makes sense."""
     kind = random.random()
     if kind < 0.6 or not model.edits:
-        height, width = random.randint(1, 60), random.randint(1, 60)
+        height, width = random.randint(1, 45), random.randint(1, 45)
         y, x = random.randint(0, SHAPE[1] - height), random.randint(0, SHAPE[2] - width)
         box = Box(y, x, y + height, x + width)
         rule = random.choice(list(OverlapRule))

@@ -84,19 +84,19 @@ def check_exact(path: Path, seed: int, announced: int) -> None:
     assert records <= seeds
 
 
-@pytest.mark.parametrize("seed", range(22))
+@pytest.mark.parametrize("seed", range(20))
 def test_killed_at_any_moment_every_announced_object_is_there_whole(
     context: ForkServerContext, tmp_path: Path, seed: int
 ) -> None:
     path, version = tmp_path / "labels.ome.zarr", ("0.4", "0.5")[seed % 2]
-    kill_after = Random(seed).randint(1, 8)
+    kill_after = Random(seed).randint(1, 5)
     announced = run_victim(context, path, version, seed, kill_after=kill_after)
     assert announced >= kill_after
     check_exact(path, seed, announced)
     assert not list(path.rglob("*.partial"))
 
 
-@pytest.mark.parametrize("moment", [*range(1, 17), 25, 40])
+@pytest.mark.parametrize("moment", [*range(1, 15), 25])
 def test_ended_before_each_write_in_turn_nothing_is_lost_or_half_there(
     context: ForkServerContext, tmp_path: Path, moment: int
 ) -> None:

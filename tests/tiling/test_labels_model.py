@@ -28,7 +28,7 @@ def boxes() -> st.SearchStrategy[Box]:
         return Box(y, x, min(y + size[0], SHAPE[1]), min(x + size[1], SHAPE[2]))
 
     corners = st.tuples(st.integers(0, SHAPE[1] - 1), st.integers(0, SHAPE[2] - 1))
-    sizes = st.tuples(st.integers(1, 60), st.integers(1, 60))
+    sizes = st.tuples(st.integers(1, 45), st.integers(1, 45))
     return st.builds(box, corners, sizes)
 
 
@@ -82,7 +82,7 @@ def check(store: LabelStore, model: NumpyLabels) -> None:
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -18,12 +18,13 @@ from napari_sam.prompts import Click
 from napari_sam.training import loop
 from napari_sam.training.__main__ import export, main
 from napari_sam.training.dataset import AnnotatedImage, CropOptions
-from napari_sam.training.loop import Trainer, TrainingOptions
+from napari_sam.training.loop import Phase, Trainer, TrainingOptions
 from napari_sam.training.prompting import correcting_clicks
 
 FACTS = ModelFacts("toy", "untrained", image_size=64)
-CROPS = CropOptions(size=32, prompts=2, object_size=(8, 16))
-OPTIONS = TrainingOptions(minutes=1 / 60, batch=2, crops=CROPS)
+CROPS = CropOptions(object_size=(8, 16))
+SMALL = Phase(1.0, size=32, batch=2, prompts=2)
+OPTIONS = TrainingOptions(minutes=1 / 60, phases=(SMALL,), crops=CROPS)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def test_corrections_and_whole_windows_are_trained_too(
 ) -> None:
     run = trainer(
         minutes=2 / 60,
-        full_share=0.5,
+        phases=(replace(SMALL, share=0.5), Phase(0.5, size=64, batch=1, prompts=3)),
         correction_share=1.0,
         correction_from=-1.0,
         crops=replace(CROPS, box_share=box_share),
@@ -110,8 +111,8 @@ def test_an_error_while_drawing_ends_the_run(
 
 
 def test_crops_larger_than_the_window_are_refused() -> None:
-    with pytest.raises(GeometryError, match="128 pixels do not fit .* 64"):
-        trainer(crops=CropOptions(size=128))
+    with pytest.raises(GeometryError, match=r"at most the window's 64, got .* 128"):
+        trainer(phases=(replace(SMALL, size=128),))
 
 
 def test_an_exported_network_answers_as_the_trained_one(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_the_command_trains_and_exports(tmp_path: Path) -> None:
     facts = load_model(output, device="cpu").facts
     run = json.loads(facts.metadata["training"])
     assert run["steps"] == 1
-    assert run["options"]["crops"]["size"] == 64
+    assert [phase["size"] for phase in run["options"]["phases"]] == [64, 64, 64]
     assert facts.metadata["training_data"] == "data"
 
 

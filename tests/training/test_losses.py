@@ -16,6 +16,7 @@ from napari_sam.training.dense import (
     dense_targets,
 )
 from napari_sam.training.losses import (
+    FOCAL_PIXELS,
     FOCAL_WEIGHT,
     RUNNER_UP_WEIGHT,
     dice,
@@ -29,17 +30,24 @@ SURE = 30.0  # a logit whose probability is 1 in float32
 
 def flat(*values: float) -> torch.Tensor:
     """One mask of one row, (1, 1, 1, n)."""
-    return torch.tensor(values)[None, None, None]
+    return torch.tensor(values, dtype=torch.float)[None, None, None]
 
 
-def test_focal_loss_of_an_even_guess_is_a_quarter_of_ln_2() -> None:
-    loss = focal(flat(0, 0), flat(0, 1))
-    assert loss.item() == pytest.approx(math.log(2) / 4)
+def test_focal_loss_of_an_even_guess_is_a_quarter_of_ln_2_a_pixel() -> None:
+    loss = focal(flat(0, 0, 0), flat(0, 1, 1))
+    assert loss.item() == pytest.approx(3 * math.log(2) / 4 / FOCAL_PIXELS)
+
+
+def test_surroundings_that_are_right_change_nothing() -> None:
+    alone = focal(flat(0), flat(1))
+    among = focal(flat(0, -SURE, -SURE, -SURE), flat(1, 0, 0, 0))
+    assert among.item() == pytest.approx(alone.item())
 
 
 def test_focal_loss_counts_the_hard_pixels() -> None:
-    # Half of the pixels are as sure as wrong: cross entropy 30, weight 1.
-    assert focal(flat(SURE, SURE), flat(1, 0)).item() == pytest.approx(15, rel=1e-4)
+    # One of the pixels is as sure as wrong: cross entropy 30, weight 1.
+    loss = focal(flat(SURE, SURE), flat(1, 0))
+    assert loss.item() == pytest.approx(SURE / FOCAL_PIXELS, rel=1e-4)
     assert focal(flat(SURE, -SURE), flat(1, 0)).item() == pytest.approx(0, abs=1e-6)
 
 
@@ -63,7 +71,9 @@ def answers() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return logits, torch.tensor([[0.0, 0.1, 0.2, 0.3]]), target
 
 
-WRONG = FOCAL_WEIGHT * 30 + 1 - 1 / 3  # focal and dice loss of a sure wrong mask
+WRONG = (
+    FOCAL_WEIGHT * 2 * SURE / FOCAL_PIXELS + 1 - 1 / 3
+)  # focal and dice loss of a sure wrong mask
 
 
 def test_one_mask_is_taught_by_a_prompt_that_is_not_ambiguous() -> None:

@@ -15,12 +15,14 @@ from napari_sam.prompts import BoxPrompt, Click
 IMAGE_NAME = "immunohistochemistry"
 
 OBJECTS = (
-    ObjectPrompts((Click(143, 492),), (), 1),
-    ObjectPrompts((Click(267, 173),), (), 2),
-    ObjectPrompts((Click(291, 356),), (), 3),
-    ObjectPrompts((BoxPrompt(342, 182, 372, 194),), (), 4),
-    ObjectPrompts((BoxPrompt(413, 166, 434, 182),), (), 5),
-    ObjectPrompts((Click(252, 297), Click(240, 304, positive=False)), (), 6),
+    ObjectPrompts((Click(425, 173),), label_id=1),
+    ObjectPrompts((Click(393, 181),), label_id=2),
+    ObjectPrompts((Click(464, 181),), label_id=3),
+    ObjectPrompts((Click(143, 492),), label_id=4),
+    ObjectPrompts((BoxPrompt(345, 184, 371, 194),), label_id=5),
+    ObjectPrompts((BoxPrompt(379, 233, 410, 245),), label_id=6),
+    ObjectPrompts((BoxPrompt(483, 235, 497, 246),), label_id=7),
+    ObjectPrompts((Click(452, 195), Click(445, 204, positive=False)), label_id=8),
 )
 
 

@@ -31,8 +31,8 @@ PALETTE: tuple[Colour, ...] = (
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
 
-LINE = 3  # width of outlines, in pixels of the picture
-RADIUS = 6  # of clicks
+LINE = 2  # width of outlines, in pixels of the picture
+RADIUS = 5  # of clicks
 DASH, GAP = 9, 6
 TEXT_SIZE = 17
 
@@ -118,7 +118,7 @@ def _dashed_box(
         (x0, y1, x0, y0),
     )
     for side in sides:
-        draw.line(side, fill=BLACK, width=4)
+        draw.line(side, fill=BLACK, width=5)
         _dashes(draw, side, colour)
 
 
@@ -136,7 +136,7 @@ def _dashes(
         draw.line(
             (x0 + start * dx, y0 + start * dy, x0 + end * dx, y0 + end * dy),
             fill=colour,
-            width=2,
+            width=3,
         )
 
 

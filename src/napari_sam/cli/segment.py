@@ -105,8 +105,8 @@ class Run:
     def segment(self, steps: Steps) -> None:
         """Write every object that can be written.
 
-        A LabelError of the volume itself ends the run, as no object can be written;
-        so do a full disk and the user, but then what was written is reported.
+        A full disk and the user end it; what was written before is reported. A
+        LabelError on making the labels is raised: nothing was written then.
         """
         report = self.report
         for index, task in enumerate(self.plan.tasks):
@@ -118,8 +118,6 @@ class Run:
             except (LabelWriteError, LabelsLockedError) as error:
                 report.failures.append(Failure(task.name, error))
                 report.untried_count = len(self.plan.tasks) - index - 1
-                if not report.written:
-                    raise
                 return
             if report.was_interrupted:
                 report.untried_count = len(self.plan.tasks) - index

@@ -25,8 +25,8 @@ def summarise(report: Report, *, debug: bool = False) -> int:
     for overlay in report.overlays:
         if overlay.unreadable_count:
             warn(
-                f"overlay {overlay.file}: {overlay.unreadable_count} parts of the "
-                "image cannot be read and are gray."
+                f"overlay {overlay.file}: parts of the image cannot be read and are "
+                f"gray, {overlay.unreadable_count} in all."
             )
     _tell_failures(report, debug=debug)
     count = len(report.written)

@@ -167,7 +167,8 @@ class Looker:
 
     def _without_specks(self, mask: Mask, prompts: Sequence[Prompt]) -> Mask:
         largest = (SPECK_SIDE * self.asker.size) ** 2
-        share = min(self._options.speck_share, largest / max(np.count_nonzero(mask), 1))
+        area = max(int(np.count_nonzero(mask)), 1)
+        share = min(self._options.speck_share, largest / area)
         return without_specks(mask, click_pixels(prompts, mask.shape), share)
 
     def _prompts_deep_inside(

@@ -164,30 +164,29 @@ class ObjectSearch:
         """A thin object in a box: followed from the box's centre, if it is there.
 
         At a level at which the box fits the object may be blurred beyond recognition.
-        The finest level around the box's centre shows a piece of it, or something
-        else: it counts where it is thin too and covers what the coarse level shows.
+        The finest level around the box's centre shows a piece of it, or something else.
         """
-        middle = at_level(bounds, self._finest).center
-        size = self._asker.size
-        # Off the lattice: cut by this window, the box keeps its centre.
-        window = place(
-            middle[0] - size / 2, middle[1] - size / 2, size, self._finest.shape
-        )
-        seed = self._looker.look(self._base, window)
-        if seed and any(isinstance(prompt, BoxPrompt) for prompt in self._prompts):
-            coarse, fine = sightings[0], seed[0]
-            levels = self._asker.levels
-            steps = steps_between(levels, coarse.level, fine.level)
-            placed = PlacedMask(coarse.mask_hw, coarse.window, coarse.level)
-            expected = placed.sample(fine.window, steps, levels[coarse.level].shape)
-            near = ndimage.binary_dilation(
-                fine.mask_hw, EIGHT_NEIGHBOURS, max(int(max(steps)), 1)
-            )
-            covered = np.count_nonzero(expected & near)
-            thin = half_width(fine.mask_hw) < (COMPACT + 2) * max(steps)
-            if thin and covered > 0 and 2 * covered >= np.count_nonzero(expected):
+        if any(isinstance(prompt, BoxPrompt) for prompt in self._prompts):
+            y, x = at_level(bounds, self._finest).center
+            half, shape = self._asker.size / 2, self._finest.shape
+            # Off the lattice: cut by this window, the box keeps its centre.
+            window = place(y - half, x - half, self._asker.size, shape)
+            seed = self._looker.look(self._base, window)
+            if seed and self._confirms(seed[0], sightings[0]):
                 return self._grower.grow(seed)
         return self._grower.grow(sightings)
+
+    def _confirms(self, fine: Sighting, coarse: Sighting) -> bool:
+        """Whether a finer window shows what the coarse one does: as thin, and there."""
+        levels = self._asker.levels
+        steps = steps_between(levels, coarse.level, fine.level)
+        placed = PlacedMask(coarse.mask_hw, coarse.window, coarse.level)
+        expected = placed.sample(fine.window, steps, levels[coarse.level].shape)
+        reach = max(int(max(steps)), 1)
+        near = ndimage.binary_dilation(fine.mask_hw, EIGHT_NEIGHBOURS, reach)
+        covered, total = np.count_nonzero(expected & near), np.count_nonzero(expected)
+        thin = half_width(fine.mask_hw) < (COMPACT + 2) * max(steps)
+        return bool(thin and covered > 0 and 2 * covered >= total)
 
 
 def in_canonical_order(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:

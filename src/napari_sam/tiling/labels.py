@@ -347,9 +347,8 @@ class LabelStore:
     def _check_writable(self) -> None:
         if self._lock is None or not self._is_open:
             state = "closed" if self._lock is not None else "open for reading only"
-            raise LabelWriteError(
-                f"The labels {self.path} are {state}. Open them with mode 'a' to write."
-            )
+            message = f"The labels {self.path} are {state}. Open them with mode 'a'."
+            raise LabelWriteError(message)
 
     def _target(
         self, mask: Mask, box: Box, plane: Plane, rule: OverlapRule, asked: int | None
@@ -397,4 +396,5 @@ class LabelStore:
 
 
 def sequence_of(edit: Edit | int) -> int:
+    """The journal entry of an edit."""
     return edit.sequence if isinstance(edit, Edit) else edit

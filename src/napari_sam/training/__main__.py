@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 
 from napari_sam.model.facts import ModelFacts
 from napari_sam.model.sam import Sam
-from napari_sam.training.dataset import CropOptions, read_folder
-from napari_sam.training.loop import Trainer, TrainingOptions
+from napari_sam.training.dataset import read_folder
+from napari_sam.training.loop import CURRICULUM, Trainer, TrainingOptions
 
 
 def export(sam: Sam, path: Path, metadata: Mapping[str, str]) -> None:
@@ -67,9 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     images = [image for folder in args.folders for image in read_folder(folder)]
-    crops = CropOptions()
-    crops = replace(crops, size=min(crops.size, args.window))
-    options = TrainingOptions(minutes=args.minutes, seed=args.seed, crops=crops)
+    phases = tuple(
+        replace(phase, size=min(phase.size, args.window)) for phase in CURRICULUM
+    )
+    options = TrainingOptions(minutes=args.minutes, phases=phases, seed=args.seed)
     facts = ModelFacts("default", fingerprint="untrained", image_size=args.window)
     trainer = Trainer(images, options, facts, args.device)
     sam = trainer.run(args.checkpoint or args.output.with_suffix(".checkpoint.pt"))

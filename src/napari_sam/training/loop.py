@@ -126,11 +126,12 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         window = facts.image_size or DEFAULT_IMAGE_SIZE
-        if options.crops.size > window:
-            raise GeometryError(
-                f"Crops of {options.crops.size} pixels do not fit into a window of "
-                f"{window}. Give CropOptions a size of at most that."
-            )
+        for phase in options.phases:
+            if phase.size > window or phase.size % EMBEDDING_STRIDE:
+                raise GeometryError(
+                    f"Crops need a multiple of {EMBEDDING_STRIDE} pixels, at most the "
+                    f"window's {window}, got a phase with {phase.size}."
+                )
         torch.manual_seed(options.seed)
         self.options = options
         self.device = torch.device(device)
@@ -177,9 +178,9 @@ class Trainer:
                 continue
             crops = replace(self.options.crops, size=phase.size, prompts=phase.prompts)
             sampler = CropSampler(self.images, crops, self.options.seed + self.step)
-            batches = _prefetched(sampler, phase.batch)
-            while self.progress < min(end, 1.0):
-                yield next(batches)
+            with closing(_prefetched(sampler, phase.batch)) as batches:
+                while self.progress < min(end, 1.0):
+                    yield next(batches)
 
     @property
     def progress(self) -> float:

@@ -74,9 +74,8 @@ class CropLesson:
         if not correct:
             return loss, shown
         # What a user would see: the best-scored of several, or the single mask.
-        chosen = (
-            iou[:, 1:].argmax(dim=1) + 1 if is_click else torch.zeros_like(iou[:, 0])
-        )
+        first = torch.zeros(len(iou), dtype=torch.long, device=device)
+        chosen = iou[:, 1:].argmax(dim=1) + 1 if is_click else first
         index = (torch.arange(len(iou), device=device), chosen)
         answered = (logits[index].detach() > 0).cpu().numpy()
         clicks, labels = correcting_clicks(
