@@ -128,6 +128,19 @@ def test_reopening_goes_on_where_it_was(store: LabelStore) -> None:
         assert again.draft.prompts == CLICKS
 
 
+def test_what_a_script_took_back_does_not_block_undo(store: LabelStore) -> None:
+    history = History(store, PLANE)
+    accept(store, history)
+    first = store.records()[0].sequence
+    accept(store, history, Box(20, 20, 24, 24))
+    store.undo(first)
+    store, history = reopened(store)
+    with store:
+        history.undo()
+        assert store.records() == []
+        assert not history.can_undo
+
+
 def test_an_undone_object_stays_undone_after_reopening(store: LabelStore) -> None:
     history = History(store, PLANE)
     say(history, CLICKS[0])

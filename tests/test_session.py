@@ -23,8 +23,13 @@ from napari_sam.geometry import Box
 from napari_sam.model.window_model import WindowMask
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
 from napari_sam.session import Session
-from napari_sam.tiling import label_pyramid
-from napari_sam.tiling.labels import LabelStore, OverlapRule, PixelsPendingError
+from napari_sam.tiling.labels import (
+    LabelGeometry,
+    LabelStore,
+    OverlapRule,
+    PixelsPendingError,
+    pyramid,
+)
 
 SQUARES = {1: Box(8, 8, 24, 24), 2: Box(8, 40, 24, 56), 3: Box(40, 8, 56, 24)}
 CLICK = Click(16, 16)
@@ -336,6 +341,16 @@ def test_another_plane_has_its_own_prompts(session: Session, folder: Path) -> No
     assert session.prompts == (CLICK,)
 
 
+def test_planes_passed_by_are_no_steps(session: Session) -> None:
+    session.add(CLICK)
+    session.accept()
+    for plane in (1, 0, 1):
+        session.set_plane((plane,))
+    session.undo()
+    assert session.plane == (0,)
+    assert session.prompts == (CLICK,)
+
+
 def test_the_same_plane_is_no_step(session: Session) -> None:
     session.set_plane((0,))
     session.set_plane([0])  # type: ignore[arg-type]
@@ -363,7 +378,9 @@ def test_signals_tell_what_changed(session: Session) -> None:
     assert after(session.undo) == ["labels", "prompts", "candidates"]
     assert after(session.redo) == ["labels", "prompts", "candidates"]
     assert after(lambda: session.delete(1)) == ["labels"]
-    moved = after(lambda: session.set_plane((1,)))
+    assert after(lambda: session.set_plane((1,))) == ["plane"]
+    session.add(CLICK)
+    moved = after(lambda: session.set_plane((0,)))
     assert sorted(moved) == ["candidates", "plane", "prompts"]
     assert after(session.undo) == ["plane", "prompts", "candidates"]
 
@@ -484,7 +501,7 @@ def test_an_object_whose_pixels_are_late_is_accepted_all_the_same(
         raise OSError(28, "No space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(label_pyramid.LabelPyramid, "apply", fail)
+        patch.setattr(pyramid.LabelPyramid, "apply", fail)
         with pytest.raises(PixelsPendingError):
             session.accept()
     assert session.prompts == ()
@@ -600,12 +617,25 @@ def test_an_image_in_memory_needs_a_place_for_labels(model: SquaresModel) -> Non
         Session(pixels(), model=model)
 
 
+def test_an_open_label_store_of_another_shape_is_refused(
+    tmp_path: Path, model: SquaresModel
+) -> None:
+    geometry = LabelGeometry.of_shape("yx", (8, 8))
+    with (
+        LabelStore.open(tmp_path / "other.zarr", geometry) as store,
+        pytest.raises(LabelError, match="another image"),
+    ):
+        Session(pixels(), store, model)
+
+
 def test_an_open_label_store_is_taken(
     session: Session, folder: Path, model: SquaresModel
 ) -> None:
     session.close()
-    store = LabelStore.open(folder)
-    with Session(pixels(), store, model) as again:
-        assert again.labels is store
-        again.add(CLICK)
-        assert again.accept() == 1
+    with LabelStore.open(folder) as store:
+        with Session(pixels(), store, model) as again:
+            assert again.labels is store
+            again.add(CLICK)
+            assert again.accept() == 1
+        assert store.next_id == 2
+        store.erase(1)

@@ -18,8 +18,8 @@ from typing import Any
 
 from napari_sam.prompt_files import parse_objects, prompts_to_json
 from napari_sam.prompts import Prompt
-from napari_sam.tiling.journal import Entry
 from napari_sam.tiling.labels import Edit, LabelStore, PixelsPendingError
+from napari_sam.tiling.labels.journal import Entry
 
 DRAFT, DRAFT_UNDO, DRAFT_REDO = "draft", "draft-undo", "draft-redo"
 
@@ -117,6 +117,16 @@ class History:
         self._store.note(DRAFT, draft.to_json())
         self._do(Step(self.draft, draft))
 
+    def move(self, plane: tuple[int, ...]) -> None:
+        """Go to another plane. It is a step only where prompts are left behind.
+
+        So a drag of a slider does not bury what was done under places passed by.
+        """
+        if self.draft.prompts:
+            self.change_draft(Draft(plane))
+        else:
+            self.draft = Draft(plane)
+
     def changed_labels(self, edit: Edit) -> None:
         """Remember a change of the labels, which the store has journaled already."""
         self._do(self._edit_step(edit.kind, edit.sequence))
@@ -159,8 +169,18 @@ class History:
         elif entry.kind in {DRAFT_UNDO, "revert"}:
             if is_about(entry, self._done):
                 self._undo()
-        elif entry.kind in {DRAFT_REDO, "reapply"} and is_about(entry, self._undone):
-            self._redo()
+            else:
+                self._forget(entry.data.get("edit"))
+        elif entry.kind in {DRAFT_REDO, "reapply"}:
+            if is_about(entry, self._undone):
+                self._redo()
+            else:
+                self._forget(entry.data.get("edit"))
+
+    def _forget(self, edit: int | None) -> None:
+        """Drop an edit that a script took back or did again, out of its turn."""
+        self._done = [step for step in self._done if step.edit != edit]
+        self._undone = [step for step in self._undone if step.edit != edit]
 
     def _edit_step(self, kind: str, sequence: int) -> Step:
         after = Draft(self.draft.plane) if kind == "add" else self.draft

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from psygnal import Signal
 
-from napari_sam.errors import SessionError
+from napari_sam.errors import LabelError, SessionError
 from napari_sam.geometry import Box
 from napari_sam.history import Draft, History
 from napari_sam.model.window_model import WindowModel
@@ -86,8 +86,9 @@ class Session:
         self.image: Image = open_image(image)
         self.predictor = predictor or ImagePredictor(_as_model(model), self.image)
         self.labels = _as_store(labels, self.image, options)
+        self._owns_labels = self.labels is not labels
         with ExitStack() as opened:
-            if self.labels is not labels:
+            if self._owns_labels:
                 # Nobody else could give the lock back.
                 opened.callback(self.labels.close)
             self._history = History(self.labels, (0,) * len(self.image.stack_shape))
@@ -146,8 +147,12 @@ class Session:
         wanted = tuple(int(index) for index in plane)
         if wanted == self.plane:
             return
-        self._change(Draft(wanted))
+        had_prompts = bool(self.prompts)
+        self._history.move(wanted)
+        self._candidates = ()
         self.plane_changed.emit(self.plane)
+        if had_prompts:
+            self._announce()
 
     def add(self, prompt: Prompt) -> Candidates:
         """Refine the candidate with one more prompt.
@@ -260,8 +265,11 @@ class Session:
         self._walk(self._history.redo)
 
     def close(self) -> None:
-        """Flush the labels and let others write them."""
-        self.labels.close()
+        """Flush the labels and, if the session opened them, let others write them."""
+        if self._owns_labels:
+            self.labels.close()
+        else:
+            self.labels.checkpoint()
 
     def __enter__(self) -> Self:
         return self
@@ -365,6 +373,12 @@ def _as_store(
     options: LabelOptions | None,
 ) -> LabelStore:
     if isinstance(labels, LabelStore):
+        needed = LabelGeometry.of(image).volume_shape
+        if labels.geometry.volume_shape != needed:
+            raise LabelError(
+                f"Labels of this image need shape {needed}, {labels.path} has "
+                f"{labels.geometry.volume_shape}. Are they another image's?"
+            )
         return labels
     if labels is None:
         if image.source is None:

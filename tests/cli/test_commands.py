@@ -18,8 +18,8 @@ from napari_sam.cli.request import RequestError, Rule, Version
 from napari_sam.errors import SamError
 from napari_sam.geometry import Box
 from napari_sam.prompts import check_inside
-from napari_sam.tiling.label_metadata import ZARR_FORMATS
 from napari_sam.tiling.labels import OverlapRule
+from napari_sam.tiling.labels.metadata import ZARR_FORMATS
 
 HEAVY = ("torch", "zarr", "numpy", "scipy", "dask", "skimage", "napari")
 

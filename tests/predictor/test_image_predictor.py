@@ -189,7 +189,7 @@ def test_two_objects_out_of_one_window_are_both_found() -> None:
     candidate, oracle, _ = segment(truth, Click(300, 300), Click(1800, 1700))
     assert agreement(candidate, truth) == 1
     assert candidate.unmet == ()
-    assert oracle.encodes <= 3
+    assert oracle.encodes <= 5
 
 
 def test_any_order_of_prompts_gives_the_same_answer() -> None:

@@ -18,8 +18,8 @@ from napari_sam.geometry import Box
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.prompts import Click, Prompt, check_inside
 from napari_sam.tiling.images import Image, open_image
-from napari_sam.tiling.label_place import LabelPlace, find_place, outermost_store
 from napari_sam.tiling.labels import default_labels_path
+from napari_sam.tiling.labels.place import LabelPlace, find_place, outermost_store
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,14 @@ import numpy as np
 from napari_sam.cli.request import RequestError, Target
 from napari_sam.geometry import Box
 from napari_sam.predictor.candidates import Candidate
-from napari_sam.tiling.label_lock import lock_for_writing
-from napari_sam.tiling.label_place import LabelPlace, existing_labels
 from napari_sam.tiling.labels import (
     LabelGeometry,
     LabelOptions,
     LabelStore,
     OverlapRule,
 )
+from napari_sam.tiling.labels.lock import lock_for_writing
+from napari_sam.tiling.labels.place import LabelPlace, existing_labels
 
 BLOCK = 2048  # side, in pixels, of what is read at once to look for ids
 

@@ -15,7 +15,7 @@ from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import TinyViT
-from napari_sam.model.transformer import TwoWayTransformer
+from napari_sam.model.transformer import Attention, TwoWayTransformer
 
 DEFAULT_IMAGE_SIZE = 1024
 POSITION_SCALES = (0.5, 8.0)
@@ -76,12 +76,10 @@ def new_tiny_sam(facts: ModelFacts) -> Sam:
     low, high = (math.log(scale) for scale in POSITION_SCALES)
     matrix.mul_(torch.empty(matrix.shape[1]).uniform_(low, high).exp())
     transformer = sam.mask_decoder.transformer
-    looks = [transformer.final_attn_token_to_image]
-    for layer in transformer.layers:
-        looks += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
-    for look in looks:
-        look.q_proj.weight.data.mul_(LOOK_GAIN)
-        look.k_proj.weight.data.copy_(look.q_proj.weight.data)
+    for name, look in transformer.named_modules():
+        if isinstance(look, Attention) and not name.endswith("self_attn"):
+            look.q_proj.weight.data.mul_(LOOK_GAIN)
+            look.k_proj.weight.data.copy_(look.q_proj.weight.data)
     return sam
 
 

@@ -59,6 +59,11 @@ class ImagePredictor:
         self._cache = EmbeddingCache() if cache is None else cache
         self._options = PredictorOptions() if options is None else options
 
+    @property
+    def model(self) -> WindowModel:
+        """Encodes windows and answers prompts about them."""
+        return self._model
+
     def predict(
         self,
         prompts: Sequence[Prompt],

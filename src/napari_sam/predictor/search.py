@@ -104,9 +104,10 @@ class ObjectSearch:
         known = self._asker.encoded(level)
         if wanted in known:
             return level, wanted
-        # An object that is pointed at in a window's inner half has as much room there
-        # as on the lattice, and its embedding costs nothing.
-        roomy = [box for box in known if has_margin(box, here, size // 4, shape)]
+        # A window that is there already costs nothing, and if the object turns out to
+        # leave it, looking again costs no more than the window wanted would have.
+        margin = size // 8
+        roomy = [box for box in known if has_margin(box, here, margin, shape)]
         return level, nearest(roomy, wanted) or wanted
 
     def _holds(self, previous: Candidate, bounds: Box, level: int, window: Box) -> bool:

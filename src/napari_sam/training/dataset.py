@@ -18,7 +18,7 @@ from skimage.io import imread
 
 from napari_sam.errors import ImageError
 from napari_sam.masks import deepest_point
-from napari_sam.tiling.intensity import intensity_range, stretch
+from napari_sam.tiling.images.intensity import intensity_range, stretch
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".tif", ".tiff")
 SMALLEST_OBJECT = 16  # pixels; less of an object than this asks no question

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.tiling.block_means import read_block_means
-from napari_sam.tiling.image_sources import find_image
-from napari_sam.tiling.intensity import stretch
-from napari_sam.tiling.layout import (
+from napari_sam.tiling.images.block_means import read_block_means
+from napari_sam.tiling.images.intensity import stretch
+from napari_sam.tiling.images.layout import (
     Layout,
     Ranges,
     at_same_place,
@@ -33,9 +32,10 @@ from napari_sam.tiling.layout import (
     parse_contrast,
     settle_layout,
 )
-from napari_sam.tiling.levels import Level, plan_levels
-from napari_sam.tiling.sampling import settle_ranges, widen_empty_range
-from napari_sam.tiling.stored import LazyArray, StoredImage
+from napari_sam.tiling.images.levels import Level, plan_levels
+from napari_sam.tiling.images.sampling import settle_ranges, widen_empty_range
+from napari_sam.tiling.images.sources import find_image
+from napari_sam.tiling.images.stored import LazyArray, StoredImage
 
 if TYPE_CHECKING:
     import zarr

@@ -5,8 +5,8 @@ import pytest
 
 from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
-from napari_sam.tiling.axes import guess_axes, parse_axes, rename_unknown
 from napari_sam.tiling.images import open_image
+from napari_sam.tiling.images.axes import guess_axes, parse_axes, rename_unknown
 
 
 @pytest.mark.parametrize(

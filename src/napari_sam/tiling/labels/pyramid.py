@@ -22,8 +22,8 @@ import zarr
 from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, bounding_box
-from napari_sam.tiling.journal import sync_folder
-from napari_sam.tiling.label_edits import LabelArray, Stroke, pieces
+from napari_sam.tiling.labels.edits import LabelArray, Stroke, pieces
+from napari_sam.tiling.labels.journal import sync_folder
 
 LabelZarr = zarr.Array[Any]
 Block = tuple[int, ...]  # index of a block along every axis

@@ -22,15 +22,15 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore, ZipStore
 
 from napari_sam.errors import ImageError
-from napari_sam.tiling.axes import rename_unknown
-from napari_sam.tiling.ome_metadata import (
+from napari_sam.tiling.images.axes import rename_unknown
+from napari_sam.tiling.images.ome_metadata import (
     RGB_COLOURS,
     Multiscale,
     Placement,
     image_attributes,
     read_multiscale,
 )
-from napari_sam.tiling.stored import (
+from napari_sam.tiling.images.stored import (
     ForeignErrors,
     StoredImage,
     nothing_to_close,

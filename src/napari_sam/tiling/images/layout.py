@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from napari_sam.errors import ImageError
-from napari_sam.tiling.axes import (
+from napari_sam.tiling.images.axes import (
     CHANNEL,
     PLANE,
     SAMPLES,
@@ -24,8 +24,8 @@ from napari_sam.tiling.axes import (
     is_rgb_axis,
     parse_axes,
 )
-from napari_sam.tiling.levels import StoredLevel, factors_from_shapes
-from napari_sam.tiling.stored import StoredImage
+from napari_sam.tiling.images.levels import StoredLevel, factors_from_shapes
+from napari_sam.tiling.images.stored import StoredImage
 
 MAX_CHANNELS = 3
 """Shown to the model at once: as red, green and blue."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from napari_sam.errors import ImageError
-from napari_sam.tiling.stored import ForeignErrors, StoredImage
+from napari_sam.tiling.images.stored import ForeignErrors, StoredImage
 
 DTYPES = {"1": "bool", "L": "uint8", "I": "int32", "F": "float32", "I;16": "uint16"}
 """Pillow's modes of one grey channel, and their pixel types."""

@@ -19,7 +19,7 @@ from os import PathLike
 from pathlib import Path
 
 from napari_sam.errors import LabelError
-from napari_sam.tiling.label_metadata import ZarrNode, read_node
+from napari_sam.tiling.labels.metadata import ZarrNode, read_node
 
 SUFFIXES = re.compile(
     r"(\.ome)?\.(zarr|n5|tiff?|btf|tf[28]|png|jpe?g|npy)/?$", re.IGNORECASE

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from napari_sam.errors import LabelError, LabelWriteError, SamError
-from napari_sam.tiling.journal import Entry
-from napari_sam.tiling.label_edits import Edit, Patch, Stroke
-from napari_sam.tiling.label_ledger import Operation
-from napari_sam.tiling.label_opening import OpenLabels
-from napari_sam.tiling.label_rules import check_in_place, reading
+from napari_sam.tiling.labels.edits import Edit, Patch, Stroke
+from napari_sam.tiling.labels.journal import Entry
+from napari_sam.tiling.labels.ledger import Operation
+from napari_sam.tiling.labels.opening import OpenLabels
+from napari_sam.tiling.labels.rules import check_in_place, reading
 
 CHECKPOINT_EVERY = 64
 """Edits between checkpoints: what an opening after a crash has to go through."""

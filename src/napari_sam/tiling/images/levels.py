@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.tiling.axes import CHANNEL, PLANE
-from napari_sam.tiling.stored import ForeignErrors, LazyArray
+from napari_sam.tiling.images.axes import CHANNEL, PLANE
+from napari_sam.tiling.images.stored import ForeignErrors, LazyArray
 
 COARSEST_SIDE = 256
 """Virtual levels are added until both sides of the plane have at most these pixels."""

@@ -24,29 +24,28 @@ from filelock import FileLock
 from napari_sam.errors import LabelError, LabelWriteError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask
-from napari_sam.tiling.journal import Entry, Journal
-from napari_sam.tiling.label_edits import Edit, LabelArray, OverlapRule, Patch, Stroke
-from napari_sam.tiling.label_geometry import LabelGeometry
-from napari_sam.tiling.label_ledger import (
+from napari_sam.tiling.labels.edits import Edit, LabelArray, OverlapRule, Patch, Stroke
+from napari_sam.tiling.labels.geometry import LabelGeometry
+from napari_sam.tiling.labels.journal import Entry, Journal
+from napari_sam.tiling.labels.ledger import (
     OWN_KINDS,
     LabelRecord,
     Operation,
     edit_data,
     record_of,
 )
-from napari_sam.tiling.label_lock import locked_if_opened
-from napari_sam.tiling.label_opening import (
+from napari_sam.tiling.labels.lock import locked_if_opened
+from napari_sam.tiling.labels.opening import (
     OpenLabels,
     open_for_reading,
     open_for_writing,
 )
-from napari_sam.tiling.label_place import (
+from napari_sam.tiling.labels.place import (
     LabelPlace,
-    default_labels_path,
     existing_labels,
     find_place,
 )
-from napari_sam.tiling.label_rules import (
+from napari_sam.tiling.labels.rules import (
     Plane,
     check_id,
     check_mask,
@@ -55,19 +54,8 @@ from napari_sam.tiling.label_rules import (
     plan_erase,
     reading,
 )
-from napari_sam.tiling.label_volume import LabelOptions, open_arrays
-from napari_sam.tiling.label_writer import LabelWriter, PixelsPendingError
-
-__all__ = [
-    "Edit",
-    "LabelGeometry",
-    "LabelOptions",
-    "LabelRecord",
-    "LabelStore",
-    "OverlapRule",
-    "PixelsPendingError",
-    "default_labels_path",
-]
+from napari_sam.tiling.labels.volume import LabelOptions, open_arrays
+from napari_sam.tiling.labels.writer import LabelWriter
 
 
 class LabelStore:

@@ -22,7 +22,7 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.tiling.images import open_image
-from napari_sam.tiling.sampling import SAMPLE_CELLS, SAMPLE_ROUNDS
+from napari_sam.tiling.images.sampling import SAMPLE_CELLS, SAMPLE_ROUNDS
 
 METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 

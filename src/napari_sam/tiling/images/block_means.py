@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.geometry import Box
-from napari_sam.tiling.levels import StoredLevel
+from napari_sam.tiling.images.levels import StoredLevel
 
 PIECE_SIDE = 2048
 PIECE_PIXELS = PIECE_SIDE**2

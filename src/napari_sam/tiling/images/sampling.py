@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.tiling.intensity import intensity_range
-from napari_sam.tiling.levels import StoredLevel
+from napari_sam.tiling.images.intensity import intensity_range
+from napari_sam.tiling.images.levels import StoredLevel
 
 SAMPLE_CELLS = 16
 SAMPLE_ROUNDS = 4

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from napari_sam.errors import LabelError, LabelWriteError
-from napari_sam.tiling import journal as journal_module
-from napari_sam.tiling.journal import Journal
+from napari_sam.tiling.labels import journal as journal_module
+from napari_sam.tiling.labels.journal import Journal
 
 
 @pytest.fixture

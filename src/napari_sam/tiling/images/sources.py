@@ -16,10 +16,14 @@ import fsspec
 import zarr
 
 from napari_sam.errors import ImageError
-from napari_sam.tiling.raster_images import open_npy, open_picture
-from napari_sam.tiling.stored import ForeignErrors, StoredImage, is_lazy_array
-from napari_sam.tiling.tiff_images import open_tiff
-from napari_sam.tiling.zarr_images import open_zarr_node, open_zarr_path, open_zarr_url
+from napari_sam.tiling.images.from_raster import open_npy, open_picture
+from napari_sam.tiling.images.from_tiff import open_tiff
+from napari_sam.tiling.images.from_zarr import (
+    open_zarr_node,
+    open_zarr_path,
+    open_zarr_url,
+)
+from napari_sam.tiling.images.stored import ForeignErrors, StoredImage, is_lazy_array
 
 URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+(://|::)")
 TIFF_ENDING = re.compile(

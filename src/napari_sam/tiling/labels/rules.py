@@ -14,7 +14,7 @@ import numpy as np
 from napari_sam.errors import LabelError, LabelWriteError, MaskError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, bounding_box
-from napari_sam.tiling.label_edits import (
+from napari_sam.tiling.labels.edits import (
     PATCH_SIDE,
     LabelArray,
     OverlapRule,
@@ -22,7 +22,7 @@ from napari_sam.tiling.label_edits import (
     Stroke,
     pieces,
 )
-from napari_sam.tiling.label_pyramid import LabelLevel
+from napari_sam.tiling.labels.pyramid import LabelLevel
 
 Plane = tuple[int, ...]
 

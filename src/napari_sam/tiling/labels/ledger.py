@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_sam.geometry import Box
-from napari_sam.tiling.journal import Entry
-from napari_sam.tiling.label_edits import Edit, OverlapRule, Patch, patches_to_json
+from napari_sam.tiling.labels.edits import Edit, OverlapRule, Patch, patches_to_json
+from napari_sam.tiling.labels.journal import Entry
 
 EDIT_KINDS = frozenset({"add", "erase"})
 OWN_KINDS = EDIT_KINDS | {"volume", "revert", "reapply", "checkpoint", "restore"}

@@ -17,8 +17,7 @@ from typing import Any
 from numpy_labels import SHAPE, NumpyLabels, Operation, perform, random_operation
 from zarr.storage import LocalStore
 
-from napari_sam.tiling import journal
-from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore
+from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore, journal
 
 GEOMETRY = LabelGeometry.of_shape("zyx", SHAPE)
 OPTIONS = {

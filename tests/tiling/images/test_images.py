@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.tiling import block_means
-from napari_sam.tiling.images import Image, open_image
+from napari_sam.tiling.images import Image, block_means, open_image
 
 
 class SpyArray:

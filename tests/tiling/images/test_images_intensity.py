@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from napari_sam.tiling.intensity import intensity_range, stretch
+from napari_sam.tiling.images.intensity import intensity_range, stretch
 
 NUMBERS = [
     "u1",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam.errors import LabelError
-from napari_sam.tiling.label_geometry import LabelGeometry
+from napari_sam.tiling.labels.geometry import LabelGeometry
 
 ZARR_FORMATS = {"0.4": 2, "0.5": 3}
 IDENTITY_KEY = "napari-sam"

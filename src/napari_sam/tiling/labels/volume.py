@@ -22,9 +22,9 @@ from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
 from napari_sam.errors import LabelError, LabelWriteError
-from napari_sam.tiling.journal import sync_folder
-from napari_sam.tiling.label_geometry import LabelGeometry
-from napari_sam.tiling.label_metadata import (
+from napari_sam.tiling.labels.geometry import LabelGeometry
+from napari_sam.tiling.labels.journal import sync_folder
+from napari_sam.tiling.labels.metadata import (
     IDENTITY_KEY,
     ZARR_FORMATS,
     LabelMetadata,
@@ -32,8 +32,8 @@ from napari_sam.tiling.label_metadata import (
     label_attributes,
     read_node,
 )
-from napari_sam.tiling.label_place import LabelPlace
-from napari_sam.tiling.label_pyramid import LabelLevel, LabelPyramid, sync_file
+from napari_sam.tiling.labels.place import LabelPlace
+from napari_sam.tiling.labels.pyramid import LabelLevel, LabelPyramid, sync_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from filelock import FileLock, Timeout
 
 from napari_sam.errors import LabelsLockedError, LabelWriteError, SamError
-from napari_sam.tiling.label_place import LabelPlace
+from napari_sam.tiling.labels.place import LabelPlace
 
 
 def lock_for_writing(place: LabelPlace) -> FileLock:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from napari_sam.errors import LabelError, SamError
-from napari_sam.tiling.journal import Journal
-from napari_sam.tiling.label_geometry import LabelGeometry
-from napari_sam.tiling.label_ledger import Ledger
-from napari_sam.tiling.label_metadata import read_node
-from napari_sam.tiling.label_place import LabelPlace, existing_labels
-from napari_sam.tiling.label_volume import (
+from napari_sam.tiling.labels.geometry import LabelGeometry
+from napari_sam.tiling.labels.journal import Journal
+from napari_sam.tiling.labels.ledger import Ledger
+from napari_sam.tiling.labels.metadata import read_node
+from napari_sam.tiling.labels.place import LabelPlace, existing_labels
+from napari_sam.tiling.labels.volume import (
     LabelOptions,
     LabelVolume,
     create_volume,

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from napari_sam.errors import ImageError
-from napari_sam.tiling.axes import rename_unknown
+from napari_sam.tiling.images.axes import rename_unknown
 
 RGB_COLOURS = ("FF0000", "00FF00", "0000FF")
 OLD_AXES = "tczyx"

@@ -21,8 +21,8 @@ import tifffile
 import zarr
 
 from napari_sam.errors import ImageError
-from napari_sam.tiling.axes import rename_unknown
-from napari_sam.tiling.stored import ForeignErrors, LazyArray, StoredImage
+from napari_sam.tiling.images.axes import rename_unknown
+from napari_sam.tiling.images.stored import ForeignErrors, LazyArray, StoredImage
 
 UNIT_NAMES = {
     "nm": "nanometer",
