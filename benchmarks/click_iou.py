@@ -6,17 +6,23 @@ Every object gets one click at its centre, the pixel farthest from its boundary,
 tight box, through `ImagePredictor`, as a user's would. An object is one label id;
 those under 16 pixels are left out. The mean is over objects; the mean over images is
 beside it, since crowded images would otherwise decide alone.
+
+With --record FILE.safetensors the means are written into that file's metadata, from
+which the model card takes them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from skimage.io import imread
 from skimage.measure import regionprops
 
@@ -47,8 +53,17 @@ def iou_with(
     return overlap / union
 
 
-def evaluate(folder: Path, model: str, limit: int | None) -> None:
-    """Print one row for a data set."""
+def record(file: Path, results: dict[str, dict[str, float]]) -> None:
+    """Write results into the metadata of a safetensors file; weights stay."""
+    with safe_open(file, "pt") as opened:
+        metadata = {**(opened.metadata() or {}), "evaluation": json.dumps(results)}
+    part = file.with_suffix(".part")
+    save_file(load_file(file), part, metadata)
+    part.replace(file)
+
+
+def evaluate(folder: Path, model: str, limit: int | None) -> dict[str, float]:
+    """Print one row for a data set, and return its means."""
     sam = ns.load_model(model)
     clicks: list[list[float]] = []
     boxes: list[list[float]] = []
@@ -78,13 +93,19 @@ def evaluate(folder: Path, model: str, limit: int | None) -> None:
     flat = np.concatenate([np.array(image) for image in clicks])
     flat_boxes = np.concatenate([np.array(image) for image in boxes])
     per_image = np.mean([np.mean(image) for image in clicks if image])
-    print(
-        f"| {folder.name} | {len(clicks)} | {flat.size} | {flat.mean():.3f} | "
-        f"{per_image:.3f} | {np.mean(oracle):.3f} | {flat_boxes.mean():.3f} | "
-        f"{np.abs(np.array(scores) - flat).mean():.3f} | "
-        f"{time.monotonic() - start_s:.0f} |",
-        flush=True,
-    )
+    means = {
+        "images": len(clicks),
+        "objects": int(flat.size),
+        "one_click": float(flat.mean()),
+        "one_click_mean_of_images": float(per_image),
+        "best_of_three": float(np.mean(oracle)),
+        "tight_box": float(flat_boxes.mean()),
+        "score_error": float(np.abs(np.array(scores) - flat).mean()),
+    }
+    row = [f"{value:.3f}" if value % 1 else str(value) for value in means.values()]
+    seconds = f"{time.monotonic() - start_s:.0f}"
+    print(f"| {' | '.join([folder.name, *row, seconds])} |", flush=True)
+    return {name: round(value, 4) for name, value in means.items()}
 
 
 def main() -> None:
@@ -93,14 +114,18 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--model", default="default")
     parser.add_argument("--limit", type=int, help="images of each set")
+    parser.add_argument("--record", type=Path, help="weights to write the means into")
     args = parser.parse_args()
     print(
         "| set | images | objects | 1 click | 1 click, mean of images | best of three "
         "| tight box | score error | s |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for folder in args.folders:
-        evaluate(folder, args.model, args.limit)
+    results = {
+        folder.name: evaluate(folder, args.model, args.limit) for folder in args.folders
+    }
+    if args.record is not None:
+        record(args.record, results)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class CropOptions:
     prompts: int = 16
     object_size: tuple[float, float] = (12.0, 72.0)
     zoom: tuple[float, float] = (0.5, 4.0)
-    box_share: float = 0.35
+    box_share: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
