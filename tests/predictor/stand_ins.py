@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import ceil
 
 import numpy as np
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.geometry import Box
-from napari_sam.masks import EIGHT_NEIGHBOURS
+from napari_sam.masks import EIGHT_NEIGHBOURS, iou
 from napari_sam.model.window_model import WindowMask
+from napari_sam.predictor.candidates import Candidate
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
 
 Gray = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+SMALL = (2048, 2048)
 
 
 @dataclass
@@ -55,9 +60,12 @@ class ArrayImage:
 def halved(gray: Gray) -> Gray:
     """Means of 2 x 2 pixels; a last odd row or column is repeated."""
     height, width = gray.shape
-    even = np.pad(gray, ((0, height % 2), (0, width % 2)), mode="edge").astype(float)
-    blocks = even.reshape(ceil(height / 2), 2, ceil(width / 2), 2)
-    return blocks.mean(axis=(1, 3)).round().astype(np.uint8)
+    even = np.pad(gray, ((0, height % 2), (0, width % 2)), mode="edge")
+    total = np.full((ceil(height / 2), ceil(width / 2)), 2, dtype=np.uint16)
+    for row in (0, 1):
+        for column in (0, 1):
+            total += even[row::2, column::2]
+    return (total // 4).astype(np.uint8)
 
 
 @dataclass
@@ -132,3 +140,23 @@ def scene(*masks: NDArray[np.bool_]) -> Gray:
     for index, mask in enumerate(masks):
         gray[mask] = 200 - 40 * index
     return gray
+
+
+@cache
+def a_disc(y: int, x: int, radius: int) -> Mask:
+    return disc(SMALL, y, x, radius)
+
+
+def agreement(candidate: Candidate, truth: Mask) -> float:
+    full = np.zeros(truth.shape, dtype=bool)
+    full[candidate.box.slices] = candidate.mask
+    return iou(full, truth)
+
+
+def with_specks(mask: Mask) -> list[WindowMask]:
+    """With an island and a hole of 16 px, each well away from the outline."""
+    depth = ndimage.distance_transform_edt(mask)
+    y, x = np.unravel_index(int(depth.argmax()), mask.shape)
+    mask[y : y + 4, x : x + 4] = False
+    mask[8:12, 8:12] = True
+    return [WindowMask(mask, 0.9, None)]

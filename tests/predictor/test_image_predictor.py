@@ -13,17 +13,20 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 from stand_ins import (
+    SMALL,
     ArrayImage,
     ArrayLevel,
     Distorted,
     RegionOracle,
-    disc,
+    a_disc,
+    agreement,
     scene,
+    with_specks,
 )
 
 from napari_sam.errors import PredictorError, PromptError
 from napari_sam.geometry import Box
-from napari_sam.masks import bounding_box, iou
+from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowMask
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.candidates import Candidate, PredictorOptions
@@ -32,12 +35,7 @@ from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
 
 Mask = NDArray[np.bool_]
 
-SMALL, LARGE = (2048, 2048), (4096, 4096)
-
-
-@cache
-def a_disc(y: int, x: int, radius: int) -> Mask:
-    return disc(SMALL, y, x, radius)
+LARGE = (4096, 4096)
 
 
 @cache
@@ -92,12 +90,6 @@ def box_of(mask: Mask) -> BoxPrompt:
     return BoxPrompt.from_box(box)
 
 
-def agreement(candidate: Candidate, truth: Mask) -> float:
-    full = np.zeros(truth.shape, dtype=bool)
-    full[candidate.box.slices] = candidate.mask
-    return iou(full, truth)
-
-
 def segment(
     truth: Mask, *prompts: Prompt, others: Sequence[Mask] = ()
 ) -> tuple[Candidate, RegionOracle, ArrayImage]:
@@ -148,7 +140,7 @@ def test_a_box_finds_the_same_object(case: str) -> None:
     assert oracle.encodes <= most + 4
 
 
-@pytest.mark.parametrize("offset", [-61, -60, -59, -31, -1, 0, 1, 30, 59, 60, 61])
+@pytest.mark.parametrize("offset", [-61, -60, -31, 0, 30, 59, 61])
 @pytest.mark.parametrize("seam", [256, 640, 1024, 1920])
 def test_a_disc_at_a_seam_takes_one_window(seam: int, offset: int) -> None:
     truth = a_disc(seam + offset, seam - offset, 60)
@@ -245,97 +237,6 @@ def test_a_coarser_level_can_be_asked_for() -> None:
     (candidate,) = ImagePredictor(oracle, image).predict([Click(1000, 990)], level=1)
     assert agreement(candidate, truth) >= 0.98
     assert (candidate.level, oracle.encodes) == (1, 1)
-
-
-def three_answers(mask: Mask) -> list[WindowMask]:
-    """In no order: what is asked for, a part of it, and more than it."""
-    logits = np.where(mask, 5, -5).astype(np.float32)
-    return [
-        WindowMask(ndimage.binary_erosion(mask, iterations=6), 0.6, None),
-        WindowMask(mask, 0.9, logits),
-        WindowMask(ndimage.binary_dilation(mask, iterations=9), 0.7, None),
-    ]
-
-
-def test_an_ambiguous_click_gives_three_candidates_best_first() -> None:
-    truth = a_disc(1000, 1000, 60)
-    oracle = Distorted(distort=three_answers)
-    predictor = ImagePredictor(oracle, ArrayImage(scene(truth)))
-    found = predictor.predict([Click(1000, 1000)])
-    assert [candidate.score for candidate in found] == [0.9, 0.7, 0.6]
-    assert all(candidate.complete for candidate in found)
-    assert agreement(found[0], truth) == 1
-
-
-def test_an_alternative_is_followed_when_it_is_chosen() -> None:
-    truth = a_disc(1000, 1000, 300)
-    oracle = Distorted(distort=three_answers)
-    predictor = ImagePredictor(oracle, ArrayImage(scene(truth)))
-    prompts = [Click(1000, 1000)]
-    best, other, _ = predictor.predict(prompts)
-    assert best.complete
-    assert agreement(best, truth) == 1
-    assert not other.complete
-    followed = predictor.complete(other, prompts)
-    assert followed.complete
-    assert followed.level == 0
-    assert agreement(followed, truth) >= 0.9
-
-
-def test_the_previous_logits_refine_the_next_answer_in_the_same_window() -> None:
-    truth = a_disc(1000, 1000, 60)
-    oracle = Distorted(distort=three_answers)
-    predictor = ImagePredictor(oracle, ArrayImage(scene(truth)))
-    best = predictor.predict([Click(1000, 1000)])[0]
-    more = [Click(1000, 1000), Click(1020, 1000)]
-    predictor.predict(more, previous=best)
-    (hint,) = [prompt for prompt in oracle.asked[-1] if isinstance(prompt, MaskPrompt)]
-    np.testing.assert_array_equal(hint.logits_hw, best.logits_hw)
-    predictor.predict(more)
-    assert not any(isinstance(prompt, MaskPrompt) for prompt in oracle.asked[-1])
-
-
-def test_previous_logits_are_not_used_in_another_window() -> None:
-    truth = a_disc(1000, 1000, 60) | a_disc(300, 300, 60)
-    oracle = Distorted(distort=three_answers)
-    predictor = ImagePredictor(oracle, ArrayImage(scene(truth)))
-    best = predictor.predict([Click(1000, 1000)])[0]
-    predictor.predict([Click(300, 300)], previous=best)
-    assert not any(isinstance(prompt, MaskPrompt) for prompt in oracle.asked[-1])
-
-
-def test_prompts_that_the_mask_does_not_honour_are_named() -> None:
-    def first_only(mask: Mask) -> list[WindowMask]:
-        islands, _ = ndimage.label(mask)
-        return [WindowMask(islands == 1, 0.9, None)]
-
-    truth = a_disc(1000, 1000, 40) | a_disc(1100, 1100, 40)
-    oracle = Distorted(distort=first_only)
-    predictor = ImagePredictor(oracle, ArrayImage(scene(truth)))
-    missed, denied = Click(1100, 1100), Click(1000, 1010, False)
-    (candidate,) = predictor.predict([Click(1000, 1000), missed, denied])
-    assert set(candidate.unmet) == {missed, denied}
-
-
-def with_specks(mask: Mask) -> list[WindowMask]:
-    """With an island and a hole of 16 px, each well away from the outline."""
-    depth = ndimage.distance_transform_edt(mask)
-    y, x = np.unravel_index(int(depth.argmax()), mask.shape)
-    mask[y : y + 4, x : x + 4] = False
-    mask[8:12, 8:12] = True
-    return [WindowMask(mask, 0.9, None)]
-
-
-@pytest.mark.parametrize("radius", [60, 300])
-def test_specks_are_removed_unless_they_are_to_be_kept(radius: int) -> None:
-    truth = a_disc(1000, 1000, radius)
-    image, click = ArrayImage(scene(truth)), Click(1000, 1000 - radius // 2)
-    oracle = Distorted(distort=with_specks)
-    (clean,) = ImagePredictor(oracle, image).predict([click])
-    assert agreement(clean, truth) == 1
-    keep = PredictorOptions(keep_specks=True)
-    (kept,) = ImagePredictor(oracle, image, options=keep).predict([click])
-    assert agreement(kept, truth) < 1
 
 
 def jittered(mask: Mask) -> list[WindowMask]:

@@ -67,8 +67,8 @@ class Candidate:
         The coarsest level that any of the outline comes from.
     complete
         False where the object goes on, or its outline could be drawn finer, beyond
-        what was looked at: an alternative that was not followed, or a bound of
-        `PredictorOptions` was met. `ImagePredictor.complete` looks on.
+        what was looked at: an alternative that was not followed (`complete` of
+        `ImagePredictor` does so), or a bound of `PredictorOptions` was met.
     unmet
         The prompts that the mask does not honour: a positive click, box or mask outside
         of it, a negative click inside.
