@@ -529,7 +529,7 @@ def test_reopening_goes_on(session: Session, folder: Path, model: SquaresModel) 
         assert again.prompts == (OTHER, Click(18, 44))
         assert shown(again) == before
         assert again.accept() == 2
-        for _ in range(7):
+        for _ in range(6):
             again.undo()
         assert not again.can_undo
         assert again.plane == (0,)

@@ -160,7 +160,7 @@ def test_an_object_whose_pixels_find_no_room_is_in_the_labels_once_there_is_room
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("napari_sam.tiling.label_pyramid.write_block", full)
+    monkeypatch.setattr("napari_sam.tiling.labels.pyramid.write_block", full)
     assert desk.segment() == 1
     monkeypatch.undo()
     told = capsys.readouterr().err

@@ -126,7 +126,7 @@ def test_a_huge_volume_costs_its_metadata_only(path: Path) -> None:
 def test_a_checkpoint_comes_every_so_many_edits(
     store: LabelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam.tiling.label_writer.CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr("napari_sam.tiling.labels.writer.CHECKPOINT_EVERY", 2)
     for x in range(0, 100, 20):
         add(store, Box(0, x, 3, x + 3))
     kinds = Counter(entry.kind for entry in store.journal.entries())
@@ -136,7 +136,7 @@ def test_a_checkpoint_comes_every_so_many_edits(
 def test_an_object_larger_than_a_patch_is_cut_up(
     store: LabelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam.tiling.label_rules.PATCH_SIDE", 32)
+    monkeypatch.setattr("napari_sam.tiling.labels.rules.PATCH_SIDE", 32)
     box = Box(10, 10, 130, 140)
     edit = store.add(full(box), box, (2,))
     patches = store.journal.read(edit.sequence).data["patches"]

@@ -260,7 +260,7 @@ def test_their_ids_are_looked_up_once(
 ) -> None:
     LabelStore.open(foreign).close()
     monkeypatch.setattr(
-        "napari_sam.tiling.label_pyramid.LabelPyramid.highest_id", pytest.fail
+        "napari_sam.tiling.labels.pyramid.LabelPyramid.highest_id", pytest.fail
     )
     with LabelStore.open(foreign) as store:
         assert store.next_id == 42

@@ -94,7 +94,7 @@ def test_overwriting_that_fails_keeps_what_was_there(
     before = listing(path)
     with monkeypatch.context() as patch:
         patch.setattr(LocalStore, "set", failing_after(moment))
-        patch.setattr("napari_sam.tiling.label_volume.sync_tree", full_disk)
+        patch.setattr("napari_sam.tiling.labels.volume.sync_tree", full_disk)
         with pytest.raises(LabelWriteError):
             LabelStore.open(path, GEOMETRY, options=LabelOptions(overwrite=True))
     assert listing(path) == before
@@ -145,7 +145,7 @@ def test_a_restoration_that_fails_keeps_what_was_there(
     store.add(MASK, BOX)
     store.close()
     with monkeypatch.context() as patch:
-        patch.setattr("napari_sam.tiling.label_volume.sync_tree", full_disk)
+        patch.setattr("napari_sam.tiling.labels.volume.sync_tree", full_disk)
         with pytest.raises(LabelWriteError):
             LabelStore.open(path, options=LabelOptions(restore=True))
     with LabelStore.open(path) as again:
