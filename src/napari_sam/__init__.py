@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from napari_sam.model.checkpoints import load_model as load_model
     from napari_sam.model.checkpoints import sam_model_registry as sam_model_registry
+    from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
+    from napari_sam.predictor.candidates import PredictorOptions as PredictorOptions
     from napari_sam.predictor.image import ImagePredictor as ImagePredictor
     from napari_sam.predictor.sam_predictor import SamPredictor as SamPredictor
     from napari_sam.prompts import BoxPrompt as BoxPrompt
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "BoxPrompt": "prompts",
     "Click": "prompts",
+    "EmbeddingCache": "predictor.cache",
     "ImagePredictor": "predictor.image",
     "MaskPrompt": "prompts",
+    "PredictorOptions": "predictor.candidates",
     "SamPredictor": "predictor.sam_predictor",
     "Session": "session",
     "load_model": "model.checkpoints",
@@ -37,8 +41,10 @@ _HOMES = {
 __all__ = [
     "BoxPrompt",
     "Click",
+    "EmbeddingCache",
     "ImagePredictor",
     "MaskPrompt",
+    "PredictorOptions",
     "SamPredictor",
     "Session",
     "load_model",

@@ -81,7 +81,9 @@ def deepest_point(mask: Mask) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def without_specks(mask: Mask, keep: Mask | None = None, share: float = 0.01) -> Mask:
+def without_specks(
+    mask: Mask, keep: Mask | None = None, share: float = 0.01, hole_share: float = 0.01
+) -> Mask:
     """Remove detached islands and fill holes much smaller than the object.
 
     SAM leaves such specks around and inside of what it segments.
@@ -93,16 +95,16 @@ def without_specks(mask: Mask, keep: Mask | None = None, share: float = 0.01) ->
     keep
         Pixels whose island stays and whose hole is not filled, such as those under
         positive and negative clicks: what the user pointed at is never a speck.
-    share
-        A speck has at most this share of the area of the largest island, 0..1.
+    share, hole_share
+        An island, or a hole, that is a speck has at most this share of the area of
+        the largest island, 0..1.
     """
     islands, count = ndimage.label(mask, EIGHT_NEIGHBOURS)
-    if count == 0 or share <= 0:
+    if count == 0 or share <= hole_share <= 0:
         return mask
     areas = np.bincount(islands.ravel())
     largest = areas[1:].max()
-    limit = share * largest
-    wanted = (areas > limit) | (areas == largest)
+    wanted = (areas > share * largest) | (areas == largest)
     wanted[0] = False
     if keep is not None:
         wanted[np.unique(islands[keep & mask])] = True
@@ -112,7 +114,7 @@ def without_specks(mask: Mask, keep: Mask | None = None, share: float = 0.01) ->
     # kept: the hole of a ring that was removed is background like any other.
     holes, _ = ndimage.label(~kept)
     hole_areas = np.bincount(holes.ravel())
-    filled = hole_areas <= limit
+    filled = hole_areas <= hole_share * largest
     filled[0] = False
     edges = (holes[0], holes[-1], holes[:, 0], holes[:, -1])
     filled[np.unique(np.concatenate(edges))] = False

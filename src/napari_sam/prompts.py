@@ -121,6 +121,11 @@ def check_inside(prompts: Sequence[Prompt], plane: Box) -> None:
     """
     height, width = plane.shape
     for prompt in prompts:
+        if not isinstance(prompt, Click | BoxPrompt | MaskPrompt):
+            raise PromptError(
+                "A prompt needs to be a Click, a BoxPrompt or a MaskPrompt, got "
+                f"{prompt!r}."
+            )
         if isinstance(prompt, Click):
             inside = plane.contains_point(prompt.y, prompt.x)
         else:

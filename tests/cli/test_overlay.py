@@ -34,7 +34,7 @@ def test_the_overlay_shows_the_plane_with_an_outline_for_each_object(
     assert not [name for name in files_in(desk.folder) if name.endswith(".part")]
 
 
-def test_several_planes_get_a_picture_each(desk: Desk, tmp_path: Path) -> None:
+def test_further_planes_get_pictures_of_their_own(desk: Desk, tmp_path: Path) -> None:
     write_scene(tmp_path / "stack.zarr", plane_count=3)
     desk.ask(
         [
@@ -49,7 +49,7 @@ def test_several_planes_get_a_picture_each(desk: Desk, tmp_path: Path) -> None:
     )
     assert code == 0
     found = sorted(path.name for path in tmp_path.glob("*.png"))
-    assert found == ["overlay.z0.png", "overlay.z2.png"]
+    assert found == ["overlay.png", "overlay.z2.png"]
 
 
 @pytest.mark.parametrize(

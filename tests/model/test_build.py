@@ -171,6 +171,25 @@ def test_a_wrong_shape_is_named_with_the_right_one(
         build_sam(state, FACTS)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64])
+def test_numbers_of_another_kind_are_named(
+    dtype: torch.dtype, tiny_state: dict[str, Tensor]
+) -> None:
+    state = {**tiny_state, KEY: tiny_state[KEY].to(dtype)}
+    with pytest.raises(CheckpointError, match=rf"wrong type: {KEY} {dtype}"):
+        build_sam(state, FACTS)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_not_finite_are_named(
+    value: float, tiny_state: dict[str, Tensor]
+) -> None:
+    state = {**tiny_state, KEY: tiny_state[KEY].clone()}
+    state[KEY][1, 2] = value
+    with pytest.raises(CheckpointError, match=f"1 not finite: {KEY}"):
+        build_sam(state, FACTS)
+
+
 def test_many_wrong_keys_are_counted_and_a_few_are_named(
     tiny_state: dict[str, Tensor],
 ) -> None:

@@ -219,8 +219,12 @@ def test_formats_whose_readers_ran_code_are_refused(
         read_checkpoint(tmp_path / "x.pt")
 
 
-def test_a_bare_pickle_is_refused_and_does_not_run(tmp_path: Path) -> None:
-    (tmp_path / "x.pt").write_bytes(pickle.dumps(Marker(tmp_path / "marker")))
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_bare_pickle_is_refused_and_does_not_run(
+    protocol: int, tmp_path: Path
+) -> None:
+    content = pickle.dumps(Marker(tmp_path / "marker"), protocol)
+    (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match="could run code"):
         read_checkpoint(tmp_path / "x.pt")
     assert not (tmp_path / "marker").exists()

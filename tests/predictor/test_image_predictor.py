@@ -379,3 +379,14 @@ def test_a_level_that_does_not_exist_is_refused(
 ) -> None:
     with pytest.raises(PredictorError, match="levels 0 to 3"):
         predictor.predict([Click(500, 500)], plane=(0,), level=level)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [([(500, 500)], r"got \(500, 500\)"), (Click(500, 500), r"\[Click\(\.\.\.\)\]")],
+)
+def test_what_is_no_list_of_prompts_is_refused(
+    predictor: ImagePredictor, prompts: list[Prompt], message: str
+) -> None:
+    with pytest.raises(PromptError, match=message):
+        predictor.predict(prompts, plane=(0,))

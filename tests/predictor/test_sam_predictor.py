@@ -255,6 +255,21 @@ def test_a_prompt_of_the_wrong_shape_says_which_is_needed(
         predictor.predict(**arguments)
 
 
+def test_one_mask_goes_along_with_every_box_of_a_batch(
+    predictor: SamPredictor,
+) -> None:
+    boxes = torch.tensor([[5.0, 6, 50, 30], [1, 2, 20, 30]])
+    one = torch.randn(1, 1, 16, 16)
+    _, _, together = predictor.predict_torch(None, None, boxes, one)
+    _, _, each = predictor.predict_torch(None, None, boxes, one.repeat(2, 1, 1, 1))
+    assert torch.equal(together, each)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(PredictorError, match=r"load_model.*got str"):
+        SamPredictor("vit_b")  # type: ignore[arg-type]
+
+
 def test_batches_of_different_lengths_are_refused(predictor: SamPredictor) -> None:
     with pytest.raises(PromptError, match="one b for all"):
         predictor.predict_torch(

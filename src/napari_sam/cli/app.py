@@ -84,7 +84,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="Draw labels and prompts into a picture, one for each plane.",
+            help="Draw labels and prompts into a picture; more planes in FILE.z3.png.",
         ),
     ] = None,
     rule: Annotated[

@@ -162,12 +162,12 @@ def _pictures(
         return ()
     planes = sorted({task.plane for task in tasks})
     file = request.overlay.expanduser()
-    files = [file]
-    if len(planes) > 1:
-        files = [
-            file.with_name(f"{file.stem}.{_plane_name(plane, image)}{file.suffix}")
-            for plane in planes
-        ]
+    # The file that was asked for is there in any case, with the first plane.
+    further = [
+        file.with_name(f"{file.stem}.{_plane_name(plane, image)}{file.suffix}")
+        for plane in planes[1:]
+    ]
+    files = [file, *further][: len(planes)]
     taken = [str(request.prompts), *([image.source] if image.source else [])]
     for picture in files:
         _check_picture(picture, [Path(path) for path in taken if "://" not in path])

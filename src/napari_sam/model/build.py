@@ -40,7 +40,7 @@ def build_sam(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
     Raises
     ------
     CheckpointError
-        Keys are missing, unknown or of the wrong shape.
+        Keys are missing, unknown, of the wrong shape or type, or hold NaN or inf.
     """
     try:
         # On the meta device no memory is spent on weights that are replaced.
@@ -165,6 +165,22 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
     return len(numbers)
 
 
+def _same_kind(value: Tensor, wanted: Tensor) -> bool:
+    """Whether both are floats, of whatever width, or both of one other type."""
+    if wanted.is_floating_point():
+        return value.is_floating_point()
+    return value.dtype == wanted.dtype
+
+
+def _has_nan(value: Tensor) -> bool:
+    if value.is_meta or not value.is_floating_point():
+        return False
+    # NaN and inf both survive finding the extremes, which takes no memory.
+    return value.numel() > 0 and not all(
+        bool(extreme.isfinite()) for extreme in value.aminmax()
+    )
+
+
 def _check_keys(sam: Sam, state: Mapping[str, Tensor], name: str) -> None:
     wanted = sam.state_dict()
     problems = {
@@ -174,6 +190,14 @@ def _check_keys(sam: Sam, state: Mapping[str, Tensor], name: str) -> None:
             f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
             for key, value in wanted.items()
             if key in state and state[key].shape != value.shape
+        ],
+        "of the wrong type": [
+            f"{key} {state[key].dtype}"
+            for key, value in wanted.items()
+            if key in state and not _same_kind(state[key], value)
+        ],
+        "not finite": [
+            key for key in sorted(wanted.keys() & state.keys()) if _has_nan(state[key])
         ],
     }
     found = [

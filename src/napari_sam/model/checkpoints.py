@@ -42,6 +42,7 @@ _T = TypeVar("_T")
 
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
+TEXT_PICKLE = re.compile(rb"c[\w.]+\n[\w.]+\n")  # protocol 0 names an object so
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 LARGEST_SAFETENSORS_HEADER = 100_000_000  # bytes; the format's own limit
 HEAD_BYTES = 512
@@ -221,7 +222,7 @@ def _read(path: Path) -> tuple[Any, dict[str, str]]:
             if 8 + header_size > size:
                 raise CheckpointError(_truncated(path, size))
             return _read_safetensors(path)
-    if head.startswith(PICKLE_MAGIC) or _is_tar(head):
+    if head.startswith(PICKLE_MAGIC) or TEXT_PICKLE.search(head) or _is_tar(head):
         raise CheckpointError(
             f"{path} was refused: it is a bare pickle or torch's format from before "
             f"1.6, and reading that could run code from the file. {EXPORT_RECIPE}"

@@ -27,14 +27,16 @@ class PredictorOptions:
         byte a pixel. Nor is more than this read for one window of a coarse level.
     keep_specks
         Keep the small islands and holes that SAM leaves around its masks.
-    speck_share
-        A speck has at most this share of the object's area, 0..1.
+    speck_share, hole_share
+        An island, or a hole, that is a speck has at most this share of the object's
+        area, 0..1. Holes are more often real than islands.
     """
 
     max_windows: int = 200
     max_object_pixels: int = 2**30
     keep_specks: bool = False
-    speck_share: float = 0.01
+    speck_share: float = 0.05
+    hole_share: float = 0.01
 
     def __post_init__(self) -> None:
         if self.max_windows < 1 or self.max_object_pixels < 1:
@@ -42,9 +44,10 @@ class PredictorOptions:
                 "A predictor needs max_windows >= 1 and max_object_pixels >= 1, got "
                 f"{self.max_windows} and {self.max_object_pixels}."
             )
-        if not 0 <= self.speck_share < 1:
+        shares = (self.speck_share, self.hole_share)
+        if not all(0 <= share < 1 for share in shares):
             raise PredictorError(
-                f"speck_share needs to be in 0..1, got {self.speck_share}. Use "
+                f"speck_share and hole_share need to be in 0..1, got {shares}. Use "
                 "keep_specks=True to keep them all."
             )
 

@@ -25,7 +25,7 @@ from napari_sam.predictor.looking import Looker
 from napari_sam.predictor.placed import PlacedMask
 from napari_sam.predictor.search import ObjectSearch, in_canonical_order
 from napari_sam.predictor.windows import from_level, steps_between
-from napari_sam.prompts import Prompt, check_inside
+from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt, check_inside
 
 
 class ImagePredictor:
@@ -157,6 +157,11 @@ class ImagePredictor:
         return Looker(asker, prompts, self._options)
 
     def _checked_prompts(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+        if isinstance(prompts, Click | BoxPrompt | MaskPrompt):
+            raise PromptError(
+                "Prompts need to be a list, even of one: "
+                f"[{type(prompts).__name__}(...)]."
+            )
         check_inside(prompts, Box.of_shape(self._image.shape))
         return in_canonical_order(prompts)
 

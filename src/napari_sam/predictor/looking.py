@@ -168,8 +168,9 @@ class Looker:
     def _without_specks(self, mask: Mask, prompts: Sequence[Prompt]) -> Mask:
         largest = (SPECK_SIDE * self.asker.size) ** 2
         area = max(int(np.count_nonzero(mask)), 1)
-        share = min(self._options.speck_share, largest / area)
-        return without_specks(mask, click_pixels(prompts, mask.shape), share)
+        shares = (self._options.speck_share, self._options.hole_share)
+        keep = click_pixels(prompts, mask.shape)
+        return without_specks(mask, keep, *(min(s, largest / area) for s in shares))
 
     def _prompts_deep_inside(
         self, known: Sighting, level: int, window: Box

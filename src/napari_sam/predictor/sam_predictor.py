@@ -87,6 +87,11 @@ class SamPredictor:
     """
 
     def __init__(self, sam_model: Sam) -> None:
+        if not isinstance(sam_model, Sam):
+            raise PredictorError(
+                "A SamPredictor needs a model, as load_model or sam_model_registry "
+                f"gives it; got {type(sam_model).__name__}."
+            )
         self.model = sam_model
         self.transform = ResizeLongestSide(sam_model.image_encoder.img_size)
         self.reset_image()
@@ -246,7 +251,7 @@ class SamPredictor:
         boxes
             (b, 4).
         mask_input
-            (b, 1, h, w) low-resolution logits.
+            (b, 1, h, w) low-resolution logits, or (1, 1, h, w) for all of them.
         multimask_output, return_logits
             As in `predict`.
 
@@ -261,6 +266,9 @@ class SamPredictor:
             if point_labels is None:
                 raise PromptError("point_coords need point_labels, got None.")
             points = (point_coords, point_labels)
+        others = [given for given in (point_coords, boxes) if given is not None]
+        if mask_input is not None and len(mask_input) == 1 and others:
+            mask_input = mask_input.expand(len(others[0]), *mask_input.shape[1:])
         self._check_shapes(points, boxes, mask_input)
         sparse, dense = self.model.prompt_encoder(points, boxes, mask_input)
         low_res, scores = self.model.mask_decoder(

@@ -239,6 +239,9 @@ class CropSampler:
         if rng.random() < 0.4:
             noise = rng.standard_normal(x.shape[:2], dtype=np.float32)
             x = x + noise[..., None] * rng.uniform(0.01, 0.08)
+        if rng.random() < 0.25:
+            # As a camera leaves them that nobody stretches: SamPredictor sees such.
+            x = x * np.exp(rng.uniform(np.log(0.12), 0))
         return (np.clip(x, 0, 1) * 255).astype(np.uint8)
 
     def _click(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:

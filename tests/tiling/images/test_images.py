@@ -10,6 +10,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pixel_types import NUMBERS
 
 from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box
@@ -203,26 +204,7 @@ def test_not_a_number_does_not_spread_into_block_means() -> None:
     assert np.isnan(means[2, 2])
 
 
-@pytest.mark.parametrize(
-    "dtype",
-    [
-        "bool",
-        "u1",
-        "u2",
-        "u4",
-        "u8",
-        "i1",
-        "i2",
-        "i4",
-        "i8",
-        "f2",
-        "f4",
-        "f8",
-        ">u2",
-        ">i8",
-        ">f4",
-    ],
-)
+@pytest.mark.parametrize("dtype", ["bool", *NUMBERS])
 def test_every_pixel_type_is_read_and_shown(dtype: str) -> None:
     rng = np.random.default_rng(1)
     values = rng.integers(0, 2 if dtype == "bool" else 100, (300, 1)).astype(dtype)

@@ -6,26 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from pixel_types import NUMBERS
 
 from napari_sam.tiling.images.intensity import intensity_range, stretch
-
-NUMBERS = [
-    "u1",
-    "u2",
-    "u4",
-    "u8",
-    "i1",
-    "i2",
-    "i4",
-    "i8",
-    "f2",
-    "f4",
-    "f8",
-    ">u2",
-    ">i4",
-    ">f4",
-    ">f8",
-]
 
 
 def test_the_range_leaves_out_the_extreme_thousandths() -> None:

@@ -439,6 +439,14 @@ def test_a_tiff_is_read_over_http(tmp_path: Path, serve: Callable[[], str]) -> N
         np.testing.assert_array_equal(image.read((), 0, Box(0, 0, 8, 8))[0], grey)
 
 
+def test_a_large_tiff_needs_a_server_that_sends_parts(
+    tmp_path: Path, serve: Callable[[], str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3000, 3000), np.uint8))
+    with pytest.raises(ImageError, match=r"read in parts.*Download it"):
+        open_image(f"{serve()}/a.tif")
+
+
 def test_a_file_url_is_a_path(tmp_path: Path, stack: NDArray) -> None:
     write_ome_zarr(tmp_path / "a b.zarr", [stack])
     image = open_image((tmp_path / "a b.zarr").as_uri())

@@ -1,12 +1,10 @@
 """Objects go into a label volume by the rule that was chosen, and come out again."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from label_scenes import GEOMETRY, SMALL, add, full, plane_of
+from label_scenes import add, full, plane_of
 
 from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
@@ -15,22 +13,7 @@ from napari_sam.tiling.labels import (
     OverlapRule,
 )
 
-
-@pytest.fixture(autouse=True)
-def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: only a power cut could tell."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "labels.ome.zarr"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[LabelStore]:
-    with LabelStore.open(path, GEOMETRY, options=SMALL) as store:
-        yield store
+pytestmark = pytest.mark.usefixtures("no_flushing")
 
 
 # Rules
@@ -83,6 +66,8 @@ def test_an_object_with_nothing_left_to_write_is_refused(
 def test_rules_can_be_given_by_name(store: LabelStore) -> None:
     add(store, Box(0, 0, 20, 20))
     assert add(store, Box(0, 0, 10, 10), rule="overwrite") == 2
+    with pytest.raises(LabelError, match="'keep', 'overwrite', 'merge', got 'nope'"):
+        add(store, Box(0, 0, 10, 10), rule="nope")
 
 
 # Ids and records

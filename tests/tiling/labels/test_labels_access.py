@@ -1,8 +1,7 @@
 """What labels cost to write, who may write them, and what does not fit into them."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from label_scenes import GEOMETRY, SMALL, add, full, plane_of
+from label_scenes import GEOMETRY, add, full, plane_of
 from zarr.storage import LocalStore
 
 from napari_sam.errors import LabelError, LabelsLockedError, LabelWriteError, MaskError
@@ -22,22 +21,7 @@ from napari_sam.tiling.labels import (
     LabelStore,
 )
 
-
-@pytest.fixture(autouse=True)
-def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: only a power cut could tell."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "labels.ome.zarr"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[LabelStore]:
-    with LabelStore.open(path, GEOMETRY, options=SMALL) as store:
-        yield store
+pytestmark = pytest.mark.usefixtures("no_flushing")
 
 
 @pytest.fixture
@@ -213,9 +197,9 @@ def test_the_arrays_for_viewers_cannot_be_painted(store: LabelStore) -> None:
 # What does not fit
 
 
-@pytest.mark.parametrize("bad", [(), (0, 0), (3,), (-1,)])
+@pytest.mark.parametrize("bad", [(), (0, 0), (3,), (-1,), (0.5,), ("a",)])
 def test_a_plane_that_does_not_exist_is_refused(
-    store: LabelStore, bad: tuple[int, ...]
+    store: LabelStore, bad: tuple[Any, ...]
 ) -> None:
     with pytest.raises(LabelError, match=r"axes 'z' of shape \(3,\)"):
         store.add(full(Box(0, 0, 9, 9)), Box(0, 0, 9, 9), bad)

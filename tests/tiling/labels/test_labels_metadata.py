@@ -1,6 +1,5 @@
 """Other tools open what we write, and we go on with what they wrote."""
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +30,7 @@ VERSIONS = ["0.4", "0.5"]
 OBJECT = Box(30, 20, 60, 50)
 PLANE = (1, 2)
 
-
-@pytest.fixture(autouse=True)
-def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: only a power cut could tell."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+pytestmark = pytest.mark.usefixtures("no_flushing")
 
 
 def write_image(path: Path, version: str, levels: int = 2) -> None:

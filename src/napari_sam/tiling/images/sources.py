@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
@@ -86,6 +87,18 @@ def _first_bytes(path: Path) -> bytes:
         return file.read(4)
 
 
+def _check_far_end(file: BinaryIO) -> None:
+    """Read the last byte: a server that sends files as a whole only fails here.
+
+    The first byte is read before, and with it a file that is small enough to be
+    fetched at once, which needs no parts.
+    """
+    file.read(1)
+    file.seek(-1, os.SEEK_END)
+    file.read(1)
+    file.seek(0)
+
+
 def _open_url(url: str) -> StoredImage:
     """Open what lies behind a URL by its ending; zarr has none that is sure."""
     if url.startswith("file://"):
@@ -96,6 +109,7 @@ def _open_url(url: str) -> StoredImage:
         needed = f"{url} needs to be a file that can be read in parts"
         with ForeignErrors(ImageError, needed, "Download it, or try OME-Zarr."):
             file = fsspec.open(url, "rb").open()
+            _check_far_end(file)
         return open_tiff(file, name, url, state=url)
     if not PICTURE_ENDING.search(place):
         return open_zarr_url(url)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask
 
@@ -41,6 +42,11 @@ class OverlapRule(StrEnum):
     KEEP = "keep"
     OVERWRITE = "overwrite"
     MERGE = "merge"
+
+    @classmethod
+    def _missing_(cls, value: object) -> OverlapRule:
+        names = ", ".join(repr(rule.value) for rule in cls)
+        raise LabelError(f"An overlap rule needs to be one of {names}, got {value!r}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, prod
+from operator import index
 from typing import Protocol
 
 from napari_sam.errors import LabelError
@@ -113,8 +114,12 @@ class LabelGeometry:
     def check_plane(self, plane: tuple[int, ...]) -> tuple[int, ...]:
         """Return `plane` as plain ints; a LabelError if the stack has none such."""
         size = self.stack_shape
-        inside = len(plane) == len(size) and all(
-            0 <= index < count for index, count in zip(plane, size, strict=True)
+        try:
+            places = tuple(index(place) for place in plane)
+        except TypeError:
+            places = ()
+        inside = len(plane) == len(places) == len(size) and all(
+            0 <= place < count for place, count in zip(places, size, strict=True)
         )
         if not inside:
             raise LabelError(
@@ -122,4 +127,4 @@ class LabelGeometry:
                 f"the axes {self.axes[:-2]!r} of shape {size}, counted from 0; got "
                 f"{tuple(plane)}."
             )
-        return tuple(int(index) for index in plane)
+        return places

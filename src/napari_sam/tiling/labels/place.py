@@ -86,10 +86,20 @@ def default_labels_path(source: str | PathLike[str] | None) -> Path:
 
 
 def outermost_store(path: Path) -> Path:
-    """The highest folder above or at `path` that is part of a zarr store, or `path`."""
-    chain = [path, *path.parents]
-    nodes = [folder for folder in chain if is_zarr(folder)]
-    return nodes[-1] if nodes else path
+    """The top of the zarr store that `path` is in, or would be; else `path` itself.
+
+    Between the two lie zarr nodes, folders that are not there yet, and folders inside
+    of one that is named .zarr. Any other zarr metadata above do not count: a stray
+    zarr.json in a home folder does not make all that is in it one store.
+    """
+    store, is_linked = path, True
+    for folder in (path, *path.parents):
+        if is_zarr(folder):
+            is_linked = is_linked or SUFFIXES.search(folder.name) is not None
+            store = folder if is_linked else store
+        elif folder.exists():
+            is_linked = False
+    return store
 
 
 def is_zarr(folder: Path) -> bool:
@@ -121,9 +131,9 @@ def find_place(path: str | PathLike[str], source: str | None = None) -> LabelPla
     target = Path(path).expanduser().resolve()
     if source and not URL.match(source.removeprefix("file://")):
         image = Path(source.removeprefix("file://")).expanduser().resolve()
-        if image == target:
+        if image == target or target in image.parents:  # a level, or a part, of it
             raise LabelError(
-                f"The labels would overwrite their own image {target}. Choose another "
+                f"The labels would overwrite their own image {image}. Choose another "
                 f"place, such as {default_labels_path(image)}."
             )
     store = outermost_store(target)

@@ -61,6 +61,9 @@ from napari_sam.tiling.labels.writer import LabelWriter
 class LabelStore:
     """The labels of one image; `LabelStore.open` makes one.
 
+    The metadata list no colours, so viewers give each id one of their own: of a list
+    that is not complete, they would hide the ids that are missing.
+
     All methods may be called from any thread; edits happen one after the other.
     """
 
