@@ -56,7 +56,9 @@ def iou_with(
 def record(file: Path, results: dict[str, dict[str, float]]) -> None:
     """Write results into the metadata of a safetensors file; weights stay."""
     with safe_open(file, "pt") as opened:
-        metadata = {**(opened.metadata() or {}), "evaluation": json.dumps(results)}
+        metadata = opened.metadata() or {}
+    results = {**json.loads(metadata.get("evaluation", "{}")), **results}
+    metadata = {**metadata, "evaluation": json.dumps(results)}
     part = file.with_suffix(".part")
     save_file(load_file(file), part, metadata)
     part.replace(file)

@@ -17,7 +17,7 @@ from napari_sam.cli.reporting import Reported, in_one_line
 from napari_sam.cli.request import RequestError, Rule, Version
 from napari_sam.errors import SamError
 from napari_sam.geometry import Box
-from napari_sam.prompts import check_inside
+from napari_sam.prompts import Click, check_inside
 from napari_sam.tiling.labels import OverlapRule
 from napari_sam.tiling.labels.metadata import ZARR_FORMATS
 
@@ -78,10 +78,10 @@ def test_a_model_in_the_cache_is_listed_as_such(
 @pytest.fixture
 def scenery(monkeypatch: pytest.MonkeyPatch, model: Regions) -> Regions:
     """A model that sees an object wherever it is pointed at, and no skimage."""
-    pixels_hwc = np.zeros((512, 512, 3), dtype=np.uint8)
-    pixels_hwc[::64] = pixels_hwc[:, ::64] = 255
-    pixels_hwc[pixels_hwc == 0] = 90
-    monkeypatch.setattr("napari_sam.cli.demo.demo_pixels", lambda: pixels_hwc)
+    pixels_hw = np.full((303, 384), 90, dtype=np.uint8)
+    pixels_hw[::64] = pixels_hw[:, ::64] = 255
+    pixels_hw[-8:] = 0  # what is darkest is stretched to black, which is no object
+    monkeypatch.setattr("napari_sam.cli.demo.demo_pixels", lambda: pixels_hw)
     model.window_size = 512
     return model
 
@@ -112,21 +112,39 @@ def test_the_demo_replaces_no_image_of_somebody_else(
     assert (theirs / "precious.txt").read_text() == "data"
 
 
-def test_the_demos_image_comes_without_a_network_and_holds_its_prompts() -> None:
-    pixels_hwc = demo_scene.demo_pixels()
-    assert pixels_hwc.dtype == np.uint8
+def test_the_demo_finds_every_object_with_the_embedded_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("demo", "--output", tmp_path) == 0
+    labels = labels_of(tmp_path / "labels.ome.zarr")
     for item in demo_scene.OBJECTS:
-        check_inside(item.prompts, Box.of_shape(pixels_hwc.shape[:2]))
+        prompt = item.prompts[0]
+        row, column = (
+            prompt.pixel
+            if isinstance(prompt, Click)
+            else (int(n) for n in prompt.box.center)
+        )
+        assert labels[row, column] == item.label_id
+        area = np.count_nonzero(labels == item.label_id)
+        assert 30**2 * 0.785 < area < 66**2 * 0.785  # coins are 30 to 66 pixels across
+
+
+def test_the_demos_image_comes_without_a_network_and_holds_its_prompts() -> None:
+    pixels_hw = demo_scene.demo_pixels()
+    assert pixels_hw.dtype == np.uint8
+    height, width = pixels_hw.shape
+    for item in demo_scene.OBJECTS:
+        check_inside(item.prompts, Box(0, 0, height, width))
 
 
 def test_the_pyramid_of_the_demos_image_is_block_means(tmp_path: Path) -> None:
-    pixels_hwc = np.random.default_rng(1).integers(0, 256, (301, 260, 3), np.uint8)
-    write_image(pixels_hwc, tmp_path / "a.zarr")
+    pixels_hw = np.random.default_rng(1).integers(0, 256, (301, 260), np.uint8)
+    write_image(pixels_hw, tmp_path / "a.zarr")
     group = zarr.open_group(tmp_path / "a.zarr", mode="r")
-    np.testing.assert_array_equal(np.moveaxis(group["0"][...], 0, -1), pixels_hwc)
-    assert group["1"].shape == (3, 150, 130)
-    mean = pixels_hwc[2:4, 4:6, 1].astype(float).mean()
-    assert abs(group["1"][1, 1, 2] - mean) <= 0.5
+    np.testing.assert_array_equal(group["0"][...], pixels_hw)
+    assert group["1"].shape == (150, 130)
+    mean = pixels_hw[2:4, 4:6].astype(float).mean()
+    assert abs(group["1"][1, 2] - mean) <= 0.5
 
 
 def test_an_unexpected_error_is_one_line_that_names_debug(
