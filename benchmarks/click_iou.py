@@ -64,7 +64,7 @@ def record(file: Path, results: dict[str, dict[str, float]]) -> None:
     part.replace(file)
 
 
-def evaluate(folder: Path, model: str, limit: int | None) -> dict[str, float]:
+def evaluate(folder: Path, model: str, chosen: slice) -> dict[str, float]:
     """Print one row for a data set, and return its means."""
     sam = ns.load_model(model)
     clicks: list[list[float]] = []
@@ -72,7 +72,7 @@ def evaluate(folder: Path, model: str, limit: int | None) -> dict[str, float]:
     oracle: list[float] = []
     scores: list[float] = []
     start_s = time.monotonic()
-    for path, labels in list(image_pairs(folder))[:limit]:
+    for path, labels in list(image_pairs(folder))[chosen]:
         predictor = ns.ImagePredictor(sam, ns.open_image(path))
         clicks.append([])
         boxes.append([])
@@ -116,6 +116,9 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--model", default="default")
     parser.add_argument("--limit", type=int, help="images of each set")
+    parser.add_argument(
+        "--step", type=int, default=1, help="only every so many-th image"
+    )
     parser.add_argument("--record", type=Path, help="weights to write the means into")
     args = parser.parse_args()
     print(
@@ -124,7 +127,8 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|")
     results = {
-        folder.name: evaluate(folder, args.model, args.limit) for folder in args.folders
+        folder.name: evaluate(folder, args.model, slice(None, args.limit, args.step))
+        for folder in args.folders
     }
     if args.record is not None:
         record(args.record, results)

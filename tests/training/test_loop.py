@@ -143,7 +143,16 @@ def test_the_command_trains_and_exports(tmp_path: Path) -> None:
     main(
         [
             *(str(data), "--output", str(output)),
-            *("--window", "64", "--minutes", "0.01", "--device", "cpu"),
+            *(
+                "--image-size",
+                "64",
+                "--window",
+                "64",
+                "--minutes",
+                "0.01",
+                "--device",
+                "cpu",
+            ),
         ]
     )
     facts = load_model(output, device="cpu").facts

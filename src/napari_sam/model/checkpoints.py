@@ -355,6 +355,7 @@ def _facts(
         name=name or metadata.get("name") or source.path.stem,
         fingerprint=source.fingerprint,
         image_size=said("image_size", None, _pixels, "a positive whole number"),
+        window_size=said("window_size", None, _pixels, "a positive whole number"),
         pixel_mean=said("pixel_mean", PIXEL_MEAN, _colours, "[red, green, blue]"),
         pixel_std=said(
             "pixel_std", PIXEL_STD, _spreads, "[red, green, blue], each above 0"

@@ -24,6 +24,9 @@ class ModelFacts:
     image_size
         Side of the square that the encoder works at, in pixels. None: what the
         weights' shapes say, else 1024.
+    window_size
+        Side of the square of an image that is shown to the encoder at once, in the
+        image's pixels, enlarged to `image_size` where it is smaller. None: the same.
     pixel_mean, pixel_std
         Per channel (R, G, B), in grey levels 0..255.
     mask_threshold
@@ -35,6 +38,7 @@ class ModelFacts:
     name: str
     fingerprint: str
     image_size: int | None = None
+    window_size: int | None = None
     pixel_mean: tuple[float, float, float] = PIXEL_MEAN
     pixel_std: tuple[float, float, float] = PIXEL_STD
     mask_threshold: float = 0.0

@@ -80,8 +80,8 @@ class Sam(nn.Module):
 
     @property
     def window_size(self) -> int:
-        """Side of the square window that the encoder sees, in pixels."""
-        return self.image_encoder.img_size
+        """Side of the window that is encoded at once, in pixels of the image."""
+        return self.facts.window_size or self.image_encoder.img_size
 
     @property
     def fingerprint(self) -> str:

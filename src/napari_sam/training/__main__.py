@@ -33,7 +33,8 @@ def export(sam: Sam, path: Path, metadata: Mapping[str, str]) -> None:
     """
     facts = {
         "name": sam.facts.name,
-        "image_size": json.dumps(sam.window_size),
+        "image_size": json.dumps(sam.image_encoder.img_size),
+        "window_size": json.dumps(sam.window_size),
         "pixel_mean": json.dumps(sam.facts.pixel_mean),
         "pixel_std": json.dumps(sam.facts.pixel_std),
     }
@@ -59,7 +60,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--checkpoint", type=Path, help="to resume from, and save to")
     parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--window", type=int, default=512, help="pixels")
+    parser.add_argument(
+        "--image-size", type=int, default=512, help="side that the encoder works at"
+    )
+    parser.add_argument(
+        "--window", type=int, default=256, help="side of what it is shown, in pixels"
+    )
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu"
     )
@@ -68,10 +74,15 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     images = [image for folder in args.folders for image in read_folder(folder)]
     phases = tuple(
-        replace(phase, size=min(phase.size, args.window)) for phase in CURRICULUM
+        replace(phase, size=min(phase.size, args.image_size)) for phase in CURRICULUM
     )
     options = TrainingOptions(minutes=args.minutes, phases=phases, seed=args.seed)
-    facts = ModelFacts("default", fingerprint="untrained", image_size=args.window)
+    facts = ModelFacts(
+        "default",
+        fingerprint="untrained",
+        image_size=args.image_size,
+        window_size=args.window,
+    )
     trainer = Trainer(images, options, facts, args.device)
     sam = trainer.run(args.checkpoint or args.output.with_suffix(".checkpoint.pt"))
     run: Mapping[str, Any] = trainer.facts()

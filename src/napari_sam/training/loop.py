@@ -240,7 +240,7 @@ class Trainer:
         A crop smaller than the window is given a random place, so that the decoder
         learns positions of the whole window from crops of a part of it.
         """
-        room = (self.sam.window_size - size) // EMBEDDING_STRIDE
+        room = (self.sam.image_encoder.img_size - size) // EMBEDDING_STRIDE
         row, column = self.rng.integers(0, room + 1, 2).tolist()
         return row, column
 

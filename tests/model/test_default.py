@@ -1,0 +1,50 @@
+"""The embedded default: in the package, with its facts, and worth a first click."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.io import imread
+from skimage.measure import regionprops
+
+from napari_sam.geometry import Box
+from napari_sam.masks import deepest_point
+from napari_sam.model.checkpoints import load_model
+from napari_sam.model.sam import Sam
+from napari_sam.predictor.image import ImagePredictor
+from napari_sam.prompts import Click
+from napari_sam.tiling.images import open_image
+
+FLUO = Path(__file__).parents[3] / "shared" / "data" / "dsb2018_fluo"
+
+
+@pytest.fixture(scope="module")
+def default() -> Sam:
+    return load_model("default", device="cpu")
+
+
+def test_it_says_what_it_is_and_where_it_comes_from(default: Sam) -> None:
+    metadata = default.facts.metadata
+    assert (default.window_size, default.image_encoder.img_size) == (256, 512)
+    assert metadata["training_data"] == "dsb2018_train"
+    assert json.loads(metadata["training"])["steps"] > 1000
+
+
+@pytest.mark.skipif(not FLUO.is_dir(), reason=f"no annotated images in {FLUO}")
+def test_one_click_finds_most_of_a_nucleus_on_images_it_never_saw(default: Sam) -> None:
+    ious = []
+    for path in sorted((FLUO / "images").iterdir())[:40:10]:
+        labels = imread(FLUO / "labels" / path.name)
+        predictor = ImagePredictor(default, open_image(path))
+        for region in regionprops(labels)[:12]:
+            box = Box(*region.bbox)
+            row, column = deepest_point(region.image)
+            best = predictor.predict([Click(box.y0 + row, box.x0 + column)])[0]
+            drawn = np.zeros(labels.shape, dtype=bool)
+            drawn[best.box.slices] = best.mask
+            wanted = labels == region.label
+            ious.append((drawn & wanted).sum() / (drawn | wanted).sum())
+    assert np.mean(ious) >= 0.6
