@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_sam.model.layers import neck, partition, unpartition
+from napari_sam.model.layers import FeedForward, neck, partition, unpartition
 
 GLOBAL_ATTENTION_BYTES = 256 * 2**20
 """Scores of a global block are built for as many heads at once as fit in this."""
@@ -80,20 +80,6 @@ class Attention(nn.Module):
         return bias.reshape(b, heads, self.side**2, self.side**2)
 
 
-class FeedForward(nn.Module):
-    """Two linear layers with GELU between them."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.lin1 = nn.Linear(dim, hidden)
-        self.lin2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the same shape."""
-        out: Tensor = self.lin2(F.gelu(self.lin1(x)))
-        return out
-
-
 class Block(nn.Module):
     """A transformer block; with a `window`, tokens see only their own window."""
 
@@ -103,7 +89,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = Attention(dim, heads, window or side)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = FeedForward(dim, 4 * dim)
+        self.mlp = FeedForward(dim, 4 * dim, F.gelu)
 
     def forward(self, x_bhwc: Tensor) -> Tensor:
         """Return the same shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -37,6 +38,23 @@ class MLP(nn.Module):
         for layer in hidden:
             x = layer(x).relu()
         out: Tensor = last(x)
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with an activation between them."""
+
+    def __init__(
+        self, dim: int, hidden: int, activation: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(dim, hidden)
+        self.lin2 = nn.Linear(hidden, dim)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the same shape."""
+        out: Tensor = self.lin2(self.activation(self.lin1(x)))
         return out
 
 

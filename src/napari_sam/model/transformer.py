@@ -9,6 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_sam.model.layers import FeedForward
+
 
 class Attention(nn.Module):
     """Attention whose queries, keys and values may be narrower than its input."""
@@ -37,20 +39,6 @@ class Attention(nn.Module):
         return out
 
 
-class FeedForward(nn.Module):
-    """Two linear layers with ReLU between them."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.lin1 = nn.Linear(dim, hidden)
-        self.lin2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the same shape."""
-        out: Tensor = self.lin2(F.relu(self.lin1(x)))
-        return out
-
-
 class TwoWayAttentionBlock(nn.Module):
     """Tokens among themselves, tokens to image, feed-forward, image to tokens."""
 
@@ -61,7 +49,7 @@ class TwoWayAttentionBlock(nn.Module):
         self.norm1 = nn.LayerNorm(dim)
         self.cross_attn_token_to_image = Attention(dim, heads, downsample=2)
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = FeedForward(dim, hidden)
+        self.mlp = FeedForward(dim, hidden, F.relu)
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
         self.cross_attn_image_to_token = Attention(dim, heads, downsample=2)
