@@ -32,6 +32,7 @@ class AnnotatedImage:
     name: str
     pixels_hwc: NDArray[np.uint8]  # (h, w, 3), stretched
     labels_hw: NDArray[np.uint16]  # 0 is background
+    weight: float = 1.0  # how much more often crops come from it than by its objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class CropOptions:
         Bounds on that magnification.
     box_share
         Share of the crops whose prompts are boxes; the others' are clicks.
+    background_share
+        Share of the clicks that hit no object: they teach the score, not the masks.
     """
 
     size: int = 256
@@ -58,6 +61,7 @@ class CropOptions:
     object_size: tuple[float, float] = (12.0, 72.0)
     zoom: tuple[float, float] = (0.5, 4.0)
     box_share: float = 0.5
+    background_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,7 @@ class CropSampler:
                 "Crops are drawn from images with objects, got "
                 f"{len(images)} images with none. Are the labels those of objects?"
             )
-        weights = np.sqrt(counts)
+        weights = np.sqrt(counts) * [image.weight for image in images]
         self.weights = weights / weights.sum()
         self.object_sizes = [_median_object_size(image.labels_hw) for image in images]
 
@@ -183,14 +187,13 @@ class CropSampler:
             ids, self.options.prompts, replace=ids.size < self.options.prompts
         )
         masks = labels[None] == chosen[:, None, None]
-        return Crop(
-            np.ascontiguousarray(pixels.transpose(2, 0, 1)),
-            labels,
-            masks,
-            np.stack([self._click(mask) for mask in masks]),
-            np.stack([self._box(mask) for mask in masks]),
-            bool(self.rng.random() < self.options.box_share),
-        )
+        asks_boxes = bool(self.rng.random() < self.options.box_share)
+        points = np.stack([self._click(mask) for mask in masks])
+        boxes = np.stack([self._box(mask) for mask in masks])
+        if not asks_boxes:
+            self._miss(labels, masks, points)
+        image = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        return Crop(image, labels, masks, points, boxes, asks_boxes)
 
     def _cut(
         self, image: AnnotatedImage, zoom: float
@@ -252,6 +255,24 @@ class CropSampler:
         rows, columns = np.nonzero(mask)
         i = self.rng.integers(rows.size)
         return np.array([columns[i], rows[i]], dtype=np.float32)
+
+    def _miss(
+        self,
+        labels: NDArray[np.uint16],
+        masks: NDArray[np.bool_],
+        points: NDArray[np.float32],
+    ) -> None:
+        """Move some of the clicks off every object; their masks become empty."""
+        near = ndimage.binary_dilation(labels > 0, iterations=2)
+        rows, columns = np.nonzero(~near)
+        if not rows.size:
+            return
+        for n in np.flatnonzero(
+            self.rng.random(len(masks)) < self.options.background_share
+        ):
+            i = self.rng.integers(rows.size)
+            points[n] = columns[i], rows[i]
+            masks[n] = False
 
     def _box(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """A box around the object whose sides are off by a tenth of its size.

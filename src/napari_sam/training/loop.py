@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_sam.errors import GeometryError
 from napari_sam.model.build import (
@@ -85,6 +86,8 @@ class TrainingOptions:
         correcting.
     loss_stride
         Losses are computed on maps this many times smaller than the crop.
+    average_decay
+        Of the exponential moving average of the weights, which is the result.
     seed
         Of weights, crops and prompts.
     crops
@@ -99,6 +102,7 @@ class TrainingOptions:
     correction_share: float = 0.35
     correction_from: float = 0.25
     loss_stride: int = 2
+    average_decay: float = 0.998
     seed: int = 1
     crops: CropOptions = field(default_factory=CropOptions)
 
@@ -146,6 +150,9 @@ class Trainer:
             lr=options.learning_rate,
             betas=(0.9, 0.98),
         )
+        self.average = AveragedModel(
+            self.sam, multi_avg_fn=get_ema_multi_avg_fn(options.average_decay)
+        )
         self.images = images
         self.step = 0
         self.used_s = 0.0
@@ -167,7 +174,8 @@ class Trainer:
             if self.step % SAVE_EVERY == 0:
                 self._save(checkpoint)
         self._save(checkpoint)
-        return self.sam.eval()
+        averaged: Sam = self.average.module
+        return averaged.eval()
 
     def _batches(self) -> Iterator[list[Crop]]:
         """Batches of each phase's crops, for its share of the time."""
@@ -228,6 +236,7 @@ class Trainer:
         (prompted + dense).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
         self.optimizer.step()
+        self.average.update_parameters(self.sam)
         return {
             "loss": prompted.item(),
             "dense": dense.item(),
@@ -265,6 +274,7 @@ class Trainer:
         part = checkpoint.with_suffix(".part")
         state = {
             "modules": self.modules.state_dict(),
+            "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "used_s": self.used_s,
@@ -275,6 +285,7 @@ class Trainer:
     def _load(self, checkpoint: Path) -> None:
         state = torch.load(checkpoint, weights_only=True, map_location=self.device)
         self.modules.load_state_dict(state["modules"])
+        self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.used_s = state["step"], state["used_s"]
         LOG.info("going on from step %d of %s", self.step, checkpoint)

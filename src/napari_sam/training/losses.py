@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 FOCAL_WEIGHT = 20.0
 FOCAL_PIXELS = 64 * 64
-RUNNER_UP_WEIGHT = 0.1
+RUNNER_UP_WEIGHT = 0.3
 """Of the two masks that were not best: enough that none of them is never taught."""
 
 
@@ -54,13 +54,15 @@ def mask_loss(
     logits_bmhw, iou_bm
         Every mask token's logits and expected IoU; the first is the single mask.
     target_bhw
-        Share of each pixel that is object, 0..1.
+        Share of each pixel that is object, 0..1. An empty one (a click on background)
+        teaches the score only: whatever is there may still be worth a mask.
     ambiguous
         Whether the prompts were single clicks: then the best of the other masks
         counts too.
     """
     target = target_bhw[:, None].expand_as(logits_bmhw)
     per_mask = FOCAL_WEIGHT * focal(logits_bmhw, target) + dice(logits_bmhw, target)
+    asked = target_bhw.flatten(1).any(dim=1)
     masks = per_mask[:, 0]
     if ambiguous:
         several = per_mask[:, 1:]
@@ -72,4 +74,4 @@ def mask_loss(
     if ambiguous:
         chosen = iou_bm[:, 1:].argmax(dim=1, keepdim=True) + 1
         shown = actual.gather(1, chosen)[:, 0]
-    return (masks + score).mean(), shown
+    return (masks * asked + score).mean(), shown
