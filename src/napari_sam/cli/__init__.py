@@ -1,4 +1,4 @@
-"""The command line: napari-sam segment | demo | models.
+"""The command line: napari-sam segment | compare | demo | models.
 
 Only typer is imported to show help: each command imports what it needs when it runs.
 """

@@ -146,6 +146,35 @@ def demo(
 
 
 @app.command()
+def compare(
+    tested: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="Labels to test: OME-Zarr, zarr, TIFF, PNG, .npy."
+        ),
+    ],
+    reference: Annotated[
+        str,
+        typer.Argument(metavar="B", help="The reference, of the same shape."),
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="For compare.json, objects.csv and compare.md; without it: print.",
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Measure how well labels A agree with reference labels B of the same image."""
+    with Reported(debug=debug):
+        from napari_sam.cli.compare import run_compare  # noqa: PLC0415
+
+        run_compare(tested, reference, output)
+
+
+@app.command()
 def models(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, for programs.")

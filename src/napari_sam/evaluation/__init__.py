@@ -1,0 +1,1 @@
+"""How good masks are: against references, and click by click."""
