@@ -55,3 +55,11 @@ class LabelsLockedError(SamError, OSError):
 
 class SessionError(SamError, RuntimeError):
     """A step of a labelling session that makes no sense right now."""
+
+
+class NothingToWriteError(LabelError):
+    """A change of labels that would not change a pixel."""
+
+
+class Cancelled(SamError, RuntimeError):
+    """Work that was given up because whoever asked for it changed their mind."""

@@ -356,6 +356,8 @@ def _facts(
         fingerprint=source.fingerprint,
         image_size=said("image_size", None, _pixels, "a positive whole number"),
         window_size=said("window_size", None, _pixels, "a positive whole number"),
+        window_sizes=said("window_sizes", (), _sizes, "[128, 256], smallest first"),
+        object_share=said("object_share", None, _share, "a number between 0 and 1"),
         pixel_mean=said("pixel_mean", PIXEL_MEAN, _colours, "[red, green, blue]"),
         pixel_std=said(
             "pixel_std", PIXEL_STD, _spreads, "[red, green, blue], each above 0"
@@ -375,6 +377,20 @@ def _finite(value: str | float) -> float:
 def _pixels(value: str) -> int | None:
     number = int(value)
     if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def _sizes(value: str) -> tuple[int, ...]:
+    sizes = tuple(int(number) for number in json.loads(value))
+    if not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < 1:
+        raise ValueError(value)
+    return sizes
+
+
+def _share(value: str) -> float | None:
+    number = _finite(value)
+    if not 0 < number < 1:
         raise ValueError(value)
     return number
 

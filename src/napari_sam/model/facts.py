@@ -27,6 +27,12 @@ class ModelFacts:
     window_size
         Side of the square of an image that is shown to the encoder at once, in the
         image's pixels, enlarged to `image_size` where it is smaller. None: the same.
+    window_sizes
+        Every such side that the weights were made for, smallest first; empty: only
+        `window_size`.
+    object_share
+        Side of an object (square root of its area) that the weights see best, in
+        sides of the window. None: it was not measured, any will do.
     pixel_mean, pixel_std
         Per channel (R, G, B), in grey levels 0..255.
     mask_threshold
@@ -39,6 +45,8 @@ class ModelFacts:
     fingerprint: str
     image_size: int | None = None
     window_size: int | None = None
+    window_sizes: tuple[int, ...] = ()
+    object_share: float | None = None
     pixel_mean: tuple[float, float, float] = PIXEL_MEAN
     pixel_std: tuple[float, float, float] = PIXEL_STD
     mask_threshold: float = 0.0

@@ -84,6 +84,16 @@ class Sam(nn.Module):
         return self.facts.window_size or self.image_encoder.img_size
 
     @property
+    def window_sizes(self) -> tuple[int, ...]:
+        """Sides of the windows that the weights were made for, smallest first."""
+        return self.facts.window_sizes or (self.window_size,)
+
+    @property
+    def object_share(self) -> float | None:
+        """Side of an object that is seen best, in sides of its window; None: any."""
+        return self.facts.object_share
+
+    @property
     def fingerprint(self) -> str:
         """Names the weights."""
         return self.facts.fingerprint

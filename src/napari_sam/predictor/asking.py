@@ -15,6 +15,7 @@ from napari_sam.geometry import Box
 from napari_sam.masks import Mask
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.cache import EmbeddingCache, WindowKey
+from napari_sam.predictor.watching import Budget, Look
 from napari_sam.predictor.windows import Level, at_level
 from napari_sam.prompts import BoxPrompt, Click, Prompt, in_window
 
@@ -68,7 +69,9 @@ class Asker:
     plane
         Indices of the axes before y, x.
     budget
-        Windows that may be looked at; looking at one again is free.
+        What may be looked at, and who is told.
+    size
+        Side of a window, in pixels.
     """
 
     def __init__(
@@ -77,14 +80,18 @@ class Asker:
         image: PlaneImage,
         cache: EmbeddingCache,
         plane: tuple[int, ...],
-        budget: int,
+        budget: Budget,
+        *,
+        size: int,
     ) -> None:
         self._model = model
         self._image = image
         self._cache = cache
         self._plane = plane
         self._budget = budget
+        self.size = size
         self._looked: set[tuple[int, Box]] = set()
+        self._encodes = 0
 
     @property
     def levels(self) -> Sequence[Level]:
@@ -97,14 +104,9 @@ class Asker:
         return self._image.shape
 
     @property
-    def size(self) -> int:
-        """Side of a window, in pixels."""
-        return self._model.window_size
-
-    @property
     def windows_left(self) -> int:
         """How many windows not looked at before may still be looked at."""
-        return self._budget - len(self._looked)
+        return self._budget.windows - len(self._looked)
 
     def has_looked(self, level: int, window: Box) -> bool:
         """Whether this window was looked at before."""
@@ -112,13 +114,21 @@ class Asker:
 
     def may_look(self, level: int, window: Box) -> bool:
         """Whether looking at this window stays within the budget."""
+        if (
+            self._budget.only_encoded
+            and self._cache.peek(self._key(level, window)) is None
+        ):
+            return False
         return self.has_looked(level, window) or self.windows_left > 0
 
     def encoded(self, level: int) -> list[Box]:
-        """The windows of a level whose embeddings are in memory."""
-        return self._cache.windows(
+        """The windows of a level and of this size whose embeddings are in memory."""
+        height, width = self.levels[level].shape
+        shape = (min(self.size, height), min(self.size, width))
+        windows = self._cache.windows(
             self._image.fingerprint, self._plane, level, self._model.fingerprint
         )
+        return [window for window in windows if window.shape == shape]
 
     def ask(self, level: int, window: Box, prompts: Sequence[Prompt]) -> list[Sighting]:
         """Every mask that the model gives for prompts in the window's own pixels.
@@ -127,19 +137,11 @@ class Asker:
         -------
         Best score first; empty masks are left out.
         """
+        self._tell(level, window)
         self._looked.add((level, window))
-        key = WindowKey(
-            self._image.fingerprint,
-            tuple(self._plane),
-            level,
-            window,
-            self._model.fingerprint,
-        )
-        embedding = self._cache.fetch(
-            key,
-            read=lambda: self._image.read_rgb(self._plane, level, window),
-            encode=self._model.encode,
-        )
+        embedding = self._embedding(level, window)
+        if embedding is None:
+            return []
         answers = self._model.predict(embedding, list(prompts))
         sightings = [_sighting(level, window, answer) for answer in answers]
         return sorted(
@@ -170,6 +172,36 @@ class Asker:
                 and not window.contains(at_level(prompt.box, self.levels[level]))
             )
         ]
+
+    def _tell(self, level: int, window: Box) -> None:
+        if self._budget.watch is not None:
+            windows, most = len(self._looked), self._budget.windows
+            self._budget.watch(Look(level, window, windows, self._encodes, most))
+
+    def _key(self, level: int, window: Box) -> WindowKey:
+        return WindowKey(
+            self._image.fingerprint,
+            tuple(self._plane),
+            level,
+            window,
+            self._model.fingerprint,
+        )
+
+    def _embedding(self, level: int, window: Box) -> Any | None:
+        """A window's embedding; None where it may not be made and is not there."""
+        key = self._key(level, window)
+        if self._budget.only_encoded:
+            return self._cache.peek(key)
+        return self._cache.fetch(
+            key,
+            read=lambda: self._image.read_rgb(self._plane, level, window),
+            encode=self._encode,
+        )
+
+    def _encode(self, pixels_hwc: NDArray[np.uint8]) -> Any:
+        embedding = self._model.encode(pixels_hwc)
+        self._encodes += 1
+        return embedding
 
     def _one_in_window(self, prompt: Prompt, level: int, window: Box) -> Prompt | None:
         (fy, fx), shape = self.levels[level].factors, self.levels[level].shape

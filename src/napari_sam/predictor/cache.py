@@ -104,6 +104,11 @@ class EmbeddingCache:
         self._hold(key, embedding)
         return embedding
 
+    def peek(self, key: WindowKey) -> Any | None:
+        """The embedding of a window if it is in memory; nothing is read or made."""
+        with self._lock:
+            return self._held[key][0] if key in self._held else None
+
     def windows(
         self, image: str, plane: tuple[int, ...], level: int, model: str
     ) -> list[Box]:

@@ -77,6 +77,8 @@ class Candidate:
         of it, a negative click inside.
     window, window_level
         The window that decided, in pixels of its level.
+    window_size
+        Side of the windows that were looked through, in pixels.
     logits_hw
         The model's logits over `window`, > 0 is inside; None where it gave none. They
         refine the next answer in the same window.
@@ -91,6 +93,7 @@ class Candidate:
     unmet: tuple[Prompt, ...]
     window: Box
     window_level: int
+    window_size: int
     logits_hw: NDArray[np.float32] | None
 
 

@@ -24,8 +24,13 @@ from napari_sam.predictor.growing import Grower, Grown
 from napari_sam.predictor.looking import Looker
 from napari_sam.predictor.placed import PlacedMask
 from napari_sam.predictor.search import ObjectSearch, in_canonical_order
+from napari_sam.predictor.sizing import Glimpse, WindowSizes
+from napari_sam.predictor.watching import Budget, Watch
 from napari_sam.predictor.windows import from_level, steps_between
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt, check_inside
+
+MAX_PREVIEW_WINDOWS = 4
+"""Windows that a preview looks at: as many as an answer that keeps up with a mouse."""
 
 
 class ImagePredictor:
@@ -33,6 +38,10 @@ class ImagePredictor:
 
     It keeps embeddings and nothing else. They decide no more than which of two
     windows that show the prompts equally well is looked at.
+
+    All methods may be called from any thread, and by several at once, as far as model
+    and image allow it; those that `load_model` and `open_image` give do. Two threads
+    that need a window at the same moment may both encode it.
 
     Parameters
     ----------
@@ -71,6 +80,7 @@ class ImagePredictor:
         *,
         level: int | None = None,
         previous: Candidate | None = None,
+        watch: Watch | None = None,
     ) -> tuple[Candidate, ...]:
         """Masks of the object that the prompts point at.
 
@@ -86,6 +96,9 @@ class ImagePredictor:
         previous
             The candidate to refine. Where the prompts fit in the window that decided
             it, its logits go along as one more prompt.
+        watch
+            Called with every window before it is looked at, in the calling thread. It
+            may raise `Cancelled` to end the work; embeddings made so far are kept.
 
         Returns
         -------
@@ -103,10 +116,73 @@ class ImagePredictor:
         """
         plane = self._checked_plane(plane)
         base = self._checked_level(level)
+        if previous is not None and previous.plane != plane:
+            previous = None
+        budget = Budget(self._options.max_windows, watch)
+        looker = self._settled(prompts, plane, base, budget, previous)
+        return self._answer(looker, plane, base, previous)
+
+    def preview(
+        self,
+        prompts: Sequence[Prompt],
+        plane: tuple[int, ...] = (),
+        *,
+        previous: Candidate | None = None,
+    ) -> tuple[Candidate, ...]:
+        """What `predict` would show at once: nothing is read, nothing is encoded.
+
+        Empty where no window that shows the prompts is in the cache's memory. What
+        goes on beyond such windows comes back as far as they show it.
+        """
+        plane = self._checked_plane(plane)
+        if previous is not None and previous.plane != plane:
+            previous = None
+        budget = Budget(MAX_PREVIEW_WINDOWS, only_encoded=True)
+        looker = self._settled(prompts, plane, 0, budget, previous)
+        return self._answer(looker, plane, 0, previous)
+
+    def complete(
+        self,
+        candidate: Candidate,
+        prompts: Sequence[Prompt] = (),
+        *,
+        level: int | None = None,
+        watch: Watch | None = None,
+    ) -> Candidate:
+        """Follow a candidate beyond its window, and draw its outline finely.
+
+        For an alternative that the user chose.
+
+        Parameters
+        ----------
+        candidate
+            As `predict` gave it; one that is complete is returned as it is.
+        prompts
+            Those it was predicted from.
+        level, watch
+            As given to `predict`.
+        """
+        if candidate.complete:
+            return candidate
+        plane = self._checked_plane(candidate.plane)
+        base = self._checked_level(level)
+        budget = Budget(self._options.max_windows, watch)
         ordered = self._checked_prompts(prompts)
-        looker = self._looker(ordered, plane)
-        fitting = previous if previous is not None and previous.plane == plane else None
-        grown = ObjectSearch(looker, base, self._options).run(fitting)
+        looker = self._looker(ordered, plane, budget, candidate.window_size)
+        sighting = looker.as_sighting(candidate)
+        if sighting is None:
+            return candidate
+        grown = Grower(looker, base, self._options).grow([sighting])
+        return self._candidate(grown, looker, plane)
+
+    def _answer(
+        self,
+        looker: Looker,
+        plane: tuple[int, ...],
+        base: int,
+        previous: Candidate | None,
+    ) -> tuple[Candidate, ...]:
+        grown = ObjectSearch(looker, base, self._options).run(previous)
         if grown is None:
             return ()
         grower = Grower(looker, base, self._options)
@@ -119,41 +195,37 @@ class ImagePredictor:
                 found.append(self._candidate(shown, looker, plane))
         return tuple(found)
 
-    def complete(
+    def _settled(
         self,
-        candidate: Candidate,
-        prompts: Sequence[Prompt] = (),
-        *,
-        level: int | None = None,
-    ) -> Candidate:
-        """Follow a candidate beyond its window, and draw its outline finely.
+        prompts: Sequence[Prompt],
+        plane: tuple[int, ...],
+        base: int,
+        budget: Budget,
+        previous: Candidate | None,
+    ) -> Looker:
+        """Who looks through windows of the size that suits the object."""
+        ordered = self._checked_prompts(prompts)
+        lookers: dict[int, Looker] = {}
 
-        For an alternative that the user chose.
+        def glimpse(size: int) -> Glimpse:
+            lookers[size] = self._looker(ordered, plane, budget, size)
+            return ObjectSearch(lookers[size], base, self._options).glimpse()
 
-        Parameters
-        ----------
-        candidate
-            As `predict` gave it; one that is complete is returned as it is.
-        prompts
-            Those it was predicted from.
-        level
-            As given to `predict`.
-        """
-        if candidate.complete:
-            return candidate
-        plane = self._checked_plane(candidate.plane)
-        base = self._checked_level(level)
-        looker = self._looker(self._checked_prompts(prompts), plane)
-        sighting = looker.as_sighting(candidate)
-        if sighting is None:
-            return candidate
-        grown = Grower(looker, base, self._options).grow([sighting])
-        return self._candidate(grown, looker, plane)
+        sizes = WindowSizes.of(self._model)
+        if previous is not None and previous.window_size in sizes.sides:
+            size = previous.window_size
+        else:
+            size = sizes.for_prompts(ordered) or sizes.settle(glimpse)
+        return lookers.get(size) or self._looker(ordered, plane, budget, size)
 
-    def _looker(self, prompts: tuple[Prompt, ...], plane: tuple[int, ...]) -> Looker:
-        asker = Asker(
-            self._model, self._image, self._cache, plane, self._options.max_windows
-        )
+    def _looker(
+        self,
+        prompts: tuple[Prompt, ...],
+        plane: tuple[int, ...],
+        budget: Budget,
+        size: int,
+    ) -> Looker:
+        asker = Asker(self._model, self._image, self._cache, plane, budget, size=size)
         return Looker(asker, prompts, self._options)
 
     def _checked_prompts(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
@@ -216,6 +288,7 @@ class ImagePredictor:
             unmet=unmet_prompts(looker.prompts, placed.mask_hw, placed.box),
             window=sighting.window,
             window_level=sighting.level,
+            window_size=looker.asker.size,
             logits_hw=sighting.logits_hw,
         )
 

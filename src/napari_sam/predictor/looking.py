@@ -65,11 +65,17 @@ class Looker:
         self.asker = asker
         self.prompts = tuple(prompts)
         self._options = options
+        self._last: tuple[int, Box, list[Sighting]] | None = None
 
     def look(self, level: int, window: Box) -> list[Sighting]:
-        """What a window shows for the user's prompts, best first."""
-        prompts = self.asker.in_window(self.prompts, level, window)
-        return self._ask(level, window, prompts)
+        """What a window shows for the user's prompts, best first.
+
+        The last window is remembered: it is often where looking goes on.
+        """
+        if self._last is None or self._last[:2] != (level, window):
+            prompts = self.asker.in_window(self.prompts, level, window)
+            self._last = (level, window, self._ask(level, window, prompts))
+        return self._last[2]
 
     def refine(self, candidate: Candidate) -> list[Sighting]:
         """What a candidate's window shows, given its logits too, best first."""

@@ -12,12 +12,13 @@ from scipy import ndimage
 
 from napari_sam.errors import PromptError
 from napari_sam.geometry import Box
-from napari_sam.masks import EIGHT_NEIGHBOURS
+from napari_sam.masks import EIGHT_NEIGHBOURS, bounding_box
 from napari_sam.predictor.asking import Sighting
 from napari_sam.predictor.candidates import Candidate, PredictorOptions
 from napari_sam.predictor.growing import COMPACT, Grower, Grown, positive_bounds
 from napari_sam.predictor.looking import Looker
 from napari_sam.predictor.placed import MaskCanvas, PlacedMask, half_width
+from napari_sam.predictor.sizing import Glimpse
 from napari_sam.predictor.windows import (
     BOX_SHARE,
     CLICK_SHARE,
@@ -66,12 +67,7 @@ class ObjectSearch:
             The candidate so far. Where the prompts fit in its window, it is asked
             again, with its logits as one more prompt.
         """
-        bounds = positive_bounds(self._prompts, self._plane)
-        if bounds is None:
-            raise PromptError(
-                "At least one positive click, a box or a mask is needed to find an "
-                f"object, got {len(self._prompts)} prompts, none of them positive."
-            )
+        bounds = self._bounds()
         level, window = self._start(bounds)
         if previous is not None and self._holds(previous, bounds, level, window):
             refined = self._looker.refine(previous)
@@ -88,6 +84,33 @@ class ObjectSearch:
         if found is None and sightings:
             found = self._from_a_finer_look(sightings, bounds)
         return found
+
+    def glimpse(self) -> Glimpse:
+        """How large the object is, as far as the first window shows it.
+
+        Something that reaches the window's border is as long as what is seen of it.
+        """
+        bounds = self._bounds()
+        level, window = self._start(bounds)
+        sightings = self._looker.look(level, window)
+        if not sightings:
+            return Glimpse(0.0, 0.0)
+        mask = sightings[0].mask_hw
+        side = float(np.sqrt(np.count_nonzero(mask)))
+        box = bounding_box(mask)
+        if box is not None and any(self._looker.touched(sightings[0])):
+            side = float(max(box.shape))
+        steps = steps_between(self._asker.levels, level, self._base)
+        return Glimpse(side * max(steps), sightings[0].score)
+
+    def _bounds(self) -> Box:
+        bounds = positive_bounds(self._prompts, self._plane)
+        if bounds is None:
+            raise PromptError(
+                "At least one positive click, a box or a mask is needed to find an "
+                f"object, got {len(self._prompts)} prompts, none of them positive."
+            )
+        return bounds
 
     def _start(self, bounds: Box) -> tuple[int, Box]:
         """The finest level at which the prompts fit in a window, and the window."""
