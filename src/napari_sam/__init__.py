@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from napari_sam.model.checkpoints import load_model as load_model
-    from napari_sam.model.checkpoints import sam_model_registry as sam_model_registry
+    from napari_sam.model.published import sam_model_registry as sam_model_registry
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
     from napari_sam.predictor.candidates import PredictorOptions as PredictorOptions
     from napari_sam.predictor.image import ImagePredictor as ImagePredictor
@@ -35,7 +35,7 @@ _HOMES = {
     "Session": "session",
     "load_model": "model.checkpoints",
     "open_image": "tiling.images",
-    "sam_model_registry": "model.checkpoints",
+    "sam_model_registry": "model.published",
 }
 
 __all__ = [

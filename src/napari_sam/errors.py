@@ -57,6 +57,10 @@ class SessionError(SamError, RuntimeError):
     """A step of a labelling session that makes no sense right now."""
 
 
+class EvaluationError(SamError, ValueError):
+    """An evaluation that cannot be made, or a report that is another one's."""
+
+
 class NothingToWriteError(LabelError):
     """A change of labels that would not change a pixel."""
 

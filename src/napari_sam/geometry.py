@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor
+from operator import index
+from typing import Any
 
 from napari_sam.errors import GeometryError
 
@@ -113,3 +115,11 @@ class Box:
         y0, x0 = floor(self.y0 * factor_y), floor(self.x0 * factor_x)
         y1, x1 = ceil(self.y1 * factor_y), ceil(self.x1 * factor_x)
         return Box(y0, x0, max(y1, y0 + 1), max(x1, x0 + 1))
+
+
+def is_index(value: Any, count: int) -> bool:
+    """Whether this is a whole number that counts one of so many things, from 0."""
+    try:
+        return 0 <= index(value) < count
+    except TypeError:
+        return False

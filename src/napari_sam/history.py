@@ -7,19 +7,22 @@ the prompts that were not accepted yet, and everything can still be undone.
     kind          what happened                           undone by
     "draft"       prompts or the choice changed           "draft-undo"
     "add"         the candidate was accepted              "revert", by the store
+    "replace"     an object got other pixels              "revert", by the store
     "erase"       an object was deleted                   "revert", by the store
+    "paint"       pixels were painted by hand             "revert", by the store
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_sam.prompt_files import parse_objects, prompts_to_json
 from napari_sam.prompts import Prompt
 from napari_sam.tiling.labels import Edit, LabelStore, PixelsPendingError
 from napari_sam.tiling.labels.journal import Entry
+from napari_sam.tiling.labels.ledger import EDIT_KINDS
 
 DRAFT, DRAFT_UNDO, DRAFT_REDO = "draft", "draft-undo", "draft-redo"
 
@@ -36,27 +39,35 @@ class Draft:
         In the order in which they came.
     choices
         For each prompt, which of the candidates that it led to was chosen.
+    target
+        The object that is being edited: the first prompt is its mask. None for a new
+        one.
     """
 
     plane: tuple[int, ...]
     prompts: tuple[Prompt, ...] = ()
     choices: tuple[int, ...] = ()
+    target: int | None = None
 
     def with_prompt(self, prompt: Prompt) -> Draft:
         """The draft with one more prompt."""
-        return Draft(self.plane, (*self.prompts, prompt), (*self.choices, 0))
+        return replace(
+            self, prompts=(*self.prompts, prompt), choices=(*self.choices, 0)
+        )
 
     def without(self, index: int) -> Draft:
         """The draft without one of its prompts."""
-        return Draft(
-            self.plane,
-            self.prompts[:index] + self.prompts[index + 1 :],
-            self.choices[:index] + self.choices[index + 1 :],
-        )
+        prompts = self.prompts[:index] + self.prompts[index + 1 :]
+        choices = self.choices[:index] + self.choices[index + 1 :]
+        return Draft(self.plane, prompts, choices, self.target if prompts else None)
 
     def with_choice(self, choice: int) -> Draft:
         """The draft with another candidate chosen."""
-        return Draft(self.plane, self.prompts, (*self.choices[:-1], choice))
+        return replace(self, choices=(*self.choices[:-1], choice))
+
+    def first(self, count: int) -> Draft:
+        """The draft as it was after so many of its prompts."""
+        return replace(self, prompts=self.prompts[:count], choices=self.choices[:count])
 
     def to_json(self) -> dict[str, Any]:
         """The draft as plain JSON; each prompt by itself, since order matters."""
@@ -64,6 +75,7 @@ class Draft:
             "plane": list(self.plane),
             "prompts": [prompts_to_json([prompt]) for prompt in self.prompts],
             "choices": list(self.choices),
+            **({} if self.target is None else {"target": self.target}),
         }
 
     @classmethod
@@ -71,7 +83,8 @@ class Draft:
         """The draft that `to_json` wrote."""
         objects = parse_objects(data["prompts"], need_positive=False)
         prompts = tuple(item.prompts[0] for item in objects)
-        return cls(tuple(data["plane"]), prompts, tuple(data["choices"]))
+        choices = tuple(data["choices"])
+        return cls(tuple(data["plane"]), prompts, choices, data.get("target"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +124,16 @@ class History:
     def can_redo(self) -> bool:
         """Whether there is a step to do again."""
         return bool(self._undone)
+
+    @property
+    def last(self) -> Step | None:
+        """The step that `undo` takes back."""
+        return self._done[-1] if self._done else None
+
+    @property
+    def next(self) -> Step | None:
+        """The step that `redo` does again."""
+        return self._undone[-1] if self._undone else None
 
     def change_draft(self, draft: Draft) -> None:
         """Remember another draft."""
@@ -164,7 +187,7 @@ class History:
     def _follow(self, entry: Entry) -> None:
         if entry.kind == DRAFT:
             self._do(Step(self.draft, Draft.from_json(entry.data)))
-        elif entry.kind in {"add", "erase"}:
+        elif entry.kind in EDIT_KINDS:
             self._do(self._edit_step(entry.kind, entry.sequence))
         elif entry.kind in {DRAFT_UNDO, "revert"}:
             if is_about(entry, self._done):
@@ -183,7 +206,8 @@ class History:
         self._undone = [step for step in self._undone if step.edit != edit]
 
     def _edit_step(self, kind: str, sequence: int) -> Step:
-        after = Draft(self.draft.plane) if kind == "add" else self.draft
+        is_accepted = kind in {"add", "replace"}
+        after = Draft(self.draft.plane) if is_accepted else self.draft
         return Step(self.draft, after, sequence)
 
     def _do(self, step: Step) -> None:

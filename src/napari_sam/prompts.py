@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, isfinite
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +32,9 @@ class Click:
     positive: bool = True
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.y) and isfinite(self.x)):
+        if not are_finite(self.y, self.x):
             raise PromptError(
-                f"A click needs finite coordinates, got y={self.y}, x={self.x}."
+                f"A click needs finite coordinates, got y={self.y!r}, x={self.x!r}."
             )
 
     @property
@@ -52,7 +54,7 @@ class BoxPrompt:
 
     def __post_init__(self) -> None:
         sides = (self.y0, self.x0, self.y1, self.x1)
-        if not all(isfinite(side) for side in sides):
+        if not are_finite(*sides):
             raise PromptError(f"A box prompt needs finite sides, got {sides}.")
         if self.y1 <= self.y0 or self.x1 <= self.x0:
             raise PromptError(
@@ -86,6 +88,11 @@ class MaskPrompt:
     logits_hw: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        if not (is_box(self.box) and is_numbers(self.logits_hw)):
+            raise PromptError(
+                "A mask prompt needs a Box and a numpy array of numbers over it, got "
+                f"{type(self.box).__name__} and {type(self.logits_hw).__name__}."
+            )
         if self.logits_hw.shape != self.box.shape:
             raise PromptError(
                 f"A mask prompt needs logits of its box's shape {self.box.shape}, "
@@ -113,12 +120,33 @@ class MaskPrompt:
 Prompt = Click | BoxPrompt | MaskPrompt
 
 
-def check_inside(prompts: Sequence[Prompt], plane: Box) -> None:
+def are_finite(*numbers: Any) -> bool:
+    """Whether these are all numbers, and none of them is NaN or infinite."""
+    return all(isinstance(n, Real) and isfinite(n) for n in numbers)
+
+
+def is_box(value: Any) -> bool:
+    """Whether this is a Box, and no tuple of its sides."""
+    return isinstance(value, Box)
+
+
+def is_numbers(values: Any) -> bool:
+    """Whether this is a numpy array of real numbers."""
+    return isinstance(values, np.ndarray) and values.dtype.kind in "buif"
+
+
+def check_inside(prompts: Any, plane: Box) -> None:
     """Raise a PromptError for the first prompt that does not fit the image plane.
 
     A box may stick out, since a hand that drags one overshoots, but it has to
     meet the image; a click has to be on a pixel.
     """
+    if isinstance(prompts, Click | BoxPrompt | MaskPrompt):
+        raise PromptError(
+            f"Prompts need to be a list, even of one: [{type(prompts).__name__}(...)]."
+        )
+    if not isinstance(prompts, Sequence):
+        raise PromptError(f"Prompts need to be a list of prompts, got {prompts!r}.")
     height, width = plane.shape
     for prompt in prompts:
         if not isinstance(prompt, Click | BoxPrompt | MaskPrompt):

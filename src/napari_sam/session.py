@@ -3,46 +3,51 @@
 The napari dock and the Jupyter widget each hold a Session, call its methods and
 redraw on its signals. Anything a test cannot do without a window is a bug.
 
-The answer to several prompts comes about as the user saw it: each prompt refines the
-candidate that was chosen before it. So the same prompts in the same order give the
-same candidate after an undo, or on another day.
+`drafting` has the half that is about prompts and candidates, this module what goes
+into the labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from psygnal import Signal
+import numpy as np
+from numpy.typing import NDArray
 
-from napari_sam.errors import LabelError, SessionError
+from napari_sam.answers import Answer, Request
+from napari_sam.drafting import DraftSession
+from napari_sam.errors import NothingToWriteError, SessionError
 from napari_sam.geometry import Box
 from napari_sam.history import Draft, History
+from napari_sam.inputs import as_model, as_store
+from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
+from napari_sam.predictor.watching import Watch
 from napari_sam.prompt_files import prompts_to_json
-from napari_sam.prompts import Click, Prompt, check_inside
-from napari_sam.tiling.images import Image, open_image
+from napari_sam.prompts import MaskPrompt, Prompt, check_inside
+from napari_sam.tiling.images import open_image
 from napari_sam.tiling.labels import (
     Edit,
-    LabelGeometry,
     LabelOptions,
     LabelStore,
+    ObjectSummary,
     OverlapRule,
     PixelsPendingError,
-    default_labels_path,
 )
 
-Candidates = tuple[Candidate, ...]
 
-
-class Session:
+class Session(DraftSession):
     """Prompts come in, candidates are shown, accepted ones become labels on disk.
+
+    One thread, such as that of a window, does everything, except for `compute` and for
+    `preview` of a request: these change nothing, and any thread may call them. Signals
+    come in the thread that calls.
 
     Parameters
     ----------
@@ -62,17 +67,13 @@ class Session:
     prompts_changed
         Emits the prompts, a tuple.
     candidates_changed
-        Emits the candidates, a tuple, best first, and the index of the chosen one.
+        Emits the candidates, a tuple, best first, and the index of the chosen one; none
+        where they are not computed yet.
     labels_changed
         Emits the `Edit` that was done or taken back.
     plane_changed
         Emits the plane, a tuple.
     """
-
-    prompts_changed = Signal(tuple)
-    candidates_changed = Signal(tuple, int)
-    labels_changed = Signal(Edit)
-    plane_changed = Signal(tuple)
 
     def __init__(
         self,
@@ -83,186 +84,187 @@ class Session:
         predictor: ImagePredictor | None = None,
         options: LabelOptions | None = None,
     ) -> None:
-        self.image: Image = open_image(image)
-        self.predictor = predictor or ImagePredictor(_as_model(model), self.image)
-        self.labels = _as_store(labels, self.image, options)
+        opened_image = open_image(image)
+        predictor = predictor or ImagePredictor(as_model(model), opened_image)
+        self.labels = as_store(labels, opened_image, options)
         self._owns_labels = self.labels is not labels
         with ExitStack() as opened:
             if self._owns_labels:
                 # Nobody else could give the lock back.
                 opened.callback(self.labels.close)
-            self._history = History(self.labels, (0,) * len(self.image.stack_shape))
+            first = (0,) * len(opened_image.stack_shape)
+            history = History(self.labels, first)
             opened.pop_all()
-        self._candidates: Candidates | None = None
+        super().__init__(opened_image, predictor, history)
 
-    @property
-    def plane(self) -> tuple[int, ...]:
-        """Where prompts go: indices of the axes before y, x other than channels."""
-        return self._history.draft.plane
+    def records(self) -> tuple[ObjectSummary, ...]:
+        """The objects that are in the labels, by id: where, how large, which score.
 
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        """What was said about the object so far, in order."""
-        return self._history.draft.prompts
-
-    @property
-    def candidates(self) -> Candidates:
-        """Answers to the prompts, best first; computed when first asked for."""
-        if self._candidates is None:
-            self._candidates = self._answer(self._history.draft)
-        return self._candidates
-
-    @property
-    def chosen(self) -> int:
-        """Index of the candidate that `accept` takes."""
-        draft = self._history.draft
-        choice = draft.choices[-1] if draft.choices else 0
-        return min(choice, max(len(self.candidates) - 1, 0))
-
-    @property
-    def candidate(self) -> Candidate | None:
-        """The chosen candidate, or None when there is none."""
-        return self.candidates[self.chosen] if self.candidates else None
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a step to do again."""
-        return self._history.can_redo
-
-    def set_plane(self, plane: tuple[int, ...]) -> None:
-        """Go to another plane; prompts that were not accepted stay in the past.
-
-        Raises
-        ------
-        ImageError
-            The image has no such plane.
+        How each came about is in `labels.records()`, which reads the journal.
         """
-        self.image.check_plane(plane)
-        # Plain numbers, which the journal can keep: viewers have numpy's.
-        wanted = tuple(int(index) for index in plane)
-        if wanted == self.plane:
-            return
-        had_prompts = bool(self.prompts)
-        self._history.move(wanted)
-        self._candidates = ()
-        self.plane_changed.emit(self.plane)
-        if had_prompts:
-            self._announce()
-
-    def add(self, prompt: Prompt) -> Candidates:
-        """Refine the candidate with one more prompt.
-
-        Raises
-        ------
-        PromptError
-            The prompt does not fit the image; nothing has changed.
-        ImageReadError
-            The pixels there cannot be read; nothing has changed.
-        """
-        check_inside([prompt], Box.of_shape(self.image.shape))
-        draft = self._history.draft.with_prompt(prompt)
-        self._change(draft, self._refine(draft, self.candidate))
-        return self.candidates
-
-    def remove(self, index: int) -> Candidates:
-        """Take one of the prompts away, counted in order from 0."""
-        if not 0 <= index < len(self.prompts):
-            raise SessionError(
-                f"There are prompts 0 to {len(self.prompts) - 1}, got {index}."
-                if self.prompts
-                else "There is no prompt to remove."
-            )
-        draft = self._history.draft.without(index)
-        self._change(draft, self._answer(draft))
-        return self.candidates
-
-    def choose(self, index: int) -> Candidate:
-        """Take another of the candidates; it is looked at to its end.
-
-        Raises
-        ------
-        SessionError
-            There is no such candidate.
-        """
-        if not 0 <= index < len(self.candidates):
-            raise SessionError(
-                f"There are {len(self.candidates)} candidates to choose from, counted "
-                f"from 0; got {index}."
-            )
-        if index != self.chosen:
-            candidates = self._completed(self.candidates, index, self.prompts)
-            self._change(self._history.draft.with_choice(index), candidates)
-        return self.candidates[index]
+        return tuple(self.labels.objects())
 
     def accept(
         self, label_id: int | None = None, rule: OverlapRule = OverlapRule.KEEP
     ) -> int:
         """Write the chosen candidate into the labels, and return its id.
 
+        Of an object that is being edited, it replaces the pixels in this plane.
+
         Parameters
         ----------
         label_id
-            The id to get; None for the next free one.
+            The id to get; None for the next free one, or for the object that is edited.
         rule
-            Who gets pixels that an older object has.
+            Who gets pixels that an older object has; not for an object that is edited,
+            which gets them.
 
         Raises
         ------
         SessionError
-            There is no candidate.
+            There is no candidate, or another object is being edited.
         LabelError, LabelWriteError
             It cannot be written; the candidate is still there.
         PixelsPendingError
             It is accepted, but its pixels are not all written.
         """
-        candidate = self.candidate
+        candidate, draft = self.candidate, self._history.draft
         if candidate is None:
             raise SessionError("Nothing to accept: add a click or a box first.")
-        try:
-            edit = self.labels.add(
-                candidate.mask,
-                candidate.box,
-                candidate.plane,
-                rule=rule,
-                record=self._record(candidate),
-                label_id=label_id,
+        if draft.target is not None and label_id not in {None, draft.target}:
+            raise SessionError(
+                f"These prompts change object {draft.target}, got label_id={label_id}. "
+                "Leave it out, or discard them and point at the object anew."
             )
-        except PixelsPendingError as error:
-            self._accepted(error.edit)
-            raise
-        self._accepted(edit)
-        return edit.label_id
+        record = self._record(candidate, draft, self.chosen)
+        wanted = label_id if draft.target is None else draft.target
+        return self._write(candidate, wanted, rule, record)
 
-    def discard(self) -> None:
-        """Drop the prompts and the candidate."""
-        if self.prompts:
-            self._change(Draft(self.plane))
+    def merge_into(self, label_id: int) -> int:
+        """Accept the candidate as one more part of an object that is there.
+
+        It gets the pixels that no object has. Errors are those of `accept`.
+        """
+        if self.labels.area(label_id) == 0:
+            raise SessionError(
+                f"There is no object {label_id} to add the candidate to. Accept it "
+                "as an object of its own, or choose one of `records()`."
+            )
+        return self.accept(label_id)
+
+    def edit(self, label_id: int, box: Box | None = None) -> Candidate:
+        """Begin to change an object: its mask in this plane becomes the first prompt.
+
+        Until more is said, the candidate is the object as it is; the model is asked
+        from the next prompt on. `accept` then writes under the same id.
+
+        Parameters
+        ----------
+        label_id
+            The object.
+        box
+            Where it is; needed for objects from before the journal was begun.
+
+        Raises
+        ------
+        SessionError
+            It has no pixels there.
+        """
+        mask, where = self._pixels_of(label_id, box)
+        prompt = MaskPrompt.from_mask(mask, where)
+        request = self._request(Draft(self.plane, (prompt,), (0,), label_id))
+        self.apply(self.compute(request))
+        return self.candidates[0]
+
+    def paint(
+        self,
+        labels_hw: NDArray[np.integer],
+        box: Box,
+        plane: tuple[int, ...] | None = None,
+    ) -> Edit | None:
+        """Write pixels that were painted by hand; one step for `undo`.
+
+        Parameters
+        ----------
+        labels_hw
+            What the box is to look like: ids, new or not, several or one; 0 erases.
+        box
+            In pixels of level 0.
+        plane
+            Where; None for the session's.
+
+        Returns
+        -------
+        None where the box looks like this already.
+        """
+        try:
+            edit = self.labels.paint(
+                labels_hw, box, self.plane if plane is None else plane
+            )
+        except NothingToWriteError:
+            return None
+        except PixelsPendingError as error:
+            self._changed(error.edit)
+            raise
+        self._changed(edit)
+        return edit
 
     def delete(self, label_id: int) -> None:
         """Turn an accepted object into background."""
         try:
             edit = self.labels.erase(label_id)
         except PixelsPendingError as error:
-            self._deleted(error.edit)
+            self._changed(error.edit)
             raise
-        self._deleted(edit)
+        self._changed(edit)
 
-    def undo(self) -> None:
-        """Take back the last step: a prompt, a choice, an object written or deleted."""
-        if not self._history.can_undo:
-            raise SessionError("There is nothing to undo.")
-        self._walk(self._history.undo)
+    def propose_object(self, prompts: Sequence[Prompt]) -> Request:
+        """An object of its own, whatever is being pointed at; for `write_object`."""
+        check_inside(prompts, Box.of_shape(self.image.shape))
+        empty = Draft(self.plane)
+        draft = Draft(self.plane, tuple(prompts), (0,) * len(prompts))
+        return Request(empty, (draft,), ())
 
-    def redo(self) -> None:
-        """Do again what was undone last."""
-        if not self._history.can_redo:
-            raise SessionError("There is nothing to redo.")
-        self._walk(self._history.redo)
+    def write_object(
+        self, answer: Answer, rule: OverlapRule = OverlapRule.KEEP
+    ) -> int | None:
+        """Accept the best candidate for `propose_object`, and return its id.
+
+        Prompts that were not accepted stay in the past. None where the model sees no
+        object, or nothing is left of it by the rule.
+        """
+        if not answer.candidates:
+            return None
+        self.discard()
+        best, draft = answer.candidates[0], answer.request.draft
+        try:
+            return self._write(best, None, rule, self._record(best, draft, 0))
+        except NothingToWriteError:
+            return None
+
+    def add_objects(
+        self,
+        objects: Sequence[Sequence[Prompt]],
+        rule: OverlapRule = OverlapRule.KEEP,
+        watch: Watch | None = None,
+    ) -> tuple[int | None, ...]:
+        """Write an object for each list of prompts, such as many boxes at once.
+
+        All are found before the first is written: an error or `Cancelled` on the way
+        changes nothing. Each is a step of its own for `undo`, so that a bad one among
+        them can be taken back or edited without the others.
+
+        Returns
+        -------
+        An id for each list, None where `write_object` says so.
+        """
+        if not isinstance(objects, Sequence):
+            raise SessionError(
+                f"Objects need to be a list, each a list of prompts, got {objects!r}."
+            )
+        requests = [self.propose_object(prompts) for prompts in objects]
+        answers = [self.compute(request, watch) for request in requests]
+        return tuple(self.write_object(answer, rule) for answer in answers)
 
     def close(self) -> None:
         """Flush the labels and, if the session opened them, let others write them."""
@@ -282,109 +284,65 @@ class Session:
     ) -> None:
         self.close()
 
-    def _change(self, draft: Draft, candidates: Candidates = ()) -> None:
-        self._history.change_draft(draft)
-        self._candidates = candidates
-        self._announce()
+    def _write(
+        self,
+        candidate: Candidate,
+        label_id: int | None,
+        rule: OverlapRule,
+        record: dict[str, Any],
+    ) -> int:
+        mask, box, plane = candidate.mask, candidate.box, candidate.plane
+        target = self._history.draft.target
+        try:
+            if target is None:
+                edit = self.labels.add(
+                    mask, box, plane, rule=rule, record=record, label_id=label_id
+                )
+            else:
+                edit = self.labels.replace(target, mask, box, plane, record=record)
+        except PixelsPendingError as error:
+            self._accepted(error.edit)
+            raise
+        self._accepted(edit)
+        return edit.label_id
 
     def _accepted(self, edit: Edit) -> None:
         self._history.changed_labels(edit)
         self._candidates = ()
         self._announce(edit)
 
-    def _deleted(self, edit: Edit) -> None:
+    def _changed(self, edit: Edit) -> None:
         self._history.changed_labels(edit)
         self.labels_changed.emit(edit)
 
-    def _walk(self, step: Callable[[], Edit | None]) -> None:
-        plane = self.plane
-        try:
-            edit = step()
-        except PixelsPendingError as error:
-            self._walked(plane, error.edit)
-            raise
-        self._walked(plane, edit)
-
-    def _walked(self, plane: tuple[int, ...], edit: Edit | None) -> None:
-        self._candidates = None
-        if plane != self.plane:
-            self.plane_changed.emit(self.plane)
-        self._announce(edit)
-
-    def _announce(self, edit: Edit | None = None) -> None:
-        if edit is not None:
-            self.labels_changed.emit(edit)
-        self.prompts_changed.emit(self.prompts)
-        self.candidates_changed.emit(self.candidates, self.chosen)
-
-    def _answer(self, draft: Draft) -> Candidates:
-        """The candidates that a draft leads to, prompt by prompt."""
-        candidates: Candidates = ()
-        for count in range(1, len(draft.prompts) + 1):
-            part = Draft(draft.plane, draft.prompts[:count], draft.choices[:count])
-            before = part.choices[-2] if count > 1 else 0
-            previous = (
-                candidates[min(before, len(candidates) - 1)] if candidates else None
+    def _pixels_of(
+        self, label_id: int, box: Box | None
+    ) -> tuple[NDArray[np.bool_], Box]:
+        """An object's mask in this plane, over the smallest box that holds it."""
+        spots = [spot for _, spot in self.labels.spots(label_id, self.plane)]
+        where = Box.around(spots) if box is None and spots else box
+        if where is None:
+            raise SessionError(
+                f"The journal knows no pixels of object {label_id} in plane "
+                f"{self.plane}. Go to a plane that it is in, or say where it is with "
+                "box=Box(y0, x0, y1, x1) if it is older than the journal."
             )
-            candidates = self._refine(part, previous)
-            if candidates:
-                choice = min(part.choices[-1], len(candidates) - 1)
-                candidates = self._completed(candidates, choice, part.prompts)
-        return candidates
+        mask = self.labels.read(self.plane, where) == label_id
+        inner = bounding_box(mask)
+        if inner is None:
+            raise SessionError(
+                f"Object {label_id} has no pixels in {where} of plane {self.plane}."
+            )
+        return mask[inner.slices], inner.shift(where.y0, where.x0)
 
-    def _refine(self, draft: Draft, previous: Candidate | None) -> Candidates:
-        if not any(not isinstance(p, Click) or p.positive for p in draft.prompts):
-            # A lone negative click is a beginning, not a mistake.
-            return ()
-        return self.predictor.predict(draft.prompts, draft.plane, previous=previous)
-
-    def _completed(
-        self, candidates: Candidates, index: int, prompts: tuple[Prompt, ...]
-    ) -> Candidates:
-        if index == 0 or candidates[index].complete:
-            # The first one has been followed as far as it may be.
-            return candidates
-        whole = self.predictor.complete(candidates[index], prompts)
-        return (*candidates[:index], whole, *candidates[index + 1 :])
-
-    def _record(self, candidate: Candidate) -> dict[str, Any]:
+    def _record(
+        self, candidate: Candidate, draft: Draft, chosen: int
+    ) -> dict[str, Any]:
         """What the journal keeps of an accepted object besides its pixels."""
         return {
-            "prompts": prompts_to_json(self.prompts),
+            "prompts": prompts_to_json(draft.prompts),
             "model": self.predictor.model.fingerprint,
             "score": candidate.score,
             "level": candidate.level,
-            "candidate": self.chosen,
+            "candidate": chosen,
         }
-
-
-def _as_model(model: str | PathLike[str] | WindowModel) -> WindowModel:
-    if not isinstance(model, str | PathLike):
-        return model
-    # Loading torch takes seconds; a session with a model of its own can do without.
-    from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
-
-    return load_model(str(model) if isinstance(model, str) else Path(model))
-
-
-def _as_store(
-    labels: str | PathLike[str] | LabelStore | None,
-    image: Image,
-    options: LabelOptions | None,
-) -> LabelStore:
-    if isinstance(labels, LabelStore):
-        needed = LabelGeometry.of(image).volume_shape
-        if labels.geometry.volume_shape != needed:
-            raise LabelError(
-                f"Labels of this image need shape {needed}, {labels.path} has "
-                f"{labels.geometry.volume_shape}. Are they another image's?"
-            )
-        return labels
-    if labels is None:
-        if image.source is None:
-            raise SessionError(
-                "An image in memory has no place beside which labels could go: give "
-                'one, as in Session(image, labels="labels.ome.zarr").'
-            )
-        labels = default_labels_path(image.source)
-    return LabelStore.open(labels, LabelGeometry.of(image), options=options)

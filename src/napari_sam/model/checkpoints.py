@@ -15,10 +15,9 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
+from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -49,8 +48,6 @@ HEAD_BYTES = 512
 
 WRAPPERS = ("model_state", "model_state_dict", "state_dict", "model")
 """Where training programs put the weights among other things."""
-
-PUBLISHED_VARIANTS = ("vit_h", "vit_l", "vit_b", "vit_t")
 
 KEY_PREFIXES = ("sam.", "module.")
 """What torch-em and DataParallel put before every key."""
@@ -116,6 +113,11 @@ def load_model(
     DownloadError
         The weights could not be fetched whole.
     """
+    if not isinstance(name_or_path, str | PathLike):
+        raise CheckpointError(
+            "A model needs a name from `napari-sam models` or the path of a file, got "
+            f"{name_or_path!r}."
+        )
     where = choose_device(device)
     row = find_row(name_or_path) if isinstance(name_or_path, str) else None
     if row is not None:
@@ -123,22 +125,6 @@ def load_model(
     else:
         checkpoint = read_checkpoint(_existing(name_or_path))
     return build_sam(checkpoint.state, checkpoint.facts).to(where).eval()
-
-
-def _published(name: str, checkpoint: str | Path | None = None) -> Sam:
-    """The model of that name, or the one in the file `checkpoint`, on the CPU."""
-    return load_model(name if checkpoint is None else Path(checkpoint), "cpu")
-
-
-sam_model_registry: Mapping[str, Callable[..., Sam]] = MappingProxyType(
-    {name: partial(_published, name) for name in ("default", *PUBLISHED_VARIANTS)}
-)
-"""For scripts that say `sam_model_registry["vit_b"](checkpoint=path)`.
-
-The variant is read off the file, whatever the key. Without a file, the weights of
-that name are downloaded, where segment_anything would leave the network random;
-"default" is the model that comes with this package.
-"""
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from operator import index
 
 from napari_sam.errors import PredictorError, PromptError
-from napari_sam.geometry import Box
+from napari_sam.geometry import Box, is_index
 from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.asking import Asker, PlaneImage
@@ -27,7 +28,7 @@ from napari_sam.predictor.search import ObjectSearch, in_canonical_order
 from napari_sam.predictor.sizing import Glimpse, WindowSizes
 from napari_sam.predictor.watching import Budget, Watch
 from napari_sam.predictor.windows import from_level, steps_between
-from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt, check_inside
+from napari_sam.prompts import Prompt, check_inside
 
 MAX_PREVIEW_WINDOWS = 4
 """Windows that a preview looks at: as many as an answer that keeps up with a mouse."""
@@ -229,26 +230,24 @@ class ImagePredictor:
         return Looker(asker, prompts, self._options)
 
     def _checked_prompts(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
-        if isinstance(prompts, Click | BoxPrompt | MaskPrompt):
-            raise PromptError(
-                "Prompts need to be a list, even of one: "
-                f"[{type(prompts).__name__}(...)]."
-            )
         check_inside(prompts, Box.of_shape(self._image.shape))
         return in_canonical_order(prompts)
 
     def _checked_plane(self, plane: tuple[int, ...]) -> tuple[int, ...]:
         stack = tuple(self._image.stack_shape)
-        indices = tuple(int(index) for index in plane)
+        try:
+            indices = tuple(index(place) for place in plane)
+        except TypeError:  # not a tuple at all, or not of whole numbers
+            indices = (-1,)
         if not indices and prod(stack) == 1:
             indices = (0,) * len(stack)
         fits = len(indices) == len(stack) and all(
-            0 <= index < count for index, count in zip(indices, stack, strict=True)
+            0 <= place < count for place, count in zip(indices, stack, strict=True)
         )
         if not fits:
             raise PromptError(
-                f"A plane of this image needs {len(stack)} indices, each at least 0 "
-                f"and below {stack}, got plane={tuple(plane)}."
+                f"A plane of this image needs {len(stack)} indices in a tuple, each at "
+                f"least 0 and below {stack}, got plane={plane!r}."
             )
         self._image.check_plane(indices)
         return indices
@@ -257,9 +256,9 @@ class ImagePredictor:
         count = len(self._image.levels)
         if level is None:
             return 0
-        if not 0 <= level < count:
+        if not is_index(level, count):
             raise PredictorError(
-                f"The image has levels 0 to {count - 1}, got level={level}."
+                f"The image has levels 0 to {count - 1}, got level={level!r}."
             )
         return level
 

@@ -14,6 +14,14 @@ from napari_sam.tiling.labels import LabelStore, OverlapRule
 SHAPE = (2, 50, 60)  # z, y, x
 
 
+def blocks(seed: int, box: Box, count: int) -> NDArray[np.integer]:
+    """Blocks of 3 x 3 pixels, each with a number below `count`, the first with 1."""
+    coarse = np.random.default_rng(seed).integers(0, count, (40, 40))
+    coarse[0, 0] = 1
+    fine = coarse.repeat(3, axis=0).repeat(3, axis=1)
+    return fine[: box.shape[0], : box.shape[1]]
+
+
 @dataclass(frozen=True)
 class Add:
     plane: int
@@ -24,11 +32,30 @@ class Add:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Blocks of 3 x 3 pixels, about two thirds of them set."""
-        coarse = np.random.default_rng(self.seed).random((40, 40)) < 0.66
-        coarse[0, 0] = True
-        fine = coarse.repeat(3, axis=0).repeat(3, axis=1)
-        return fine[: self.box.shape[0], : self.box.shape[1]]
+        return blocks(self.seed, self.box, 2).astype(bool)
+
+
+@dataclass(frozen=True)
+class Replace:
+    plane: int
+    box: Box
+    seed: int
+    label_id: int
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        return blocks(self.seed, self.box, 2).astype(bool)
+
+
+@dataclass(frozen=True)
+class Paint:
+    plane: int
+    box: Box
+    seed: int
+
+    @property
+    def labels(self) -> NDArray[np.uint32]:
+        return blocks(self.seed, self.box, 6).astype(np.uint32)
 
 
 @dataclass(frozen=True)
@@ -42,7 +69,7 @@ class Turn:
     forward: bool
 
 
-Operation = Add | Erase | Turn
+Operation = Add | Replace | Paint | Erase | Turn
 
 
 @dataclass
@@ -63,19 +90,32 @@ class NumpyLabels:
         if isinstance(operation, Turn):
             return self._turn(operation)
         after = self.volume.copy()
-        if isinstance(operation, Erase):
-            after[after == operation.label_id] = 0
-        else:
-            label_id = self._add(after, operation)
+        used = self._change(after, operation)
         changed = after != self.volume
         if not changed.any():
             return False
-        if isinstance(operation, Add):
-            self.next_id = max(self.next_id, label_id + 1)
+        self.next_id = max(self.next_id, used + 1, int(after[changed].max()) + 1)
         self.edits.append((changed, self.volume[changed], after[changed]))
         self.applied.append(True)
         self.volume = after
         return True
+
+    def _change(
+        self, after: NDArray[np.uint32], operation: Add | Replace | Paint | Erase
+    ) -> int:
+        """Change the volume; an id that counts as used from then on, or 0."""
+        if isinstance(operation, Erase):
+            after[after == operation.label_id] = 0
+            return 0
+        if isinstance(operation, Add):
+            return self._add(after, operation)
+        plane = after[operation.plane]
+        if isinstance(operation, Paint):
+            plane[operation.box.slices] = operation.labels
+            return 0
+        plane[plane == operation.label_id] = 0
+        plane[operation.box.slices][operation.mask] = operation.label_id
+        return operation.label_id
 
     def _add(self, after: NDArray[np.uint32], operation: Add) -> int:
         window = after[operation.plane][operation.box.slices]
@@ -118,6 +158,23 @@ def perform(store: LabelStore, edits: list[int], operation: Operation) -> None:
             record={"seed": operation.seed},
         )
         edits.append(edit.sequence)
+    elif isinstance(operation, Replace):
+        edit = store.replace(
+            operation.label_id,
+            operation.mask,
+            operation.box,
+            (operation.plane,),
+            record={"seed": operation.seed},
+        )
+        edits.append(edit.sequence)
+    elif isinstance(operation, Paint):
+        edit = store.paint(
+            operation.labels,
+            operation.box,
+            (operation.plane,),
+            record={"seed": operation.seed},
+        )
+        edits.append(edit.sequence)
     elif isinstance(operation, Erase):
         edits.append(store.erase(operation.label_id).sequence)
     elif operation.forward:
@@ -133,8 +190,12 @@ def random_operation(random: Random, model: NumpyLabels) -> Operation:
         height, width = random.randint(1, 45), random.randint(1, 45)
         y, x = random.randint(0, SHAPE[1] - height), random.randint(0, SHAPE[2] - width)
         box = Box(y, x, y + height, x + width)
-        rule = random.choice(list(OverlapRule))
-        return Add(random.randrange(SHAPE[0]), box, rule, random.randrange(2**32))
+        plane, seed = random.randrange(SHAPE[0]), random.randrange(2**32)
+        if kind < 0.1:
+            return Paint(plane, box, seed)
+        if kind < 0.2:
+            return Replace(plane, box, seed, random.randrange(1, model.next_id + 1))
+        return Add(plane, box, random.choice(list(OverlapRule)), seed)
     if kind < 0.7:
         return Erase(random.randrange(1, model.next_id))
     if kind < 0.9:

@@ -14,6 +14,7 @@ import pytest
 from numpy_labels import NumpyLabels
 
 from napari_sam.tiling.labels import LabelStore
+from napari_sam.tiling.labels.ledger import EDIT_KINDS
 
 pytestmark = pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(),
@@ -73,7 +74,7 @@ def check_exact(path: Path, seed: int, announced: int) -> None:
         levels = [level[:] for level in store.levels]
         records = {record.record["seed"] for record in store.records()}
         kinds = [entry.kind for entry in store.journal.entries()]
-    done = sum(kind in {"add", "erase", "revert", "reapply"} for kind in kinds)
+    done = sum(kind in {*EDIT_KINDS, "revert", "reapply"} for kind in kinds)
     assert done in {announced, announced + 1}
     model = NumpyLabels()
     session = label_victim.operations(seed, model)

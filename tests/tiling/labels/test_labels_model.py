@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy_labels import SHAPE, Add, Erase, NumpyLabels, Operation, Turn, perform
+from numpy_labels import (
+    SHAPE,
+    Add,
+    Erase,
+    NumpyLabels,
+    Operation,
+    Paint,
+    Replace,
+    Turn,
+    perform,
+)
 
 from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
@@ -47,11 +57,24 @@ PARTS = st.builds(
     seed=st.integers(0, 2**32 - 1),
     label_id=st.integers(1, 5),
 )
+PAINTS = st.builds(
+    Paint,
+    plane=st.integers(0, SHAPE[0] - 1),
+    box=boxes(),
+    seed=st.integers(0, 2**32 - 1),
+)
+REPLACEMENTS = st.builds(
+    Replace,
+    plane=st.integers(0, SHAPE[0] - 1),
+    box=boxes(),
+    seed=st.integers(0, 2**32 - 1),
+    label_id=st.integers(1, 5),
+)
 TURNS = st.builds(Turn, edit=st.integers(0, 8), forward=st.booleans())
 ERASES = st.builds(Erase, label_id=st.integers(1, 5))
 REOPEN = "reopen"
 STEPS = st.lists(
-    st.one_of(ADDS, ADDS, PARTS, ERASES, TURNS, st.just(REOPEN)),
+    st.one_of(ADDS, ADDS, PARTS, PAINTS, REPLACEMENTS, ERASES, TURNS, st.just(REOPEN)),
     min_size=1,
     max_size=10,
 )
@@ -78,11 +101,13 @@ def check(store: LabelStore, model: NumpyLabels) -> None:
     assert store.next_id == model.next_id
     alive = {record.label_id for record in store.records()}
     assert alive <= set(np.unique(model.volume).tolist())
+    for label_id in range(1, model.next_id):
+        assert store.area(label_id) == np.count_nonzero(model.volume == label_id)
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @settings(
-    max_examples=12,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

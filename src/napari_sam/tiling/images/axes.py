@@ -8,6 +8,7 @@ its channels are colours is said beside the letters.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,10 @@ SPARE_LETTERS = "ztpqrabdefghijklmnouvw"
 """What unknown stack axes are called, in this order, from the innermost outwards."""
 
 
-def parse_axes(axes: str, ndim: int) -> str:
+def parse_axes(axes: Any, ndim: int) -> str:
     """The user's axes in lower case, "s" as "c"; an ImageError if they do not fit."""
+    if not isinstance(axes, str):
+        raise ImageError(f'Axes are one string of letters such as "zyx", got {axes!r}.')
     letters = axes.lower()
     if SAMPLES in letters and CHANNEL not in letters:
         letters = letters.replace(SAMPLES, CHANNEL)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, ImageReadError
-from napari_sam.geometry import Box
+from napari_sam.geometry import Box, is_index
 from napari_sam.tiling.images.block_means import read_block_means
 from napari_sam.tiling.images.intensity import stretch
 from napari_sam.tiling.images.layout import (
@@ -213,15 +213,16 @@ class Image:
                 "again."
             )
         self.check_plane(plane)
-        if not 0 <= level < len(self._plans):
+        if not is_index(level, len(self._plans)):
             raise ImageError(
-                f"{self.name} has levels 0 to {len(self._plans) - 1}, got {level}."
+                f"{self.name} has levels 0 to {len(self._plans) - 1}, got {level!r}."
             )
         plan = self._plans[level]
-        if not Box.of_shape(plan.level.shape).contains(box):
+        is_box = isinstance(box, Box)
+        if not is_box or not Box.of_shape(plan.level.shape).contains(box):
             raise ImageError(
-                f"A window of level {level} of {self.name} needs to lie inside of its "
-                f"{plan.level.shape} pixels, got {box}. Clip it first."
+                f"A window of level {level} of {self.name} needs to be a Box inside of "
+                f"its {plan.level.shape} pixels, got {box}. Clip it first."
             )
         base = self._layout.levels[plan.base]
         if plan.step == 1:

@@ -1,13 +1,14 @@
 """Label volumes on disk: `LabelStore`, an OME-Zarr pyramid with a journal.
 
-`store` is what callers see; `place`, `opening`, `volume`, `metadata` and `geometry`
-say where and what the volume is, `rules` and `edits` what changes, `writer` and
-`pyramid` put it on disk, `journal` and `ledger` remember it, `lock` keeps others out.
+`store` is what callers see, `view` the part of it that only reads; `place`,
+`opening`, `volume`, `metadata` and `geometry` say where and what the volume is, `rules`
+and `edits` what changes, `writer` and `pyramid` put it on disk, `journal` and `ledger`
+remember it, `lock` keeps others out.
 """
 
 from napari_sam.tiling.labels.edits import Edit, OverlapRule
 from napari_sam.tiling.labels.geometry import LabelGeometry
-from napari_sam.tiling.labels.ledger import LabelRecord
+from napari_sam.tiling.labels.ledger import LabelRecord, ObjectSummary
 from napari_sam.tiling.labels.place import default_labels_path
 from napari_sam.tiling.labels.store import LabelStore
 from napari_sam.tiling.labels.volume import LabelOptions
@@ -19,6 +20,7 @@ __all__ = [
     "LabelOptions",
     "LabelRecord",
     "LabelStore",
+    "ObjectSummary",
     "OverlapRule",
     "PixelsPendingError",
     "default_labels_path",

@@ -147,8 +147,8 @@ class Edit:
     """One change of the labels that is safe in the journal."""
 
     sequence: int  # of its journal entry
-    kind: str  # "add" or "erase"
-    label_id: int
+    kind: str  # "add", "erase", "replace" or "paint"
+    label_id: int  # 0 for a paint of several objects, or of background
     planes: tuple[tuple[int, ...], ...]
     box: Box  # around all changed pixels, over all planes
     pixels: int  # how many changed at level 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
 from operator import index
@@ -111,20 +111,20 @@ class LabelGeometry:
         """Number of planes in the stack; at least 1."""
         return prod(self.stack_shape)
 
-    def check_plane(self, plane: tuple[int, ...]) -> tuple[int, ...]:
+    def check_plane(self, plane: Sequence[int]) -> tuple[int, ...]:
         """Return `plane` as plain ints; a LabelError if the stack has none such."""
         size = self.stack_shape
         try:
             places = tuple(index(place) for place in plane)
-        except TypeError:
-            places = ()
-        inside = len(plane) == len(places) == len(size) and all(
+        except TypeError:  # not a tuple at all, or not of whole numbers
+            places = (-1,)
+        inside = len(places) == len(size) and all(
             0 <= place < count for place, count in zip(places, size, strict=True)
         )
         if not inside:
             raise LabelError(
-                f"A plane of these labels needs {len(size)} indices, one for each of "
-                f"the axes {self.axes[:-2]!r} of shape {size}, counted from 0; got "
-                f"{tuple(plane)}."
+                f"A plane of these labels needs a tuple of {len(size)} indices, one "
+                f"for each of the axes {self.axes[:-2]!r} of shape {size}, counted "
+                f"from 0; got {plane!r}."
             )
         return places

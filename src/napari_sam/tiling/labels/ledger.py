@@ -14,7 +14,7 @@ from napari_sam.geometry import Box
 from napari_sam.tiling.labels.edits import Edit, OverlapRule, Patch, patches_to_json
 from napari_sam.tiling.labels.journal import Entry
 
-EDIT_KINDS = frozenset({"add", "erase"})
+EDIT_KINDS = frozenset({"add", "erase", "replace", "paint"})
 OWN_KINDS = EDIT_KINDS | {"volume", "revert", "reapply", "checkpoint", "restore"}
 
 
@@ -30,6 +30,26 @@ class LabelRecord:
     rule: OverlapRule
     time: str  # ISO 8601, UTC
     record: Mapping[str, Any]  # what came with it: prompts, model, score
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSummary:
+    """An object that is in the labels now, all its parts together."""
+
+    label_id: int
+    planes: tuple[tuple[int, ...], ...]
+    box: Box  # around its pixels in all planes; may be larger than they are now
+    area: int | None  # pixels, over all planes; None if from before the journal
+    score: float | None  # of its newest part that has one, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What one edit gave to one object."""
+
+    pixels: int  # that it did not have before
+    area: int  # that the edit says it has, in the edit's plane
+    box: Box  # around them
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,9 @@ class Ledger:
         self.safe_count = 0  # so many operations survive a power cut
         self._adopted_id = 0
         self._edits: dict[int, Edit] = {}
+        self._gains: dict[int, Mapping[int, Gain]] = {}
         self._taken: dict[int, Mapping[int, int]] = {}
+        self._scores: dict[int, float] = {}
         self._applied: set[int] = set()
         self._areas: Counter[int] = Counter()
         self._adds: dict[int, list[int]] = defaultdict(list)
@@ -90,16 +112,26 @@ class Ledger:
         """Whether an edit is in the labels now, that is, not undone."""
         return sequence in self._applied
 
-    def live_adds(self) -> list[Edit]:
-        """The additions whose objects are in the labels now, in order."""
-        sequences = sorted(
-            sequence
+    def live_adds(self) -> list[tuple[int, int]]:
+        """(sequence, label id) of what was added and is in the labels now, in order."""
+        return sorted(
+            (sequence, label)
             for label, adds in self._adds.items()
             if self._has_pixels(label)
             for sequence in adds
             if sequence in self._applied and not self._was_erased(label, sequence)
         )
-        return [self._edits[sequence] for sequence in sequences]
+
+    def objects(self) -> list[ObjectSummary]:
+        """What is in the labels now, by label id."""
+        parts: dict[int, list[int]] = defaultdict(list)
+        for sequence, label in self.live_adds():
+            parts[label].append(sequence)
+        return [self._summary(label, parts[label]) for label in sorted(parts)]
+
+    def area(self, label_id: int) -> int | None:
+        """Pixels of an object, over all planes; None if from before the journal."""
+        return None if label_id <= self._adopted_id else self._areas[label_id]
 
     def spots(
         self, label_id: int, plane: tuple[int, ...] | None
@@ -110,8 +142,15 @@ class Ledger:
         for sequence in self._adds.get(label_id, ()):
             edit = self._edits[sequence]
             if sequence in self._applied and plane in {None, edit.planes[0]}:
-                boxes[edit.planes[0]].append(edit.box)
+                boxes[edit.planes[0]].append(self._gains[sequence][label_id].box)
         return [(index, Box.around(found)) for index, found in boxes.items()]
+
+    def _summary(self, label: int, parts: list[int]) -> ObjectSummary:
+        planes = sorted({self._edits[part].planes[0] for part in parts})
+        box = Box.around(self._gains[part][label].box for part in parts)
+        scores = [self._scores[part] for part in parts if part in self._scores]
+        score = scores[-1] if scores else None
+        return ObjectSummary(label, tuple(planes), box, self.area(label), score)
 
     def _has_pixels(self, label_id: int) -> bool:
         # The journal cannot count what was there before it was begun.
@@ -127,21 +166,24 @@ class Ledger:
         )
 
     def _begin(self, entry: Entry) -> None:
-        edit = edit_of(entry)
+        edit, gains = edit_of(entry), gains_of(entry)
         taken = {int(label): count for label, count in entry.data["taken"].items()}
         self._edits[entry.sequence], self._taken[entry.sequence] = edit, taken
-        self.highest_id = max(self.highest_id, edit.label_id)
-        if edit.kind == "add":
-            self._adds[edit.label_id].append(edit.sequence)
-        elif entry.data["whole"]:
+        self._gains[entry.sequence] = gains
+        score = entry.data.get("record", {}).get("score")
+        if isinstance(score, int | float):
+            self._scores[entry.sequence] = float(score)
+        self.highest_id = max(self.highest_id, edit.label_id, *gains)
+        for label in gains:
+            self._adds[label].append(edit.sequence)
+        if edit.kind == "replace" or entry.data.get("whole"):
             self._erases[edit.label_id].append(edit.sequence)
         self._turn(Operation(edit.sequence, forward=True))
 
     def _turn(self, operation: Operation) -> None:
-        edit = self._edits[operation.sequence]
         sign = 1 if operation.forward else -1
-        if edit.kind == "add":
-            self._areas[edit.label_id] += sign * edit.pixels
+        for label, gain in self._gains[operation.sequence].items():
+            self._areas[label] += sign * gain.pixels
         for label, count in self._taken[operation.sequence].items():
             self._areas[label] -= sign * count
         if operation.forward:
@@ -163,8 +205,9 @@ def edit_data(
     patches
         Its pixels; at least one.
     details
-        "rule" and "record" of an addition, "whole" of an erasure: whether it took
-        all that was known of the object in its planes.
+        "rule" and "record" of what adds pixels; "gained" too where it adds to another
+        object than `label_id`, or takes some away; "whole" of an erasure: whether it
+        took all that was known of the object in its planes.
     """
     patches = list(patches)
     taken: Counter[int] = Counter()
@@ -196,15 +239,58 @@ def edit_of(entry: Entry) -> Edit:
     )
 
 
-def record_of(entry: Entry) -> LabelRecord:
-    """The record that the journal entry of an addition holds."""
-    edit = edit_of(entry)
+def gains_of(entry: Entry) -> dict[int, Gain]:
+    """What an edit in the journal gave to which objects."""
+    data = entry.data
+    if "gained" in data:
+        return {
+            int(label): Gain(gain["pixels"], gain["area"], Box(*gain["box"]))
+            for label, gain in data["gained"].items()
+        }
+    if entry.kind == "add":
+        gain = Gain(data["pixels"], data["pixels"], Box(*data["box"]))
+        return {data["label_id"]: gain}
+    return {}
+
+
+def gains_from(patches: Iterable[Patch]) -> dict[int, Gain]:
+    """What patches give to which objects."""
+    by_label: dict[int, list[Patch]] = defaultdict(list)
+    for patch in patches:
+        if patch.after:
+            by_label[patch.after].append(patch)
+    gains = {}
+    for label, found in by_label.items():
+        count = sum(patch.changed_count for patch in found)
+        gains[label] = Gain(count, count, Box.around(patch.box for patch in found))
+    return gains
+
+
+def overwriting(
+    gains: Mapping[int, Gain], record: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The details of an edit that gave pixels to objects, whoever had them."""
+    gained = {
+        str(label): {
+            "pixels": gain.pixels,
+            "area": gain.area,
+            "box": [gain.box.y0, gain.box.x0, gain.box.y1, gain.box.x1],
+        }
+        for label, gain in gains.items()
+    }
+    rule = OverlapRule.OVERWRITE.value
+    return {"rule": rule, "record": dict(record or {}), "gained": gained}
+
+
+def record_of(entry: Entry, label_id: int) -> LabelRecord:
+    """The record that the journal entry of an edit holds of an object that it made."""
+    edit, gain = edit_of(entry), gains_of(entry)[label_id]
     return LabelRecord(
         edit.sequence,
-        edit.label_id,
+        label_id,
         edit.planes[0],
-        edit.box,
-        edit.pixels,
+        gain.box,
+        gain.area,
         OverlapRule(entry.data["rule"]),
         entry.time,
         entry.data["record"],

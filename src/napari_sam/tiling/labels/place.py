@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from napari_sam.errors import LabelError
 from napari_sam.tiling.labels.metadata import ZarrNode, read_node
@@ -108,7 +109,7 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).is_file() for name in names)
 
 
-def find_place(path: str | PathLike[str], source: str | None = None) -> LabelPlace:
+def find_place(path: Any, source: str | None = None) -> LabelPlace:
     """Settle where labels go.
 
     Parameters
@@ -123,6 +124,8 @@ def find_place(path: str | PathLike[str], source: str | None = None) -> LabelPla
     LabelError
         No labels can be there: a URL, the image itself, another part of a store.
     """
+    if not isinstance(path, str | PathLike):
+        raise LabelError(f"Labels need the path of a folder, got {path!r}.")
     if URL.match(str(path)):
         raise LabelError(
             f"Labels need a folder on a local disk, got {path}. Write them locally, "

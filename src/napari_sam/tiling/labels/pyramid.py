@@ -54,8 +54,10 @@ class LabelLevel:
         """Where a block is on disk; background has no file."""
         return self.folder / self.array.metadata.encode_chunk_key(block)
 
-    def check_box(self, box: Box) -> None:
+    def check_box(self, box: Any) -> None:
         """Raise a LabelError if a part of `box` lies outside of the level's planes."""
+        if not isinstance(box, Box):
+            raise LabelError(f"A Box(y0, x0, y1, x1) of pixels is needed, got {box!r}.")
         height, width = self.shape
         if not Box.of_shape(self.shape).contains(box):
             raise LabelError(

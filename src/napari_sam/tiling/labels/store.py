@@ -10,29 +10,28 @@ no lock and write nothing; they may see an edit before all of its blocks are the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
-from threading import RLock
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import zarr
+import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 
-from napari_sam.errors import LabelError, LabelWriteError
+from napari_sam.errors import LabelError, LabelWriteError, NothingToWriteError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask
-from napari_sam.tiling.labels.edits import Edit, LabelArray, OverlapRule, Patch, Stroke
+from napari_sam.tiling.labels.edits import Edit, OverlapRule, Patch, Stroke
 from napari_sam.tiling.labels.geometry import LabelGeometry
-from napari_sam.tiling.labels.journal import Entry, Journal
+from napari_sam.tiling.labels.journal import Entry
 from napari_sam.tiling.labels.ledger import (
     OWN_KINDS,
-    LabelRecord,
+    Gain,
     Operation,
     edit_data,
-    record_of,
+    gains_from,
+    overwriting,
 )
 from napari_sam.tiling.labels.lock import locked_if_opened
 from napari_sam.tiling.labels.opening import (
@@ -48,17 +47,21 @@ from napari_sam.tiling.labels.place import (
 from napari_sam.tiling.labels.rules import (
     Plane,
     check_id,
+    check_labels,
     check_mask,
     most_overlapped,
     plan_add,
     plan_erase,
+    plan_paint,
+    plan_replace,
     reading,
 )
-from napari_sam.tiling.labels.volume import LabelOptions, open_arrays
+from napari_sam.tiling.labels.view import LabelView, sequence_of
+from napari_sam.tiling.labels.volume import LabelOptions
 from napari_sam.tiling.labels.writer import LabelWriter
 
 
-class LabelStore:
+class LabelStore(LabelView):
     """The labels of one image; `LabelStore.open` makes one.
 
     The metadata list no colours, so viewers give each id one of their own: of a list
@@ -70,15 +73,10 @@ class LabelStore:
     def __init__(
         self, place: LabelPlace, opened: OpenLabels, lock: FileLock | None
     ) -> None:
-        self._place = place
-        self._volume = opened.volume
-        self._pyramid = opened.volume.pyramid
+        super().__init__(place, opened)
         self._finest = opened.volume.pyramid.levels[0]
         self._writer = LabelWriter(opened)
-        self._journal = opened.journal
-        self._ledger = opened.ledger
         self._lock = lock
-        self._serial = RLock()
         self._is_open = True
 
     @classmethod
@@ -125,68 +123,6 @@ class LabelStore:
             store._writer.recover()
             return store
 
-    @property
-    def path(self) -> Path:
-        """Folder of the label group."""
-        return self._place.path
-
-    @property
-    def geometry(self) -> LabelGeometry:
-        """Axes, shape, scale and position, as the metadata have them."""
-        return self._volume.geometry
-
-    @property
-    def journal(self) -> Journal:
-        """Everything that happened to the labels; `note` adds to it."""
-        return self._journal
-
-    @property
-    def next_id(self) -> int:
-        """The id of the next new object: above every id that was ever used."""
-        return self._ledger.highest_id + 1
-
-    @property
-    def levels(self) -> list[zarr.Array[Any]]:
-        """The levels, finest first, (stack axes, y, x), for viewers: read only."""
-        return open_arrays(self.path, self._volume.metadata.paths, writable=False)
-
-    def read(self, plane: Sequence[int], box: Box, level: int = 0) -> LabelArray:
-        """Labels (height, width) in a box, in pixels of the level, lazily."""
-        index = self.geometry.check_plane(tuple(plane))
-        found = self._pyramid.level(level)
-        found.check_box(box)
-        try:
-            return found.read(index, box)
-        except OSError as error:
-            raise LabelError(
-                f"Labels in {box} of {found.folder} cannot be read ({error})."
-            ) from error
-
-    def label_at(self, plane: Sequence[int], y: float, x: float) -> int:
-        """The id under a point of level 0, 0 where there is none."""
-        row, column = math.floor(y), math.floor(x)
-        return int(self.read(plane, Box(row, column, row + 1, column + 1))[0, 0])
-
-    def records(self) -> list[LabelRecord]:
-        """What was accepted and is in the labels now, in order of acceptance.
-
-        An object that was added in several parts has several records.
-        """
-        with self._serial:
-            edits = self._ledger.live_adds()
-        return [record_of(self._journal.read(edit.sequence)) for edit in edits]
-
-    def edit(self, sequence: int) -> Edit:
-        """The edit of a journal entry; a LabelError if the entry is none."""
-        found = self._ledger.edit(sequence)
-        if found is None:
-            raise LabelError(f"Journal entry {sequence} of {self.path} is no edit.")
-        return found
-
-    def is_applied(self, edit: Edit | int) -> bool:
-        """Whether an edit, or the edit of a journal entry, is not undone."""
-        return self._ledger.is_applied(sequence_of(edit))
-
     def add(
         self,
         mask: Mask,
@@ -217,8 +153,10 @@ class LabelStore:
 
         Raises
         ------
+        NothingToWriteError
+            All its pixels belong to others.
         LabelError
-            Nothing is left to write, or the id, plane or box cannot be.
+            The id, plane or box cannot be.
         MaskError
             The mask is not bool or does not fit the box.
         PixelsPendingError
@@ -227,7 +165,7 @@ class LabelStore:
             Nothing was written.
         """
         rule = OverlapRule(rule)
-        index = self.geometry.check_plane(tuple(plane))
+        index = self.geometry.check_plane(plane)
         self._finest.check_box(box)
         check_mask(mask, box)
         with self._serial:
@@ -236,12 +174,86 @@ class LabelStore:
                 target = self._target(mask, box, index, rule, label_id)
                 patches = plan_add(self._finest, index, mask, box, target, rule)
             if not patches:
-                raise LabelError(
+                raise NothingToWriteError(
                     f"Nothing is left to write of the object in {box}: every pixel of "
                     "it carries a label already. Use the rule 'overwrite' to take them."
                 )
             details = {"rule": rule.value, "record": dict(record or {})}
             return self._change("add", target, patches, details)
+
+    def replace(
+        self,
+        label_id: int,
+        mask: Mask,
+        box: Box,
+        plane: Sequence[int] = (),
+        *,
+        record: Mapping[str, Any] | None = None,
+    ) -> Edit:
+        """Give an object other pixels in a plane, whoever has them; one edit.
+
+        Pixels that it had there and that are not in the mask become background.
+        Parameters and errors are those of `add`, a `NothingToWriteError` if the object
+        has these pixels already.
+        """
+        index = self.geometry.check_plane(plane)
+        self._finest.check_box(box)
+        check_mask(mask, box)
+        label_id = check_id(self._finest, label_id)
+        with self._serial:
+            self._make_ready()
+            spots = [spot for _, spot in self._ledger.spots(label_id, index)]
+            with reading():
+                patches = plan_replace(self._finest, index, mask, box, label_id, spots)
+            if not patches:
+                raise NothingToWriteError(
+                    f"Object {label_id} has exactly these pixels of {box} already."
+                )
+            gained = gains_from(patches).get(label_id)
+            new = 0 if gained is None else gained.pixels
+            gain = Gain(new, int(np.count_nonzero(mask)), box)
+            details = overwriting({label_id: gain}, record)
+            return self._change("replace", label_id, patches, details)
+
+    def paint(
+        self,
+        labels_hw: NDArray[np.integer],
+        box: Box,
+        plane: Sequence[int] = (),
+        *,
+        record: Mapping[str, Any] | None = None,
+    ) -> Edit:
+        """Make a box look like this, several objects at once; one edit.
+
+        Parameters
+        ----------
+        labels_hw
+            Label ids over `box`, integers; 0 erases. Ids may be new.
+        box, plane, record
+            As for `add`; the record goes with each id that gets pixels.
+
+        Raises
+        ------
+        NothingToWriteError
+            The box looks like this already.
+        LabelError, MaskError
+            The plane, box or an id cannot be, or the array is none of such ids.
+        PixelsPendingError, LabelWriteError
+            As for `add`.
+        """
+        index = self.geometry.check_plane(plane)
+        self._finest.check_box(box)
+        check_labels(self._finest, labels_hw, box)
+        with self._serial:
+            self._make_ready()
+            with reading():
+                patches = plan_paint(self._finest, index, labels_hw, box)
+            if not patches:
+                raise NothingToWriteError(f"The labels in {box} are so already.")
+            gains = gains_from(patches)
+            details = overwriting(gains, record)
+            only = next(iter(gains)) if len(gains) == 1 else 0
+            return self._change("paint", only, patches, details)
 
     def erase(
         self,
@@ -261,6 +273,7 @@ class LabelStore:
             Only there, in pixels of level 0; needs `plane`. Also the way to erase
             objects that the journal does not know, from before it was begun.
         """
+        label_id = check_id(self._finest, label_id)
         with self._serial:
             self._make_ready()
             patches: list[Patch] = []
@@ -345,7 +358,7 @@ class LabelStore:
         self, mask: Mask, box: Box, plane: Plane, rule: OverlapRule, asked: int | None
     ) -> int:
         """The id to write an object under."""
-        target = self.next_id if asked is None else int(asked)
+        target = self.next_id if asked is None else check_id(self._finest, asked)
         if rule is OverlapRule.MERGE and asked is not None:
             raise LabelError(
                 "The rule 'merge' chooses the label id itself, got label_id "
@@ -353,14 +366,13 @@ class LabelStore:
             )
         if rule is OverlapRule.MERGE:
             target = most_overlapped(self._finest, plane, mask, box) or target
-        check_id(self._finest, target)
-        return target
+        return check_id(self._finest, target)
 
     def _spots(
         self, label_id: int, plane: Sequence[int] | None, box: Box | None
     ) -> list[tuple[Plane, Box]]:
         """Where to look for a label's pixels."""
-        only = None if plane is None else self.geometry.check_plane(tuple(plane))
+        only = None if plane is None else self.geometry.check_plane(plane)
         if box is not None:
             if only is None:
                 raise LabelError(f"Erasing in a box needs its plane too, got {box}.")
@@ -384,8 +396,3 @@ class LabelStore:
                 raise LabelError(f"Edit {found.sequence} is {state} already.")
             self._writer.turn(Operation(found.sequence, forward))
             return found
-
-
-def sequence_of(edit: Edit | int) -> int:
-    """The journal entry of an edit."""
-    return edit.sequence if isinstance(edit, Edit) else edit

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,6 @@ from napari_sam.tiling.labels import (
     LabelStore,
     PixelsPendingError,
 )
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[LabelStore]:
-    with LabelStore.open(path, GEOMETRY, options=SMALL) as store:
-        yield store
-
 
 # Starting anew, and going on after a loss
 

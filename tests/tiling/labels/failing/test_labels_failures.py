@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,6 @@ from napari_sam.tiling.labels import (
     LabelStore,
     PixelsPendingError,
 )
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[LabelStore]:
-    with LabelStore.open(path, GEOMETRY, options=SMALL) as store:
-        yield store
-
 
 # Full disk
 
