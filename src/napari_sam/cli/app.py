@@ -11,6 +11,7 @@ import typer
 from napari_sam.cli.reporting import Reported
 from napari_sam.cli.request import (
     Network,
+    Point,
     Rule,
     SegmentRequest,
     Source,
@@ -143,6 +144,49 @@ def demo(
         from napari_sam.cli.demo import run_demo  # noqa: PLC0415
 
         raise SystemExit(run_demo(output, Network(model, device), debug=debug))
+
+
+@app.command()
+def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can give
+    datasets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DATASET...",
+            help="Folders with images/ and labels/, or OME-Zarr images with labels "
+            "(IMAGE.zarr::NAME for one of several).",
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option(metavar="REPORT/", help="Folder; an earlier run goes on.")
+    ],
+    model: Model = "default",
+    clicks: Annotated[int, typer.Option(min=1, help="For each object.")] = 9,
+    point: Annotated[
+        Point, typer.Option(help="Where the first click of an object is.")
+    ] = Point.CENTER,
+    seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
+    objects: Annotated[
+        int | None, typer.Option(min=1, help="Of each image, at most.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Planes of each set, at most.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """Measure a model on annotated images, with simulated clicks and boxes."""
+    with Reported(debug=debug):
+        from napari_sam.cli.evaluate import run_evaluate  # noqa: PLC0415
+        from napari_sam.evaluation.protocol import EvaluationOptions  # noqa: PLC0415
+        from napari_sam.evaluation.run import ModelSource  # noqa: PLC0415
+
+        options = EvaluationOptions(
+            clicks, random_point=point is Point.RANDOM, seed=seed, objects=objects
+        )
+        source = ModelSource(model, device)
+        run_evaluate(datasets, source, output, options, limit=limit, jobs=jobs)
 
 
 @app.command()

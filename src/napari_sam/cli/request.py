@@ -24,6 +24,13 @@ class Rule(StrEnum):
     MERGE = "merge"
 
 
+class Point(StrEnum):
+    """Where a simulated annotator clicks first."""
+
+    CENTER = "center"
+    RANDOM = "random"
+
+
 class Version(StrEnum):
     """Of OME-Zarr, for labels."""
 

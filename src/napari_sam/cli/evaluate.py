@@ -1,0 +1,52 @@
+"""`napari-sam evaluate`: how good a model is on annotated images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from napari_sam.cli.progress import Steps
+from napari_sam.evaluation.datasets import read_dataset
+from napari_sam.evaluation.protocol import EvaluationOptions, PlaneResult
+from napari_sam.evaluation.report import write_report
+from napari_sam.evaluation.run import ModelSource, evaluate, limited
+
+
+def run_evaluate(
+    folders: Sequence[str],
+    model: ModelSource,
+    output: Path,
+    options: EvaluationOptions,
+    *,
+    limit: int | None,
+    jobs: int,
+) -> None:
+    """Evaluate, write the report, and print its summary."""
+    datasets = [limited(read_dataset(folder), limit) for folder in folders]
+    output.mkdir(parents=True, exist_ok=True)
+    count = sum(len(dataset.planes) for dataset in datasets)
+    with Steps(count) as steps:
+
+        def show(result: PlaneResult) -> None:
+            steps.begin(f"{result.dataset}: {result.name}")
+
+        results = evaluate(datasets, model, output, options, jobs=jobs, on_plane=show)
+    about = {"model": model.name, "planes": count, **asdict(options)}
+    report = write_report(output, datasets, results, about)
+    shown = Table("set", "images", "objects", "1 click", "last click", "tight box")
+    for name, of in report["sets"].items():
+        clicks = of["clicks"]["iou"]
+        figures = [clicks[0], clicks[-1], of["tight_box"]["iou"]]
+        shown.add_row(
+            name,
+            str(of["images"]),
+            str(of["objects"]),
+            *(f"{figure:.3f}" for figure in figures),
+        )
+    console = Console()
+    console.print(shown)
+    console.print(f"Report: {output / 'report.md'}", soft_wrap=True)

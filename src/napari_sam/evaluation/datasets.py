@@ -1,0 +1,147 @@
+"""Annotated images, plane by plane: what a model is measured on, or taught with.
+
+A data set is a folder with `images/` and `labels/` of matching stems, or an OME-Zarr
+image with labels in it. Opening reads metadata only; of a stack each plane counts by
+itself, and an object is what has one id in one plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_sam.errors import ImageError, LabelError
+from napari_sam.geometry import Box
+from napari_sam.tiling.images import Image, open_image
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zarr", ".npy")
+LABEL_SEPARATOR = "::"
+"""Between an OME-Zarr image and the name of one of its label images."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedPlane:
+    """One plane with the instances in it; nothing is read until it is asked for."""
+
+    dataset: str
+    name: str  # of the image, without its ending
+    plane: tuple[int, ...]
+    image_path: Path
+    labels_path: Path
+
+    def open_image(self) -> Image:
+        """The whole image; `plane` says which part of it this is."""
+        return open_image(self.image_path)
+
+    def read_labels(self) -> NDArray[np.integer[Any]]:
+        """Ids of the plane, (height, width); 0 is background."""
+        with open_image(self.labels_path) as labels:
+            whole = Box.of_shape(labels.shape)
+            ids: NDArray[np.integer[Any]] = labels.read(self.plane, 0, whole)[0]
+        return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Annotated planes that are reported together."""
+
+    name: str
+    planes: tuple[AnnotatedPlane, ...]
+
+
+def read_dataset(path: Path | str) -> Dataset:
+    """Find the images and labels of a data set.
+
+    Parameters
+    ----------
+    path
+        A folder with `images/` and `labels/`, or an OME-Zarr image with labels; a
+        certain one of several as `IMAGE.zarr::NAME`, else the first.
+
+    Raises
+    ------
+    ImageError
+        There is no image, or one without labels.
+    LabelError
+        Labels that do not fit their image, or hold no ids.
+    """
+    folder, _, label_name = str(path).partition(LABEL_SEPARATOR)
+    root = Path(folder)
+    if (root / "images").is_dir():
+        pairs = list(_pairs_of(root))
+    else:
+        pairs = [(root, _labels_inside(root, label_name))]
+    planes = [plane for pair in pairs for plane in _planes_of(root.name, *pair)]
+    return Dataset(root.name, tuple(planes))
+
+
+def _pairs_of(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Images with the labels of the same stem, by name."""
+    images = sorted(
+        path
+        for path in (root / "images").iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+    )
+    if not images:
+        raise ImageError(
+            f"{root / 'images'} needs to hold images ({', '.join(IMAGE_SUFFIXES)}), "
+            "found none."
+        )
+    for image in images:
+        stem = _stem(image)
+        labels = [
+            path
+            for path in sorted((root / "labels").glob("*"))
+            if _stem(path) == stem and path.suffix.lower() in IMAGE_SUFFIXES
+        ]
+        if len(labels) != 1:
+            raise ImageError(
+                f"{image} needs one label image {stem}.* in {root / 'labels'}, found "
+                f"{len(labels)}."
+            )
+        yield image, labels[0]
+
+
+def _labels_inside(root: Path, name: str) -> Path:
+    """The label image of an OME-Zarr image."""
+    try:
+        group = zarr.open_group(root / "labels", mode="r")
+        attributes: dict[str, Any] = dict(group.attrs.asdict())
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageError(
+            f"{root} needs to be a folder with images/ and labels/, or an OME-Zarr "
+            "image with a group labels/; found neither."
+        ) from error
+    listed = attributes.get("ome", attributes).get("labels", [])
+    names = [entry for entry in listed if isinstance(entry, str)]
+    if not names or (name and name not in names):
+        raise ImageError(
+            f"{root} has the labels {names}, needed is {name or 'at least one'}."
+        )
+    return root / "labels" / (name or names[0])
+
+
+def _planes_of(dataset: str, image: Path, labels: Path) -> Iterator[AnnotatedPlane]:
+    with open_image(image) as pixels, open_image(labels) as ids:
+        needed = (*pixels.stack_shape, *pixels.shape)
+        found = (*ids.stack_shape, *ids.shape)
+        if found != needed or ids.channel_count != 1 or ids.dtype.kind not in "bui":
+            raise LabelError(
+                f"The labels of {image} need shape {needed}, one channel and whole "
+                f"numbers; {labels} has shape {found}, {ids.channel_count} channels "
+                f"and {ids.dtype}."
+            )
+        for plane in product(*(range(count) for count in pixels.stack_shape)):
+            yield AnnotatedPlane(dataset, _stem(image), plane, image, labels)
+
+
+def _stem(path: Path) -> str:
+    """The name without its ending; `.ome.tif` and `.ome.zarr` are one ending."""
+    return path.name.removesuffix(path.suffix).removesuffix(".ome")

@@ -1,0 +1,226 @@
+"""Figures as files: report.json, objects.csv, report.md, and plots beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_sam.errors import EvaluationError
+from napari_sam.evaluation.curves import IOU_TARGETS, Figures, overall, summarise
+from napari_sam.evaluation.datasets import Dataset
+from napari_sam.evaluation.plots import draw_plots
+from napari_sam.evaluation.protocol import ObjectResult, PlaneResult
+from napari_sam.evaluation.results import write_whole
+
+OVERALL = "overall"
+
+
+def write_report(
+    output: Path,
+    datasets: Sequence[Dataset],
+    results: Sequence[PlaneResult],
+    about: Mapping[str, Any],
+) -> Figures:
+    """Write every file of a report.
+
+    Parameters
+    ----------
+    output
+        A folder that is there.
+    datasets
+        What was evaluated, for the pictures.
+    results
+        Of all planes.
+    about
+        What else the report should say: model, options, versions.
+
+    Returns
+    -------
+    What report.json holds: figures by data set, and overall.
+    """
+    figures = figures_of(results)
+    report = {"about": dict(about), "sets": figures}
+    write_whole(output / "report.json", json.dumps(report, indent=1))
+    write_whole(output / "objects.csv", objects_csv(results))
+    names = draw_plots(output, datasets, results, figures)
+    write_whole(output / "report.md", markdown(report, names))
+    return report
+
+
+def figures_of(results: Sequence[PlaneResult]) -> dict[str, Figures]:
+    """Figures by data set, in the order of their first plane, and overall."""
+    by_set: dict[str, list[PlaneResult]] = {}
+    for result in results:
+        by_set.setdefault(result.dataset, []).append(result)
+    figures = {
+        name: summarise(planes)
+        for name, planes in by_set.items()
+        if any(plane.objects for plane in planes)
+    }
+    if not figures:
+        raise EvaluationError(
+            f"The {len(results)} planes hold no object that is large enough to be "
+            "asked about. Are these labels of objects?"
+        )
+    return {**figures, OVERALL: overall(list(figures.values()))}
+
+
+def objects_csv(results: Iterable[PlaneResult]) -> str:
+    """One object a row."""
+    rows = [_row(plane, one) for plane in results for one in plane.objects]
+    text = io.StringIO()
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def markdown(report: Mapping[str, Any], plots: Sequence[str]) -> str:
+    """Tables that a person reads."""
+    sets: Mapping[str, Figures] = report["sets"]
+    about = [f"- {name}: {value}" for name, value in report["about"].items()]
+    parts = ["# Evaluation", "\n".join(about), _summary(sets)]
+    parts += ["## IoU after each click", _click_table(sets)]
+    parts += ["## Clicks needed", _needed_table(sets)]
+    parts += ["## Size of the object", _size_table(sets)]
+    parts += ["## The model's own expectation", _score_table(sets)]
+    parts += ["## Time", _time_table(sets)]
+    parts += [f"![{name}]({name})" for name in plots]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown; fractions get three digits."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(_shown(cell) for cell in row)} |" for row in lines)
+
+
+def _shown(cell: object) -> str:
+    if cell is None:
+        return "-"
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+
+
+def _summary(sets: Mapping[str, Figures]) -> str:
+    header = ["set", "images", "objects", "1 click", "best of 3", "last click"]
+    header += ["tight box", "loose box", "boundary, 1 click"]
+    return table(
+        header,
+        (
+            [
+                name,
+                of["images"],
+                of["objects"],
+                of["clicks"]["iou"][0],
+                of["clicks"]["best_of_three"][0],
+                of["clicks"]["iou"][-1],
+                of["tight_box"]["iou"],
+                of["loose_box"]["iou"],
+                of["clicks"]["boundary"][0],
+            ]
+            for name, of in sets.items()
+        ),
+    )
+
+
+def _click_table(sets: Mapping[str, Figures]) -> str:
+    count = max(len(of["clicks"]["iou"]) for of in sets.values())
+    rows = ([name, *of["clicks"]["iou"]] for name, of in sets.items())
+    return table(["set", *(str(n + 1) for n in range(count))], rows)
+
+
+def _needed_table(sets: Mapping[str, Figures]) -> str:
+    header = ["set"]
+    for target in IOU_TARGETS:
+        header += [f"clicks to {target:.2f}", "objects that reach it"]
+    rows = []
+    for name, of in _single(sets):
+        row = [name]
+        for entry in of["clicks_to"].values():
+            row += [entry["mean_clicks"], entry["reached"]]
+        rows.append([*row, of["least_change"]])
+    return table([*header, "least mean change by a click"], rows)
+
+
+def _size_table(sets: Mapping[str, Figures]) -> str:
+    header = ["set", "size", "objects", "1 click", "best of 3", "last click"]
+    return table(
+        [*header, "tight box"],
+        (
+            [
+                name,
+                band,
+                inside["objects"],
+                inside["clicks"]["iou"][0],
+                inside["clicks"]["best_of_three"][0],
+                inside["clicks"]["iou"][-1],
+                inside["tight_box"]["iou"],
+            ]
+            for name, of in _single(sets)
+            for band, inside in of["sizes"].items()
+        ),
+    )
+
+
+def _score_table(sets: Mapping[str, Figures]) -> str:
+    header = ["set", "mean error", "mean excess", "background clicks", "below 0.5"]
+    return table(
+        header,
+        (
+            [
+                name,
+                of["calibration"]["mean_error"],
+                of["calibration"]["mean_excess"],
+                of["background_clicks"],
+                of["background_below_half"],
+            ]
+            for name, of in _single(sets)
+        ),
+    )
+
+
+def _time_table(sets: Mapping[str, Figures]) -> str:
+    header = ["set", "encodes", "ms each", "decodes", "ms each"]
+    return table(
+        header,
+        (
+            [
+                name,
+                of["timings"]["encodes"],
+                1000 * of["timings"]["encode_s"],
+                of["timings"]["decodes"],
+                1000 * of["timings"]["decode_s"],
+            ]
+            for name, of in _single(sets)
+        ),
+    )
+
+
+def _single(sets: Mapping[str, Figures]) -> list[tuple[str, Figures]]:
+    return [(name, of) for name, of in sets.items() if name != OVERALL]
+
+
+def _row(plane: PlaneResult, one: ObjectResult) -> dict[str, object]:
+    y0, x0, y1, x1 = one.box
+    row: dict[str, object] = {
+        "dataset": plane.dataset,
+        "image": plane.name,
+        "plane": " ".join(str(index) for index in plane.plane),
+        "label": one.label,
+        "area": one.area,
+        **{"y0": y0, "x0": x0, "y1": y1, "x1": x1},
+    }
+    named = [(f"click_{n + 1}", answers) for n, answers in enumerate(one.clicks)]
+    named += [("tight_box", one.tight_box), ("loose_box", one.loose_box)]
+    for name, answers in named:
+        row[f"{name}_iou"] = round(answers.iou, 4)
+        row[f"{name}_best"] = round(answers.best, 4)
+        row[f"{name}_score"] = round(answers.score, 4)
+        row[f"{name}_boundary"] = round(answers.boundary, 4)
+    row["points"] = " ".join(f"{y},{x},{label}" for y, x, label in one.points)
+    return row

@@ -1,0 +1,117 @@
+"""Results of planes on disk: what is finished is kept, whatever happens next.
+
+REPORT/planes/settings.json          what was asked; another question, another folder
+REPORT/planes/SET/NAME-0-3.json      one file a plane, written whole or not at all
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from napari_sam.errors import EvaluationError
+from napari_sam.evaluation.datasets import AnnotatedPlane
+from napari_sam.evaluation.protocol import (
+    Answers,
+    ObjectResult,
+    PlaneResult,
+    Timings,
+)
+
+
+class ResultsFolder:
+    """The results of finished planes.
+
+    Parameters
+    ----------
+    root
+        The report's folder; made if it is not there.
+    settings
+        Everything that the results depend on besides the images.
+
+    Raises
+    ------
+    EvaluationError
+        The folder holds results of other settings.
+    """
+
+    def __init__(self, root: Path, settings: Mapping[str, Any]) -> None:
+        self._folder = root / "planes"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        wanted = json.loads(json.dumps(settings))
+        path = self._folder / "settings.json"
+        if not path.exists():
+            write_whole(path, json.dumps(wanted, indent=1))
+            return
+        there = _parsed(path)
+        if there != wanted:
+            differing = sorted(
+                key for key in {*there, *wanted} if there.get(key) != wanted.get(key)
+            )
+            raise EvaluationError(
+                f"{root} holds results of other settings ({', '.join(differing)}). "
+                "Name another folder, or delete this one."
+            )
+
+    def load(self, plane: AnnotatedPlane) -> PlaneResult | None:
+        """What was found about a plane, None where it is not finished."""
+        path = self._path(plane.dataset, plane.name, plane.plane)
+        return plane_result(_parsed(path)) if path.exists() else None
+
+    def save(self, result: PlaneResult) -> None:
+        """Keep what was found about a plane."""
+        path = self._path(result.dataset, result.name, result.plane)
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, json.dumps(asdict(result)))
+
+    def _path(self, dataset: str, name: str, plane: tuple[int, ...]) -> Path:
+        indices = "".join(f"-{index}" for index in plane)
+        return self._folder / dataset / f"{name}{indices}.json"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, so that it is there whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def plane_result(facts: Mapping[str, Any]) -> PlaneResult:
+    """A result as `asdict` and JSON leave it -> the result."""
+    return PlaneResult(
+        facts["dataset"],
+        facts["name"],
+        tuple(facts["plane"]),
+        tuple(_object_result(entry) for entry in facts["objects"]),
+        tuple(facts["background_scores"]),
+        Timings(**facts["timings"]),
+    )
+
+
+def _object_result(facts: Mapping[str, Any]) -> ObjectResult:
+    y0, x0, y1, x1 = facts["box"]
+    shown = facts["shown"]
+    return ObjectResult(
+        facts["label"],
+        facts["area"],
+        (y0, x0, y1, x1),
+        tuple((y, x, label) for y, x, label in facts["points"]),
+        tuple(Answers(**entry) for entry in facts["clicks"]),
+        Answers(**facts["tight_box"]),
+        Answers(**facts["loose_box"]),
+        shown and (tuple(shown[0]), tuple(shown[1])),
+    )
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(
+            f"{path} needs to be what an evaluation wrote: {error}. Delete it, and "
+            "the plane is evaluated again."
+        ) from error
+    return parsed
