@@ -61,6 +61,10 @@ class EvaluationError(SamError, ValueError):
     """An evaluation that cannot be made, or a report that is another one's."""
 
 
+class TrainingError(SamError, ValueError):
+    """A training run that cannot be made as it was asked for."""
+
+
 class NothingToWriteError(LabelError):
     """A change of labels that would not change a pixel."""
 

@@ -6,176 +6,195 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from training_scene import CONFIG, SMALL, trainer, weights
 
-from napari_sam.errors import GeometryError
-from napari_sam.model.checkpoints import load_model
-from napari_sam.model.facts import ModelFacts
-from napari_sam.prompts import Click
+from napari_sam.errors import CheckpointError, TrainingError
 from napari_sam.training import loop
-from napari_sam.training.__main__ import export, main
-from napari_sam.training.dataset import AnnotatedImage, CropOptions
-from napari_sam.training.loop import Phase, Trainer, TrainingOptions
-from napari_sam.training.prompting import correcting_clicks
+from napari_sam.training.config import Optimisation, Phase, Prompting
+from napari_sam.training.log import TrainingLog
+from napari_sam.training.loop import Report, Trainer
 
-FACTS = ModelFacts("toy", "untrained", image_size=64)
-CROPS = CropOptions(object_size=(8, 16))
-SMALL = Phase(1.0, size=32, batch=2, prompts=2)
-OPTIONS = TrainingOptions(minutes=1 / 60, phases=(SMALL,), crops=CROPS)
+pytestmark = pytest.mark.usefixtures("small_network")
+
+ALWAYS = Prompting(correction_share=1.0, corrections=3)
 
 
-@pytest.fixture(autouse=True)
-def steps_of_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look at the clock is a second later than the one before."""
+def stopped_after(steps: int, run: Trainer, checkpoint: Path) -> None:
+    """Interrupt a run that saves after every step."""
+
+    def stop(report: Report) -> None:
+        if report.step == steps + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(checkpoint, on_step=stop)
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_EVERY", 1)
+    two_phases = (replace(SMALL, share=0.5), Phase(0.5, 48, 1, 3, (8, 16)))
+    changes = {"steps": 4, "phase": two_phases, "prompting": ALWAYS}
+    whole, first, second = (trainer(**changes) for _ in range(3))
+    whole.run(tmp_path / "whole.pt")
+    stopped_after(2, first, tmp_path / "parts.pt")
+    assert not torch.equal(weights(first), weights(whole))
+    second.run(tmp_path / "parts.pt")
+    assert (second.step, whole.step) == (4, 4)
+    assert torch.equal(weights(second), weights(whole))
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["parts.pt", "whole.pt"]
+
+
+def test_another_seed_is_another_run(tmp_path: Path) -> None:
+    one, other = trainer(steps=1), trainer(steps=1, seed=2)
+    assert not torch.equal(weights(one), weights(other))
+
+
+def test_a_finished_run_is_not_trained_further(tmp_path: Path) -> None:
+    first, second = trainer(), trainer()
+    first.run(tmp_path / "run.pt")
+    steps: list[Report] = []
+    second.run(tmp_path / "run.pt", on_step=steps.append)
+    assert (second.step, steps) == (2, [])
+    assert torch.equal(weights(second), weights(first))
+
+
+def test_a_longer_run_goes_on_where_the_shorter_one_ended(tmp_path: Path) -> None:
+    trainer(steps=1).run(tmp_path / "run.pt")
+    steps: list[Report] = []
+    trainer(steps=3).run(tmp_path / "run.pt", on_step=steps.append)
+    assert [report.step for report in steps] == [2, 3]
+
+
+def test_a_checkpoint_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    trainer(steps=1).run(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=r"run.pt is cut off.*Delete it"):
+        trainer().run(path)
+
+
+def test_a_foreign_file_is_no_checkpoint(tmp_path: Path) -> None:
+    torch.save({"step": 3}, tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match="no checkpoint of `napari-sam train`"):
+        trainer().run(tmp_path / "run.pt")
+
+
+def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    trainer(steps=1).run(tmp_path / "run.pt")
+    other = trainer(optimisation=Optimisation(learning_rate=1e-5))
+    with pytest.raises(TrainingError, match="has another optimisation"):
+        other.run(tmp_path / "run.pt")
+
+
+def test_a_run_of_minutes_ends_when_they_are_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
-
-
-def discs() -> AnnotatedImage:
-    rows, columns = np.mgrid[:90, :90]
-    labels = np.zeros((90, 90), dtype=np.uint16)
-    for i, (y, x) in enumerate(itertools.product((20, 45, 70), repeat=2)):
-        labels[(rows - y) ** 2 + (columns - x) ** 2 <= 10**2] = i + 1
-    grey = (labels > 0).astype(np.uint8) * 150 + 40
-    return AnnotatedImage("discs", np.repeat(grey[..., None], 3, axis=2), labels)
-
-
-def trainer(**changes: object) -> Trainer:
-    return Trainer([discs()], replace(OPTIONS, **changes), FACTS)
-
-
-def weights(run: Trainer) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in run.modules.parameters()])
-
-
-def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "run.pt"
-    first = trainer()
-    before = weights(first)
-    first.run(checkpoint)
-    assert (first.step, first.used_s) == (1, 1.0)
-    assert not torch.equal(weights(first), before)
-    second = trainer(minutes=2 / 60)
-    second.run(checkpoint)
-    assert (second.step, second.used_s) == (2, 2.0)
-    assert not torch.equal(weights(second), weights(first))
-    third = trainer(minutes=2 / 60)
-    third.run(checkpoint)
-    assert third.step == 2
-    torch.testing.assert_close(weights(third), weights(second))
-    assert list(tmp_path.iterdir()) == [checkpoint]
-
-
-def test_two_runs_of_one_seed_begin_alike(tmp_path: Path) -> None:
-    torch.testing.assert_close(weights(trainer()), weights(trainer()))
-    assert not torch.equal(weights(trainer(seed=2)), weights(trainer()))
+    reports: list[Report] = []
+    run = trainer(steps=None, minutes=3 / 60)
+    run.run(tmp_path / "run.pt", on_step=reports.append)
+    assert [report.progress for report in reports] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert reports[-1].marks
 
 
 @pytest.mark.parametrize("box_share", [0.0, 1.0])
-def test_corrections_and_whole_windows_are_trained_too(
-    tmp_path: Path, box_share: float
+def test_corrections_teach_the_mask_prompt(tmp_path: Path, box_share: float) -> None:
+    run = trainer(steps=1, prompting=replace(ALWAYS, box_share=box_share))
+    layer = run.task.sam.prompt_encoder.mask_downscaling[0]
+    before = layer.weight.detach().clone()
+    run.run(tmp_path / "run.pt")
+    assert not torch.equal(layer.weight, before)
+    assert weights(run).isfinite().all()
+
+
+def test_without_corrections_the_mask_prompt_stays(tmp_path: Path) -> None:
+    never = Optimisation(weight_decay=0.0)
+    run = trainer(steps=1, prompting=Prompting(correction_share=0), optimisation=never)
+    layer = run.task.sam.prompt_encoder.mask_downscaling[0]
+    before = layer.weight.detach().clone()
+    run.run(tmp_path / "run.pt")
+    assert torch.equal(layer.weight, before)
+
+
+def test_the_result_lags_behind_as_an_average_does(tmp_path: Path) -> None:
+    run = trainer(steps=2)
+    seen: list[torch.Tensor] = []
+
+    def see(_: Report) -> None:
+        seen.append(run.task.sam.mask_decoder.iou_token.weight.detach().clone())
+
+    averaged = run.run(tmp_path / "run.pt", on_step=see)
+    expected = torch.lerp(seen[0], seen[1], 1 - 2 / 11)
+    assert torch.equal(averaged.mask_decoder.iou_token.weight, expected)
+    assert not averaged.training
+
+
+def test_the_rate_rises_and_falls() -> None:
+    run = trainer(steps=1000)
+    rates = []
+    for step in range(1000):
+        run.step = step
+        rates.append(run._rate())
+    assert rates[0] == pytest.approx(1 / 50)
+    assert max(rates) == pytest.approx(1, abs=0.01)
+    assert 40 <= rates.index(max(rates)) <= 60
+    assert rates[-1] < 1e-4
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = trainer(
-        minutes=2 / 60,
-        phases=(replace(SMALL, share=0.5), Phase(0.5, size=64, batch=1, prompts=3)),
-        correction_share=1.0,
-        correction_from=-1.0,
-        crops=replace(CROPS, box_share=box_share),
-    )
-    before = run.sam.prompt_encoder.mask_downscaling[0].weight.detach().clone()
-    sam = run.run(tmp_path / "run.pt")
-    assert run.step == 2
-    assert not sam.training
-    assert all(p.isfinite().all() for p in sam.parameters())
-    after = sam.prompt_encoder.mask_downscaling[0].weight
-    assert not torch.equal(after, before)
+    run = trainer()
+    with torch.no_grad():
+        run.task.sam.mask_decoder.iou_token.weight.fill_(torch.nan)
+    with pytest.raises(TrainingError, match="got nan in step 0"):
+        run.run(tmp_path / "run.pt")
+    assert not (tmp_path / "run.pt").exists()
 
 
 def test_no_thread_outlives_a_run(tmp_path: Path) -> None:
-    trainer().run(tmp_path / "run.pt")
+    trainer(steps=1).run(tmp_path / "run.pt")
     assert not [t for t in threading.enumerate() if t.name.startswith("crops")]
 
 
 def test_an_error_while_drawing_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    run = trainer()
+
+    def fail(*_: object) -> None:
         raise MemoryError("no crop today")
 
-    monkeypatch.setattr(loop.CropSampler, "_draw", fail)
+    monkeypatch.setattr(run.task, "draw", fail)
     with pytest.raises(MemoryError, match="no crop today"):
-        trainer().run(tmp_path / "run.pt")
+        run.run(tmp_path / "run.pt")
 
 
 def test_crops_larger_than_the_window_are_refused() -> None:
-    with pytest.raises(GeometryError, match=r"at most the window's 64, got .* 128"):
-        trainer(phases=(replace(SMALL, size=128),))
+    with pytest.raises(TrainingError, match=r"at most the 64 pixels .* with 128"):
+        trainer(phase=(replace(SMALL, size=128),))
 
 
-def test_an_exported_network_answers_as_the_trained_one(tmp_path: Path) -> None:
-    sam = trainer().run(tmp_path / "run.pt")
-    path = tmp_path / "toy.safetensors"
-    export(sam, path, {"training_data": "discs"})
-    loaded = load_model(path, device="cpu")
-    assert (loaded.facts.name, loaded.window_size) == ("toy", 64)
-    assert loaded.facts.metadata["training_data"] == "discs"
-    assert loaded.facts.pixel_mean == sam.facts.pixel_mean
-    pixels = discs().pixels_hwc[:64, :64]
-    answers = [
-        model.predict(model.encode(pixels), [Click(20, 20)])[0].logits_hw
-        for model in (sam, loaded)
-    ]
-    np.testing.assert_allclose(*answers, atol=0.05, rtol=0.05)
-    assert not path.with_suffix(".part").exists()
+def test_the_log_has_losses_and_marks(tmp_path: Path) -> None:
+    trainer(CONFIG).run(tmp_path / "run.pt", TrainingLog(tmp_path / "log.jsonl"))
+    (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
+    told = json.loads(line)
+    assert told["step"] == 2
+    names = {"minutes", "loss", "iou", "dense", "click_iou", "box_iou", "score_error"}
+    assert names <= told.keys()
+    assert 0 <= told["click_iou"] <= 1
 
 
-def test_the_command_trains_and_exports(tmp_path: Path) -> None:
-    data, output = tmp_path / "data", tmp_path / "toy.safetensors"
-    for kind, array in (
-        ("images", discs().pixels_hwc),
-        ("labels", discs().labels_hw.astype(np.uint8)),
-    ):
-        (data / kind).mkdir(parents=True)
-        Image.fromarray(array).save(data / kind / "one.png")
-    main(
-        [
-            *(str(data), "--output", str(output)),
-            *(
-                "--image-size",
-                "64",
-                "--window",
-                "64",
-                "--minutes",
-                "0.01",
-                "--device",
-                "cpu",
-            ),
-        ]
-    )
-    facts = load_model(output, device="cpu").facts
-    run = json.loads(facts.metadata["training"])
-    assert run["steps"] == 1
-    assert [phase["size"] for phase in run["options"]["phases"]] == [64, 64, 64]
-    assert facts.metadata["training_data"] == "data"
-
-
-def test_a_correcting_click_is_on_a_wrong_pixel() -> None:
-    target = np.zeros((2, 8, 8), dtype=bool)
-    target[:, 2:6, 2:6] = True
-    answer = target.copy()
-    answer[0, 5, 3] = False
-    answer[1, 0, 7] = True
-    clicks, labels = correcting_clicks(answer, target, stride=2)
-    np.testing.assert_array_equal(clicks, [[7, 11], [15, 1]])
-    np.testing.assert_array_equal(labels, [True, False])
-
-
-def test_where_nothing_is_wrong_the_object_is_clicked() -> None:
-    target = np.zeros((1, 4, 4), dtype=bool)
-    target[0, 1, 2] = True
-    clicks, labels = correcting_clicks(target, target, stride=1)
-    np.testing.assert_array_equal(clicks, [[2, 1]])
-    assert labels.tolist() == [True]
+def test_the_log_of_steps_that_are_made_again_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 20}\n{"step": 40}\n{"ste')
+    TrainingLog(path).cut_after(20)
+    assert path.read_text() == '{"step": 20}\n'
+    TrainingLog(path).cut_after(0)
+    assert path.read_text() == ""

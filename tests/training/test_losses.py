@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.training.dataset import Crop
+from napari_sam.training.crops import Crop
 from napari_sam.training.dense import (
     CHANNELS,
     OFFSET_UNITS,
@@ -19,6 +19,7 @@ from napari_sam.training.losses import (
     FOCAL_PIXELS,
     FOCAL_WEIGHT,
     RUNNER_UP_WEIGHT,
+    SCORE_WEIGHT,
     dice,
     focal,
     mask_loss,
@@ -79,7 +80,7 @@ WRONG = (
 def test_one_mask_is_taught_by_a_prompt_that_is_not_ambiguous() -> None:
     logits, scores, target = answers()
     loss, shown = mask_loss(logits, scores, target, ambiguous=False)
-    score_error = (0.0**2 + 0.1**2 + 0.8**2 + 0.3**2) / 4
+    score_error = SCORE_WEIGHT * (0.0**2 + 0.1**2 + 0.8**2 + 0.3**2) / 4
     assert loss.item() == pytest.approx(WRONG + score_error, rel=1e-4)
     assert shown.tolist() == [0]
 
@@ -87,7 +88,7 @@ def test_one_mask_is_taught_by_a_prompt_that_is_not_ambiguous() -> None:
 def test_the_best_of_three_is_taught_by_an_ambiguous_prompt() -> None:
     logits, scores, target = answers()
     loss, shown = mask_loss(logits, scores, target, ambiguous=True)
-    score_error = (0.0**2 + 0.1**2 + 0.8**2 + 0.3**2) / 4
+    score_error = SCORE_WEIGHT * (0.0**2 + 0.1**2 + 0.8**2 + 0.3**2) / 4
     runners_up = RUNNER_UP_WEIGHT * 2 / 3 * WRONG
     assert loss.item() == pytest.approx(WRONG + runners_up + score_error, rel=1e-4)
     assert shown.tolist() == [0]  # the best scored is a wrong one
@@ -95,6 +96,13 @@ def test_the_best_of_three_is_taught_by_an_ambiguous_prompt() -> None:
     assert shown.tolist() == [0]
     better = torch.tensor([[0.0, 0.1, 0.9, 0.3]])
     assert mask_loss(logits, better, target, ambiguous=True)[1].tolist() == [1]
+
+
+def test_a_click_on_background_teaches_the_score_and_no_mask() -> None:
+    logits, scores, target = answers()
+    loss, _ = mask_loss(logits, scores, target * 0, ambiguous=True)
+    score_error = SCORE_WEIGHT * (0.0**2 + 0.1**2 + 0.2**2 + 0.3**2) / 4
+    assert loss.item() == pytest.approx(score_error, rel=1e-4)
 
 
 def crop_of(labels: np.ndarray) -> Crop:

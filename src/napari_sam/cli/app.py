@@ -12,6 +12,7 @@ from napari_sam.cli.reporting import Reported
 from napari_sam.cli.request import (
     Network,
     Point,
+    Pretraining,
     Rule,
     SegmentRequest,
     Source,
@@ -167,8 +168,11 @@ def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can giv
     ] = Point.CENTER,
     seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
     objects: Annotated[
-        int | None, typer.Option(min=1, help="Of each image, at most.")
+        int | None, typer.Option(min=1, help="Of each plane, at most.")
     ] = None,
+    smallest: Annotated[
+        int, typer.Option(min=1, help="Objects of fewer pixels are left out.")
+    ] = 16,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Planes of each set, at most.")
     ] = None,
@@ -183,7 +187,11 @@ def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can giv
         from napari_sam.evaluation.run import ModelSource  # noqa: PLC0415
 
         options = EvaluationOptions(
-            clicks, random_point=point is Point.RANDOM, seed=seed, objects=objects
+            clicks,
+            random_point=point is Point.RANDOM,
+            seed=seed,
+            smallest=smallest,
+            objects=objects,
         )
         source = ModelSource(model, device)
         run_evaluate(datasets, source, output, options, limit=limit, jobs=jobs)
@@ -216,6 +224,109 @@ def compare(
         from napari_sam.cli.compare import run_compare  # noqa: PLC0415
 
         run_compare(tested, reference, output)
+
+
+@app.command()
+def train(  # noqa: PLR0913 - each parameter is an option that a user can give
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CONFIG.toml|DIR...",
+            help="A config, `default` for that of the embedded default, or data: "
+            "folders with images/ and labels/, OME-Zarr images with labels.",
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option(metavar="WEIGHTS.safetensors", help="What is made.")
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME|PATH",
+            help="Weights to start from; only the mask decoder learns. Without it: "
+            "a new network.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        bool, typer.Option("--encoder", help="With --from: everything learns.")
+    ] = False,
+    pretrain: Annotated[
+        Pretraining | None,
+        typer.Option(help="Teach the encoder from pixels alone, without labels."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How long.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="How long, instead of steps.")
+    ] = None,
+    leave_out: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Last planes of each DIR, to validate on; a tenth if not given."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="ROOT", help="What the paths of data are relative to."),
+    ] = None,
+    scenes_share: Annotated[
+        float | None, typer.Option(help="Share of crops that are synthetic, 0 to 1.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The highest, after the warm-up.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of all that is drawn.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the result.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=32, help="Of a new network: what it works at.")
+    ] = None,
+    window_size: Annotated[
+        int | None, typer.Option(min=32, help="Pixels of an image seen at once.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.pt",
+            help="State of the run, which goes on from it; beside the output if not "
+            "given.",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Learning curve; beside the output if not given.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """Train a network, or adapt one, and write its weights."""
+    with Reported(debug=debug):
+        from napari_sam.cli.train import TrainRequest, run_train  # noqa: PLC0415
+        from napari_sam.training.run import Goal, RunFiles  # noqa: PLC0415
+
+        request = TrainRequest(
+            sources,
+            data,
+            start=start,
+            encoder=encoder,
+            name=name,
+            image_size=image_size,
+            window_size=window_size,
+            steps=steps,
+            minutes=minutes,
+            seed=seed,
+            learning_rate=learning_rate,
+            scenes_share=scenes_share,
+            leave_out=leave_out,
+        )
+        goal = Goal.SEGMENT if pretrain is None else Goal.MAE
+        files = RunFiles(output, checkpoint, log)
+        raise SystemExit(run_train(request, files, goal, device))
 
 
 @app.command()

@@ -9,10 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from napari_sam import __version__
 from napari_sam.cli.progress import Steps
 from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.evaluation.protocol import EvaluationOptions, PlaneResult
 from napari_sam.evaluation.report import write_report
+from napari_sam.evaluation.results import weights_of
 from napari_sam.evaluation.run import ModelSource, evaluate, limited
 
 
@@ -30,12 +32,19 @@ def run_evaluate(
     output.mkdir(parents=True, exist_ok=True)
     count = sum(len(dataset.planes) for dataset in datasets)
     with Steps(count) as steps:
+        steps.begin("loading the model")
 
         def show(result: PlaneResult) -> None:
             steps.begin(f"{result.dataset}: {result.name}")
 
         results = evaluate(datasets, model, output, options, jobs=jobs, on_plane=show)
-    about = {"model": model.name, "planes": count, **asdict(options)}
+    about = {
+        "model": model.name,
+        "weights": weights_of(output),
+        "version": __version__,
+        "planes": count,
+        **asdict(options),
+    }
     report = write_report(output, datasets, results, about)
     shown = Table("set", "images", "objects", "1 click", "last click", "tight box")
     for name, of in report["sets"].items():

@@ -31,6 +31,12 @@ class Point(StrEnum):
     RANDOM = "random"
 
 
+class Pretraining(StrEnum):
+    """What an encoder can be taught without labels."""
+
+    MAE = "mae"  # to guess hidden pixels
+
+
 class Version(StrEnum):
     """Of OME-Zarr, for labels."""
 

@@ -13,7 +13,7 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_sam.training.dataset import Crop
+from napari_sam.training.crops import Crop
 
 CHANNELS = 4
 OFFSET_UNITS = 8.0

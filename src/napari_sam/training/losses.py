@@ -14,6 +14,9 @@ FOCAL_PIXELS = 64 * 64
 RUNNER_UP_WEIGHT = 0.3
 """Of the two masks that were not best: enough that none of them is never taught."""
 
+SCORE_WEIGHT = 3.0
+"""Of the squared error of the expected IoU: users see the mask that it puts first."""
+
 
 def focal(logits_bmhw: Tensor, target_bmhw: Tensor, gamma: float = 2.0) -> Tensor:
     """Focal loss, summed over pixels and divided by `FOCAL_PIXELS`: (b, m).
@@ -69,7 +72,7 @@ def mask_loss(
         best = several.min(dim=1).values + RUNNER_UP_WEIGHT * several.mean(dim=1)
         masks = masks + best
     actual = measured_iou(logits_bmhw.detach(), target)
-    score = (iou_bm - actual).square().mean(dim=1)
+    score = SCORE_WEIGHT * (iou_bm - actual).square().mean(dim=1)
     shown = actual[:, 0]
     if ambiguous:
         chosen = iou_bm[:, 1:].argmax(dim=1, keepdim=True) + 1

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_sam.evaluation.clicks import correcting_click
 from napari_sam.model.build import EMBEDDING_STRIDE
 from napari_sam.model.sam import Sam
-from napari_sam.training.dataset import Crop
+from napari_sam.training.crops import Crop
 from napari_sam.training.losses import mask_loss
 
 LOW_RES_STRIDE = 4  # pixels of the crop in one of the decoder's logits
+CENTRE_SHARE = 0.5
+"""Of the correcting clicks: at the centre of the largest wrong region, as evaluation
+and careful users click; the others are anywhere where the answer is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,28 @@ class Question:
     points_nk2: Tensor | None  # (x, y)
     labels_nk: Tensor | None  # 1 on the object, 0 off it
     boxes_n4: Tensor | None
-    masks_n1hw: Tensor | None  # low-resolution logits of the answer before
+    masks_n1hw: Tensor | None = None  # low-resolution logits of the answer before
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the network says to a question; m mask tokens, the first one is single."""
+
+    low_res_nmhw: Tensor
+    logits_nmhw: Tensor  # of the crop, at the loss's size
+    iou_nm: Tensor
+
+    def shown(self, *, ambiguous: bool) -> tuple[Tensor, Tensor]:
+        """What a user would see: the best-scored of several, or the single mask.
+
+        Returns
+        -------
+        Index of each prompt, and of the mask that it shows.
+        """
+        count = len(self.iou_nm)
+        first = torch.zeros(count, dtype=torch.long, device=self.iou_nm.device)
+        chosen = self.iou_nm[:, 1:].argmax(dim=1) + 1 if ambiguous else first
+        return torch.arange(count, device=chosen.device), chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +66,7 @@ class CropLesson:
     sam
         The network.
     embedding
-        (1, c, h, w), of the crop.
+        (1, c, h, w), of the crop, or of a window whose first corner it fills.
     crop
         The crop.
     place
@@ -56,68 +81,54 @@ class CropLesson:
     place: tuple[int, int]
     stride: int
 
-    def loss(self, *, correct: bool) -> tuple[Tensor, Tensor]:
+    def loss(self, corrections: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Loss of the answers, and the IoU of each prompt's best-scored mask.
 
         Parameters
         ----------
-        correct
-            Whether to ask again with a correcting click and the answer as mask prompt.
+        corrections
+            How often to ask again with one more correcting click, and the answer
+            before as mask prompt.
+        rng
+            Draws the clicks.
         """
-        device = self.embedding.device
-        masks = torch.from_numpy(self.crop.masks_nhw).to(device, torch.float32)
-        target = F.avg_pool2d(masks[:, None], self.stride)[:, 0]
-        question = self._first_question()
-        is_click = question.boxes_n4 is None
-        low_res, logits, iou = self._ask(question)
-        loss, shown = mask_loss(logits, iou, target, ambiguous=is_click)
-        if not correct:
-            return loss, shown
-        # What a user would see: the best-scored of several, or the single mask.
-        first = torch.zeros(len(iou), dtype=torch.long, device=device)
-        chosen = iou[:, 1:].argmax(dim=1) + 1 if is_click else first
-        index = (torch.arange(len(iou), device=device), chosen)
-        answered = (logits[index].detach() > 0).cpu().numpy()
-        clicks, labels = correcting_clicks(
-            answered, (target > 0.5).cpu().numpy(), self.stride
+        masks = torch.from_numpy(self.crop.masks_nhw).to(self.embedding.device)
+        target = F.avg_pool2d(masks.float()[:, None], self.stride)[:, 0]
+        question = self.first_question()
+        ambiguous = question.boxes_n4 is None
+        answer = self.ask(question)
+        loss, shown = mask_loss(
+            answer.logits_nmhw, answer.iou_nm, target, ambiguous=ambiguous
         )
-        again = self._corrected(question, clicks, labels, low_res[index].detach())
-        _, logits, iou = self._ask(again)
-        second, _ = mask_loss(logits, iou, target, ambiguous=False)
-        return (loss + second) / 2, shown
+        for _ in range(corrections):
+            question = self._corrected(question, answer, target, ambiguous, rng)
+            ambiguous = False
+            answer = self.ask(question)
+            again, _ = mask_loss(
+                answer.logits_nmhw, answer.iou_nm, target, ambiguous=False
+            )
+            loss = loss + again
+        return loss / (1 + corrections), shown
 
-    def _first_question(self) -> Question:
-        device = self.embedding.device
+    def first_question(self) -> Question:
+        """The crop's boxes, or its points."""
         if self.crop.asks_boxes:
-            boxes = torch.from_numpy(self.crop.boxes_n4).to(device)
-            return Question(None, None, boxes + self._corner().repeat(2), None)
-        points = torch.from_numpy(self.crop.points_n2).to(device)[:, None]
-        labels = torch.ones(points.shape[:2], dtype=torch.int, device=device)
-        return Question(points + self._corner(), labels, None, None)
+            return self.box_question(self.crop.boxes_n4)
+        return self.point_question(self.crop.points_n2)
 
-    def _corrected(
-        self,
-        question: Question,
-        clicks: NDArray[np.float32],
-        labels: NDArray[np.bool_],
-        answer_nhw: Tensor,
-    ) -> Question:
-        device = self.embedding.device
-        points = torch.from_numpy(clicks).to(device)[:, None] + self._corner()
-        answers = torch.from_numpy(labels).to(device).int()[:, None]
-        if question.points_nk2 is not None and question.labels_nk is not None:
-            points = torch.cat([question.points_nk2, points], dim=1)
-            answers = torch.cat([question.labels_nk, answers], dim=1)
-        return Question(points, answers, question.boxes_n4, answer_nhw[:, None])
+    def box_question(self, boxes_n4: NDArray[np.float32]) -> Question:
+        """Boxes, in pixels of the crop."""
+        boxes = torch.from_numpy(boxes_n4).to(self.embedding.device)
+        return Question(None, None, boxes + self._corner().repeat(2))
 
-    def _corner(self) -> Tensor:
-        """Where the crop's first pixel lies in the window, (x, y)."""
-        row, column = self.place
-        corner = torch.tensor([column, row], device=self.embedding.device)
-        return corner * float(EMBEDDING_STRIDE)
+    def point_question(self, points_n2: NDArray[np.float32]) -> Question:
+        """A click on each object, (x, y) in pixels of the crop."""
+        points = torch.from_numpy(points_n2).to(self.embedding.device)[:, None]
+        labels = torch.ones(points.shape[:2], dtype=torch.int, device=points.device)
+        return Question(points + self._corner(), labels, None)
 
-    def _ask(self, question: Question) -> tuple[Tensor, Tensor, Tensor]:
-        """Low-resolution logits, logits at the loss's size, expected IoUs."""
+    def ask(self, question: Question) -> Answer:
+        """The decoder's answers, without the part of the window around the crop."""
         encoder = self.sam.prompt_encoder
         points = None
         if question.points_nk2 is not None and question.labels_nk is not None:
@@ -135,16 +146,50 @@ class CropLesson:
                 self.embedding, positions, sparse, dense.expand(len(sparse), -1, h, w)
             )
         low_res = low_res.float()
+        side = self.crop.image_chw.shape[-1] // LOW_RES_STRIDE
         logits = F.interpolate(
-            low_res, scale_factor=LOW_RES_STRIDE / self.stride, mode="bilinear"
+            low_res[..., :side, :side],
+            scale_factor=LOW_RES_STRIDE / self.stride,
+            mode="bilinear",
         )
-        return low_res, logits, iou.float()
+        return Answer(low_res, logits, iou.float())
+
+    def _corrected(
+        self,
+        question: Question,
+        answer: Answer,
+        target: Tensor,
+        ambiguous: bool,
+        rng: np.random.Generator,
+    ) -> Question:
+        """The question with one more click, about what a user would see."""
+        device = self.embedding.device
+        index = answer.shown(ambiguous=ambiguous)
+        answered = (answer.logits_nmhw[index].detach() > 0).cpu().numpy()
+        wanted = (target > 0.5).cpu().numpy()
+        clicks, positive = correcting_clicks(answered, wanted, self.stride, rng)
+        points = torch.from_numpy(clicks).to(device)[:, None] + self._corner()
+        labels = torch.from_numpy(positive).to(device).int()[:, None]
+        if question.points_nk2 is not None and question.labels_nk is not None:
+            points = torch.cat([question.points_nk2, points], dim=1)
+            labels = torch.cat([question.labels_nk, labels], dim=1)
+        before = answer.low_res_nmhw[index].detach()[:, None]
+        return Question(points, labels, question.boxes_n4, before)
+
+    def _corner(self) -> Tensor:
+        """Where the crop's first pixel lies in the window, (x, y)."""
+        row, column = self.place
+        corner = torch.tensor([column, row], device=self.embedding.device)
+        return corner * float(EMBEDDING_STRIDE)
 
 
 def correcting_clicks(
-    masks_nhw: NDArray[np.bool_], targets_nhw: NDArray[np.bool_], stride: int
+    masks_nhw: NDArray[np.bool_],
+    targets_nhw: NDArray[np.bool_],
+    stride: int,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """A random wrong pixel of each answer, and whether it is object.
+    """A wrong pixel of each answer, and whether it is object.
 
     Parameters
     ----------
@@ -152,18 +197,24 @@ def correcting_clicks(
         Answers and right answers; where they agree, an object pixel is taken.
     stride
         Pixels of the crop in one of theirs.
+    rng
+        Draws the pixels.
 
     Returns
     -------
     (n, 2) points (x, y) in pixels of the crop, and (n,) labels.
     """
-    rng = np.random.default_rng(int(masks_nhw.sum()))
     clicks, labels = [], []
     for mask, target in zip(masks_nhw, targets_nhw, strict=True):
-        wrong = np.argwhere(mask != target)
-        if not len(wrong):
-            wrong = np.argwhere(target)
-        row, column = wrong[rng.integers(len(wrong))] if len(wrong) else (0, 0)
+        at_centre = rng.random() < CENTRE_SHARE
+        centre = correcting_click(mask, target) if at_centre else None
+        if centre is not None:
+            row, column, _ = centre
+        else:
+            wrong = np.argwhere(mask != target)
+            if not len(wrong):
+                wrong = np.argwhere(target)
+            row, column = wrong[rng.integers(len(wrong))] if len(wrong) else (0, 0)
         clicks.append((column * stride + stride // 2, row * stride + stride // 2))
         labels.append(bool(target[row, column]))
     return np.array(clicks, dtype=np.float32), np.array(labels)

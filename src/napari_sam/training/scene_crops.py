@@ -1,0 +1,31 @@
+"""Synthetic scenes as crops to train on, shown as `open_image` would show them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.tiling.images.intensity import intensity_range, stretch
+from napari_sam.training.config import Phase
+from napari_sam.training.scenes import make_scene, random_options
+
+LARGEST_SHARE = 0.8
+"""Of the crop's side that an object may span."""
+
+
+def draw_scene(
+    rng: np.random.Generator, phase: Phase
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """(s, s, 3) pixels and (s, s) ids of a scene with objects of the phase's size."""
+    options = random_options(rng, phase.size)
+    low, high = phase.object_size
+    high = min(high, LARGEST_SHARE * phase.size)
+    size = float(np.exp(rng.uniform(*np.log([min(low, high), high]))))
+    scene = make_scene(replace(options, object_size=size))
+    pixels = scene.pixels
+    if pixels.ndim == 2:
+        shown = stretch(pixels, *intensity_range(pixels))
+        pixels = np.repeat(shown[..., None], 3, axis=-1)
+    return pixels.astype(np.uint8), scene.labels_hw.astype(np.int32)

@@ -1,0 +1,97 @@
+"""The network at the beginning of a run, and which parts of it learn.
+
+From weights, only the mask decoder learns; everything does on request, and in a new
+network. By default the prompt encoder stays as it is: what a click at a place means
+does not depend on the images. Normalisation layers of a part that does not learn keep
+their statistics too, so that its weights stay the same to the bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from napari_sam.errors import TrainingError
+from napari_sam.model.build import build_sam, new_tiny_sam
+from napari_sam.model.checkpoints import load_model
+from napari_sam.model.facts import ModelFacts
+from napari_sam.model.sam import Sam
+from napari_sam.training.checkpoints import averaged_state
+from napari_sam.training.config import Network, TrainingConfig
+
+NEW_IMAGE_SIZE = 512
+NEW_WINDOW_SIZE = 256
+NEW_NAME = "trained"
+
+
+def start_network(config: TrainingConfig) -> Sam:
+    """The network that a run begins with, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        The weights to start from cannot be loaded.
+    TrainingError
+        They are for another image size than the run wants, or than its crops.
+    """
+    network = config.network
+    torch.manual_seed(config.seed)
+    sam = _new(network) if network.start is None else _loaded(network)
+    size = sam.image_encoder.img_size
+    largest = max(phase.size for phase in config.phase)
+    if largest > size:
+        raise TrainingError(
+            f"Crops need at most the {size} pixels that the encoder works at, got a "
+            f"phase with {largest}."
+        )
+    return sam
+
+
+def choose_learners(sam: Sam, *, everything: bool) -> None:
+    """Let the mask decoder learn, or everything."""
+    for part, learns in (
+        (sam.image_encoder, everything),
+        (sam.prompt_encoder, everything),
+        (sam.mask_decoder, True),
+    ):
+        part.requires_grad_(learns)
+        part.train(learns)
+
+
+def _new(network: Network) -> Sam:
+    return new_tiny_sam(_new_facts(network))
+
+
+def _new_facts(network: Network) -> ModelFacts:
+    return ModelFacts(
+        network.name or NEW_NAME,
+        fingerprint="untrained",
+        image_size=network.image_size or NEW_IMAGE_SIZE,
+        window_size=network.window_size or NEW_WINDOW_SIZE,
+        window_sizes=network.window_sizes,
+        object_share=network.object_share,
+    )
+
+
+def _loaded(network: Network) -> Sam:
+    state = averaged_state(Path(str(network.start)))
+    if state is not None:
+        return build_sam(state, _new_facts(network))
+    sam = load_model(str(network.start), device="cpu")
+    size = sam.image_encoder.img_size
+    if network.image_size not in (None, size):
+        raise TrainingError(
+            f"{network.start} works at an image size of {size} pixels, the config "
+            f"wants {network.image_size}. Leave image_size out."
+        )
+    facts = sam.facts
+    sam.facts = replace(
+        facts,
+        name=network.name or facts.name,
+        window_size=network.window_size or facts.window_size,
+        window_sizes=network.window_sizes or facts.window_sizes,
+        object_share=network.object_share or facts.object_share,
+    )
+    return sam
