@@ -67,6 +67,35 @@ def test_labels_of_another_shape_are_refused(discs: Path) -> None:
         read_dataset(discs)
 
 
+def test_two_images_of_one_name_are_refused(discs: Path) -> None:
+    tifffile.imwrite(discs / "images" / "a.tif", np.zeros((200, 200), np.uint8))
+    with pytest.raises(ImageError, match=r"several of \['a'\]"):
+        read_dataset(discs)
+
+
+def test_ids_below_zero_are_refused(tmp_path: Path) -> None:
+    draw(tmp_path, "a", [])
+    (tmp_path / "labels" / "a.png").unlink()
+    np.save(tmp_path / "labels" / "a.npy", np.full((200, 200), -1, np.int32))
+    (plane,) = read_dataset(tmp_path).planes
+    with pytest.raises(LabelError, match="has -1"):
+        plane.read_labels()
+
+
+def test_a_mask_is_one_object(tmp_path: Path) -> None:
+    draw(tmp_path, "a", [])
+    (tmp_path / "labels" / "a.png").unlink()
+    np.save(tmp_path / "labels" / "a.npy", np.ones((200, 200), bool))
+    (plane,) = read_dataset(tmp_path).planes
+    assert plane.read_labels().sum() == 40_000
+
+
+def test_files_beside_images_and_labels_do_not_matter(discs: Path) -> None:
+    (discs / "man_track.txt").write_text("1 0 3 0")
+    (discs / "images" / "notes.txt").write_text("x")
+    assert len(read_dataset(discs).planes) == 2
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="images/ and labels/"):
         read_dataset(tmp_path)

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
+from skimage.filters import gaussian
+from skimage.morphology import disk
+from skimage.segmentation import find_boundaries
 
 from napari_sam.evaluation.measures import boundary_f_score, outline, overlap
 from napari_sam.geometry import Box
@@ -37,6 +41,24 @@ def test_an_outline_that_is_half_right_counts_half() -> None:
     assert boundary_f_score(filled(60, Box(5, 5, 15, 15)), wanted) == pytest.approx(
         2 * 1.0 * 0.5 / 1.5
     )
+
+
+def test_the_boundary_score_agrees_with_dilated_outlines() -> None:
+    # Near within 2 pixels is what a disc of radius 2 reaches: a second way to count.
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        ours, theirs = (gaussian(rng.normal(size=(60, 60)), 4) > 0 for _ in range(2))
+        # Padded, since a mask is closed at the array's edge.
+        rims = [
+            find_boundaries(np.pad(mask, 3), connectivity=1, mode="inner")
+            for mask in (ours, theirs)
+        ]
+        wide = [binary_dilation(rim, disk(2)) for rim in rims]
+        precision = (rims[0] & wide[1]).sum() / rims[0].sum()
+        recall = (rims[1] & wide[0]).sum() / rims[1].sum()
+        assert boundary_f_score(ours, theirs) == pytest.approx(
+            2 * precision * recall / (precision + recall)
+        )
 
 
 def test_nothing_agrees_with_nothing_only() -> None:

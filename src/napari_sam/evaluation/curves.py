@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam.evaluation.protocol import Answers, ObjectResult, PlaneResult
 
-SIZE_BANDS = ((0, 8), (8, 16), (16, 32), (32, 64), (64, 128), (128, None))
+SIZE_BANDS = ((0, 16), (16, 32), (32, 64), (64, 128), (128, None))
 """Bounds of the square root of an object's area, in pixels."""
 
 IOU_TARGETS = (0.85, 0.90)
@@ -29,14 +29,9 @@ def summarise(planes: Sequence[PlaneResult]) -> Figures:
     """Every figure of a set; its planes hold at least one object in all."""
     objects = [one for plane in planes for one in plane.objects]
     figures = summarise_objects(objects)
-    per_image = [
-        np.mean([one.clicks[0].iou for one in plane.objects])
-        for plane in planes
-        if plane.objects
-    ]
     background = np.array([s for plane in planes for s in plane.background_scores])
-    figures["images"] = len(per_image)
-    figures["one_click_mean_of_images"] = float(np.mean(per_image))
+    figures["images"] = sum(1 for plane in planes if plane.objects)
+    figures |= means_of_images(planes)
     figures["background_clicks"] = len(background)
     figures["background_below_half"] = (
         float((background < 0.5).mean()) if background.size else None
@@ -53,37 +48,67 @@ def summarise(planes: Sequence[PlaneResult]) -> Figures:
 def summarise_objects(objects: Sequence[ObjectResult]) -> Figures:
     """Figures of some objects, at least one."""
     clicks = [one.clicks for one in objects]
-    iou = _of(clicks, "iou")
+    iou, score = _of(clicks, "iou"), _of(clicks, "score")
     return {
         "objects": len(objects),
         "clicks": {
             "iou": _means(iou),
+            "change": _means(np.diff(iou, axis=1)),
             "best_of_three": _means(_of(clicks, "best")),
-            "score": _means(_of(clicks, "score")),
+            "score": _means(score),
+            "score_error": _means(np.abs(score - iou)),
             "boundary": _means(_of(clicks, "boundary")),
         },
-        "least_change": float(np.diff(iou.mean(axis=0)).min(initial=0.0)),
         "tight_box": _box_figures([one.tight_box for one in objects]),
         "loose_box": _box_figures([one.loose_box for one in objects]),
         "clicks_to": {
             f"{target:.2f}": clicks_to(iou, target) for target in IOU_TARGETS
         },
-        "calibration": calibration(_of(clicks, "score")[:, 0], iou[:, 0]),
+        "calibration": calibration(score[:, 0], iou[:, 0]),
+    }
+
+
+def means_of_images(planes: Sequence[PlaneResult]) -> Figures:
+    """Mean IoU where each image is as heavy as the next, however crowded it is."""
+    per_image = [summarise_objects(plane.objects) for plane in planes if plane.objects]
+    return {
+        "one_click_mean_of_images": float(
+            np.mean([of["clicks"]["iou"][0] for of in per_image])
+        ),
+        "last_click_mean_of_images": float(
+            np.mean([of["clicks"]["iou"][-1] for of in per_image])
+        ),
+        "tight_box_mean_of_images": float(
+            np.mean([of["tight_box"]["iou"] for of in per_image])
+        ),
     }
 
 
 def overall(sets: Sequence[Figures]) -> Figures:
-    """The mean of the sets, each as heavy as the next."""
-    return {
-        "clicks": {
-            name: _means(np.array([figures["clicks"][name] for figures in sets]))
-            for name in ("iou", "best_of_three", "score", "boundary")
-        },
-        "tight_box": _mean_of([figures["tight_box"] for figures in sets]),
-        "loose_box": _mean_of([figures["loose_box"] for figures in sets]),
-        "objects": sum(figures["objects"] for figures in sets),
-        "images": sum(figures["images"] for figures in sets),
+    """The mean of the sets, each as heavy as the next; counts are sums.
+
+    A size, or clicks on nothing, is a mean of the sets that have any.
+    """
+    figures = _mean_of_sets(sets)
+    below = [
+        of["background_below_half"]
+        for of in sets
+        if of["background_below_half"] is not None
+    ]
+    figures["images"] = sum(of["images"] for of in sets)
+    figures |= {
+        name: float(np.mean([of[name] for of in sets]))
+        for name in sets[0]
+        if name.endswith("_mean_of_images")
     }
+    figures["background_clicks"] = sum(of["background_clicks"] for of in sets)
+    figures["background_below_half"] = float(np.mean(below)) if below else None
+    figures["sizes"] = {
+        band: _mean_of_sets(inside)
+        for band in (band_name(low, high) for low, high in SIZE_BANDS)
+        if (inside := [of["sizes"][band] for of in sets if band in of["sizes"]])
+    }
+    return figures
 
 
 def clicks_to(iou: NDArray[np.float64], target: float) -> Figures:
@@ -138,7 +163,9 @@ def timings(planes: Sequence[PlaneResult]) -> Figures:
 
 def band_name(low: int, high: int | None) -> str:
     """Such as "16-32 px"."""
-    return f"{low}-{high} px" if high else f"over {low} px"
+    if high is None:
+        return f"over {low} px"
+    return f"{low}-{high} px" if low else f"under {high} px"
 
 
 def _in_band(one: ObjectResult, low: int, high: int | None) -> bool:
@@ -154,9 +181,31 @@ def _means(values: NDArray[np.float64]) -> list[float]:
 
 
 def _box_figures(answers: Sequence[Answers]) -> Figures:
-    return {
+    figures = {
         name: float(np.mean([getattr(answer, name) for answer in answers]))
         for name in ("iou", "best", "score", "boundary")
+    }
+    errors = [abs(answer.score - answer.iou) for answer in answers]
+    return {**figures, "score_error": float(np.mean(errors))}
+
+
+def _mean_of_sets(sets: Sequence[Figures]) -> Figures:
+    return {
+        "objects": sum(of["objects"] for of in sets),
+        "clicks": {
+            name: _means(np.array([of["clicks"][name] for of in sets]))
+            for name in sets[0]["clicks"]
+        },
+        "tight_box": _mean_of([of["tight_box"] for of in sets]),
+        "loose_box": _mean_of([of["loose_box"] for of in sets]),
+        "clicks_to": {
+            target: _mean_of([of["clicks_to"][target] for of in sets])
+            for target in sets[0]["clicks_to"]
+        },
+        "calibration": {
+            name: float(np.mean([of["calibration"][name] for of in sets]))
+            for name in ("mean_error", "mean_excess")
+        },
     }
 
 

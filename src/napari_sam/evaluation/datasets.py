@@ -7,6 +7,7 @@ itself, and an object is what has one id in one plane.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -41,11 +42,33 @@ class AnnotatedPlane:
         return open_image(self.image_path)
 
     def read_labels(self) -> NDArray[np.integer[Any]]:
-        """Ids of the plane, (height, width); 0 is background."""
+        """Ids of the plane, (height, width); 0 is background.
+
+        Raises
+        ------
+        LabelError
+            There are ids below 0, which could be objects or background.
+        """
         with open_image(self.labels_path) as labels:
             whole = Box.of_shape(labels.shape)
             ids: NDArray[np.integer[Any]] = labels.read(self.plane, 0, whole)[0]
+        if ids.dtype == np.bool_:
+            return ids.astype(np.uint8)
+        if ids.size and ids.min() < 0:
+            raise LabelError(
+                "Ids of objects need to be above 0 and background 0; "
+                f"{self.labels_path} has {ids.min()}. Set what should be left out to 0."
+            )
         return ids
+
+    def fingerprint(self) -> str:
+        """Names the image file as it is now, and the ids of this plane."""
+        ids = self.read_labels()
+        with open_image(self.image_path.resolve()) as image:
+            facts = (image.fingerprint, self.plane, ids.shape, ids.dtype.str)
+        digest = hashlib.sha256(repr(facts).encode())
+        digest.update(np.ascontiguousarray(ids).data)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +97,13 @@ def read_dataset(path: Path | str) -> Dataset:
     """
     folder, _, label_name = str(path).partition(LABEL_SEPARATOR)
     root = Path(folder)
+    name = root.resolve().name + (f"-{label_name}" if label_name else "")
     if (root / "images").is_dir():
         pairs = list(_pairs_of(root))
     else:
         pairs = [(root, _labels_inside(root, label_name))]
-    planes = [plane for pair in pairs for plane in _planes_of(root.name, *pair)]
-    return Dataset(root.name, tuple(planes))
+    planes = [plane for pair in pairs for plane in _planes_of(name, *pair)]
+    return Dataset(name, tuple(planes))
 
 
 def _pairs_of(root: Path) -> Iterator[tuple[Path, Path]]:
@@ -93,6 +117,12 @@ def _pairs_of(root: Path) -> Iterator[tuple[Path, Path]]:
         raise ImageError(
             f"{root / 'images'} needs to hold images ({', '.join(IMAGE_SUFFIXES)}), "
             "found none."
+        )
+    stems = [_stem(image) for image in images]
+    if len(set(stems)) != len(stems):
+        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+        raise ImageError(
+            f"{root / 'images'} needs one image of each name, has several of {twice}."
         )
     for image in images:
         stem = _stem(image)

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from napari_sam.evaluation.curves import Figures
@@ -21,6 +22,8 @@ from napari_sam.masks import Mask, from_run_lengths
 SHEET_COLUMNS = 8
 TILE_INCHES = 1.7
 LEAST_VIEW = 48  # pixels of the image in a tile
+WIDEST_VIEW = 5  # sides of the object around it; a mask may cover much more
+SIZE_TICKS = (4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def draw_plots(
@@ -46,7 +49,8 @@ def contact_sheet(
 ) -> Figure:
     """Objects after one click: best, around the median, worst.
 
-    The annotated outline is green, the mask's magenta, the click a dot.
+    The annotated outline is green and broad, the mask's magenta, the click a dot. What
+    the mask covers elsewhere is in the picture, up to some object sizes away.
     """
     planes = {
         (plane.dataset, plane.name, plane.plane): plane
@@ -77,28 +81,37 @@ def contact_sheet(
 
 
 def _draw_object(axes: Axes, plane: AnnotatedPlane, one: ObjectResult) -> None:
-    box = Box(*one.box)
-    margin = max(box.shape) // 2 + max(0, LEAST_VIEW - 2 * max(box.shape)) // 2
     with plane.open_image() as image:
-        view = box.grow(margin).clip(Box.of_shape(image.shape))
+        view = view_of(one).clip(Box.of_shape(image.shape))
         pixels = image.read_rgb(plane.plane, 0, view)
     wanted = plane.read_labels()[view.slices] == one.label
     axes.imshow(pixels, interpolation="nearest")
-    _outline(axes, wanted, "lime")
+    _outline(axes, wanted, "lime", width=2.4)
     if one.shown is not None:
         shown_box = Box(*one.shown[0])
         mask = from_run_lengths(one.shown[1], shown_box.shape)
-        _outline(axes, _within(mask, shown_box, view), "magenta")
+        _outline(axes, _within(mask, shown_box, view), "magenta", width=0.9)
     y, x, _ = one.points[0]
     axes.plot(x - view.x0, y - view.y0, "o", color="yellow", markersize=3)
 
 
-def _outline(axes: Axes, mask: Mask, colour: str) -> None:
+def view_of(one: ObjectResult) -> Box:
+    """What to show of an object: its surroundings, and the mask that it got."""
+    box = Box(*one.box)
+    side = max(box.shape)
+    view = box.grow(side // 2 + max(0, LEAST_VIEW - 2 * side) // 2)
+    if one.shown is None:
+        return view
+    shown = Box(*one.shown[0]).grow(4)
+    return Box.around([view, shown]).clip(box.grow(WIDEST_VIEW * side))
+
+
+def _outline(axes: Axes, mask: Mask, colour: str, *, width: float) -> None:
     # A rim of nothing, so that outlines close at the border of the view.
     padded = np.pad(mask, 1).astype(float)
     rows, columns = (np.arange(side) - 1 for side in padded.shape)
     if mask.any():
-        axes.contour(columns, rows, padded, [0.5], colors=colour, linewidths=1)
+        axes.contour(columns, rows, padded, [0.5], colors=colour, linewidths=width)
 
 
 def _within(mask: Mask, box: Box, view: Box) -> NDArray[np.bool_]:
@@ -114,9 +127,10 @@ def _iou_by_clicks(figures: Mapping[str, Figures]) -> Figure:
     axes = figure.subplots()
     for name, of in figures.items():
         iou = of["clicks"]["iou"]
-        axes.plot(range(1, len(iou) + 1), iou, marker="o", label=name)
-        axes.plot(1, of["clicks"]["best_of_three"][0], marker="^", color="grey")
-        axes.plot(0, of["tight_box"]["iou"], marker="s", color="grey")
+        (line,) = axes.plot(range(1, len(iou) + 1), iou, marker="o", label=name)
+        colour = line.get_color()
+        axes.plot(1, of["clicks"]["best_of_three"][0], marker="^", color=colour)
+        axes.plot(0, of["tight_box"]["iou"], marker="s", color=colour)
     axes.set_xlabel("clicks (0: a tight box; triangle: best of three)")
     axes.set_ylabel("mean IoU")
     axes.set_ylim(0, 1)
@@ -141,6 +155,9 @@ def _iou_by_size(results: Sequence[PlaneResult]) -> Figure:
             means.append(float(iou[inside].mean()))
     axes.plot(middles, means, color="black", marker="o", label="mean")
     axes.set_xscale("log")
+    axes.set_xticks([tick for tick in SIZE_TICKS if edges[0] <= tick <= edges[-1]])
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("square root of the object's area, pixels")
     axes.set_ylabel("IoU, one click")
     axes.set_ylim(0, 1)
@@ -153,8 +170,8 @@ def _calibration(figures: Mapping[str, Figures]) -> Figure:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     for name, of in figures.items():
-        if "calibration" in of:
-            bins = of["calibration"]["bins"]
+        bins = of["calibration"].get("bins")
+        if bins:
             axes.plot([b[0] for b in bins], [b[1] for b in bins], "o-", label=name)
     axes.set_xlabel("IoU that the model expects, one click")
     axes.set_ylabel("IoU")

@@ -261,8 +261,7 @@ class Annotator:
 
     def click_beside(self, labels_hw: NDArray[np.integer[Any]]) -> tuple[float, ...]:
         """Scores of clicks on nothing, far from every object."""
-        counts = np.bincount(labels_hw.ravel().astype(np.int64))[1:]
-        areas = counts[counts > 0]
+        areas = np.unique(labels_hw[labels_hw > 0], return_counts=True)[1]
         margin = float(np.sqrt(np.median(areas) / np.pi)) if areas.size else 0.0
         scores = []
         for row, column in background_clicks(labels_hw, BACKGROUND_CLICKS, margin):

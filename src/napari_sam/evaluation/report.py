@@ -18,6 +18,20 @@ from napari_sam.evaluation.results import write_whole
 
 OVERALL = "overall"
 
+MEANS = (
+    "Mean IoU of the best-scored mask, over objects; overall is the mean of the sets. "
+    "Best of 3: of the masks that were offered, the one that fits best. Boundary: "
+    "F-score of the outline at 2 pixels. Mean of images: each image is as heavy as "
+    "the next."
+)
+NEEDED = "An object that never gets there counts as one click more than were tried."
+SIZES = "Square root of the object's area."
+SCORES = (
+    "Error: mean distance of the predicted IoU from the real one. Excess: how much it "
+    "promises too much, on average. Background: clicks far from every object, and the "
+    "share of them that is answered with a predicted IoU below 0.5, or not at all."
+)
+
 
 def write_report(
     output: Path,
@@ -84,11 +98,12 @@ def markdown(report: Mapping[str, Any], plots: Sequence[str]) -> str:
     """Tables that a person reads."""
     sets: Mapping[str, Figures] = report["sets"]
     about = [f"- {name}: {value}" for name, value in report["about"].items()]
-    parts = ["# Evaluation", "\n".join(about), _summary(sets)]
-    parts += ["## IoU after each click", _click_table(sets)]
-    parts += ["## Clicks needed", _needed_table(sets)]
-    parts += ["## Size of the object", _size_table(sets)]
-    parts += ["## The model's own expectation", _score_table(sets)]
+    parts = ["# Evaluation", "\n".join(about), MEANS, _summary(sets)]
+    parts += ["## IoU after each click", _click_table(sets, "iou")]
+    parts += ["## Mean change of the IoU by each click", _click_table(sets, "change")]
+    parts += ["## Clicks needed", NEEDED, _needed_table(sets)]
+    parts += ["## Size of the object", SIZES, _size_table(sets)]
+    parts += ["## The model's own expectation", SCORES, _score_table(sets)]
     parts += ["## Time", _time_table(sets)]
     parts += [f"![{name}]({name})" for name in plots]
     return "\n\n".join(parts) + "\n"
@@ -109,6 +124,7 @@ def _shown(cell: object) -> str:
 def _summary(sets: Mapping[str, Figures]) -> str:
     header = ["set", "images", "objects", "1 click", "best of 3", "last click"]
     header += ["tight box", "loose box", "boundary, 1 click"]
+    header += ["mean of images, 1 click"]
     return table(
         header,
         (
@@ -122,16 +138,20 @@ def _summary(sets: Mapping[str, Figures]) -> str:
                 of["tight_box"]["iou"],
                 of["loose_box"]["iou"],
                 of["clicks"]["boundary"][0],
+                of["one_click_mean_of_images"],
             ]
             for name, of in sets.items()
         ),
     )
 
 
-def _click_table(sets: Mapping[str, Figures]) -> str:
-    count = max(len(of["clicks"]["iou"]) for of in sets.values())
-    rows = ([name, *of["clicks"]["iou"]] for name, of in sets.items())
-    return table(["set", *(str(n + 1) for n in range(count))], rows)
+def _click_table(sets: Mapping[str, Figures], figure: str) -> str:
+    last = max(len(of["clicks"]["iou"]) for of in sets.values())
+    count = max(len(of["clicks"][figure]) for of in sets.values())
+    # Changes begin with the second click.
+    numbers = range(last - count + 1, last + 1)
+    rows = ([name, *of["clicks"][figure]] for name, of in sets.items())
+    return table(["set", *(str(number) for number in numbers)], rows)
 
 
 def _needed_table(sets: Mapping[str, Figures]) -> str:
@@ -139,12 +159,12 @@ def _needed_table(sets: Mapping[str, Figures]) -> str:
     for target in IOU_TARGETS:
         header += [f"clicks to {target:.2f}", "objects that reach it"]
     rows = []
-    for name, of in _single(sets):
+    for name, of in sets.items():
         row = [name]
         for entry in of["clicks_to"].values():
             row += [entry["mean_clicks"], entry["reached"]]
-        rows.append([*row, of["least_change"]])
-    return table([*header, "least mean change by a click"], rows)
+        rows.append(row)
+    return table(header, rows)
 
 
 def _size_table(sets: Mapping[str, Figures]) -> str:
@@ -161,14 +181,15 @@ def _size_table(sets: Mapping[str, Figures]) -> str:
                 inside["clicks"]["iou"][-1],
                 inside["tight_box"]["iou"],
             ]
-            for name, of in _single(sets)
+            for name, of in sets.items()
             for band, inside in of["sizes"].items()
         ),
     )
 
 
 def _score_table(sets: Mapping[str, Figures]) -> str:
-    header = ["set", "mean error", "mean excess", "background clicks", "below 0.5"]
+    header = ["set", "error, 1 click", "excess, 1 click", "error, last click"]
+    header += ["error, tight box", "background clicks", "below 0.5"]
     return table(
         header,
         (
@@ -176,10 +197,12 @@ def _score_table(sets: Mapping[str, Figures]) -> str:
                 name,
                 of["calibration"]["mean_error"],
                 of["calibration"]["mean_excess"],
+                of["clicks"]["score_error"][-1],
+                of["tight_box"]["score_error"],
                 of["background_clicks"],
                 of["background_below_half"],
             ]
-            for name, of in _single(sets)
+            for name, of in sets.items()
         ),
     )
 
@@ -196,13 +219,10 @@ def _time_table(sets: Mapping[str, Figures]) -> str:
                 of["timings"]["decodes"],
                 1000 * of["timings"]["decode_s"],
             ]
-            for name, of in _single(sets)
+            for name, of in sets.items()
+            if "timings" in of
         ),
     )
-
-
-def _single(sets: Mapping[str, Figures]) -> list[tuple[str, Figures]]:
-    return [(name, of) for name, of in sets.items() if name != OVERALL]
 
 
 def _row(plane: PlaneResult, one: ObjectResult) -> dict[str, object]:

@@ -1,12 +1,16 @@
 """Results of planes on disk: what is finished is kept, whatever happens next.
 
 REPORT/planes/settings.json          what was asked; another question, another folder
-REPORT/planes/SET/NAME-0-3.json      one file a plane, written whole or not at all
+REPORT/planes/SET/NAME/0-3.json      one file a plane, written whole or not at all
+
+A result also names the image and the labels that it is about. Where these are others
+by now, it counts for nothing, and the plane is evaluated again.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -58,24 +62,41 @@ class ResultsFolder:
 
     def load(self, plane: AnnotatedPlane) -> PlaneResult | None:
         """What was found about a plane, None where it is not finished."""
-        path = self._path(plane.dataset, plane.name, plane.plane)
-        return plane_result(_parsed(path)) if path.exists() else None
+        path = self._path(plane)
+        if not path.exists():
+            return None
+        facts = _parsed(path)
+        if facts.get("source") != plane.fingerprint():
+            return None
+        try:
+            return plane_result(facts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _not_ours(path, error) from error
 
-    def save(self, result: PlaneResult) -> None:
+    def save(self, plane: AnnotatedPlane, result: PlaneResult) -> None:
         """Keep what was found about a plane."""
-        path = self._path(result.dataset, result.name, result.plane)
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, json.dumps(asdict(result)))
+        path = self._path(plane)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"source": plane.fingerprint(), **asdict(result)}
+        write_whole(path, json.dumps(facts))
 
-    def _path(self, dataset: str, name: str, plane: tuple[int, ...]) -> Path:
-        indices = "".join(f"-{index}" for index in plane)
-        return self._folder / dataset / f"{name}{indices}.json"
+    def _path(self, plane: AnnotatedPlane) -> Path:
+        indices = "-".join(str(index) for index in plane.plane)
+        return self._folder / plane.dataset / plane.name / f"{indices or 'plane'}.json"
+
+
+def weights_of(root: Path) -> str:
+    """The fingerprint of the model that a report's results are about."""
+    return str(_parsed(root / "planes" / "settings.json")["model"])
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file, so that it is there whole or not at all."""
+    """Write a file, so that it is there whole or not at all, power cuts included."""
     part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 
@@ -110,8 +131,12 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EvaluationError(
-            f"{path} needs to be what an evaluation wrote: {error}. Delete it, and "
-            "the plane is evaluated again."
-        ) from error
+        raise _not_ours(path, error) from error
     return parsed
+
+
+def _not_ours(path: Path, error: Exception) -> EvaluationError:
+    return EvaluationError(
+        f"{path} needs to be what an evaluation wrote: {error}. Delete it, and the "
+        "plane is evaluated again."
+    )

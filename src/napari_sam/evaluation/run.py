@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -84,7 +85,8 @@ def evaluate(
     ImageError
         Two data sets of one name, or none of them with a plane.
     EvaluationError
-        The folder holds other results, or several jobs would share one model.
+        The folder holds other results, several jobs would share one model, or one of
+        their processes was ended from outside.
     """
     options = options or EvaluationOptions()
     names = [dataset.name for dataset in datasets]
@@ -111,7 +113,7 @@ def evaluate(
     else:
         results = ((plane, evaluate_plane(plane, loaded, options)) for plane in left)
     for plane, result in results:
-        folder.save(result)
+        folder.save(plane, result)
         done[plane] = result
         _tell(on_plane, result)
     return [done[plane] for plane in planes]
@@ -144,6 +146,12 @@ def _in_processes(
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
+        except BrokenProcessPool as error:
+            raise EvaluationError(
+                f"One of {jobs} processes was ended from outside, as systems do when "
+                "memory runs out. Finished planes are kept: run this again with fewer "
+                "jobs."
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

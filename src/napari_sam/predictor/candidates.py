@@ -35,7 +35,7 @@ class PredictorOptions:
     max_windows: int = 200
     max_object_pixels: int = 2**30
     keep_specks: bool = False
-    speck_share: float = 0.1
+    speck_share: float = 0.25
     hole_share: float = 0.01
 
     def __post_init__(self) -> None:
