@@ -4,19 +4,26 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint screenshots bench clean
 
 demo: $(VENV)/.installed ## segment objects in a real image; says where the result is
 	$(BIN)/napari-sam demo --output demo-output
 
+# Without the libraries of Qt, pytest-qt stops everything; the plugin's tests skip then.
+NO_QT = $(shell $(BIN)/python -c "import qtpy.QtWidgets" 2>/dev/null || echo "-p no:pytest-qt")
+
 test: lint ## everything that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(NO_QT)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m npe2 validate src/napari_sam/napari.yaml
+
+screenshots: $(VENV)/.installed-dev ## docs/napari.png, from the real window
+	NAPARI_CONFIG=$$(mktemp -d)/settings.yaml xvfb-run -a -s "-screen 0 1400x900x24" $(BIN)/python benchmarks/screenshots.py docs/napari.png
 
 clean:
 	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from napari_sam.automatic.generator import (
+        SamAutomaticMaskGenerator as SamAutomaticMaskGenerator,
+    )
     from napari_sam.model.checkpoints import load_model as load_model
     from napari_sam.model.published import sam_model_registry as sam_model_registry
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
@@ -31,6 +34,7 @@ _HOMES = {
     "ImagePredictor": "predictor.image",
     "MaskPrompt": "prompts",
     "PredictorOptions": "predictor.candidates",
+    "SamAutomaticMaskGenerator": "automatic.generator",
     "SamPredictor": "predictor.sam_predictor",
     "Session": "session",
     "load_model": "model.checkpoints",
@@ -45,6 +49,7 @@ __all__ = [
     "ImagePredictor",
     "MaskPrompt",
     "PredictorOptions",
+    "SamAutomaticMaskGenerator",
     "SamPredictor",
     "Session",
     "load_model",

@@ -35,6 +35,15 @@ def test_a_correction_goes_to_the_centre_of_the_largest_missing_region() -> None
     assert correcting_click(shown, wanted) == (9, 24, True)
 
 
+def test_a_large_thin_region_is_corrected_before_a_small_deep_one() -> None:
+    wanted = square(Box(0, 0, 40, 40))
+    shown = wanted & ~square(Box(2, 0, 5, 40)) & ~square(Box(20, 20, 29, 29))
+    click = correcting_click(shown, wanted)
+    assert click is not None
+    assert click[0] == 3
+    assert click[2]
+
+
 def test_a_correction_is_negative_where_too_much_is_shown() -> None:
     wanted = square(Box(0, 0, 10, 10))
     shown = wanted | square(Box(20, 20, 31, 31))

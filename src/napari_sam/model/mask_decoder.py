@@ -93,17 +93,39 @@ class MaskDecoder(nn.Module):
         dense_bchw: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Every mask token's logits (b, m, 4h, 4w) and expected IoUs (b, m)."""
+        iou_bm, mask_tokens_bmc, image_bchw = self.attend(
+            image_embeddings, image_pe, sparse_bnc, dense_bchw
+        )
+        return self.draw(mask_tokens_bmc, image_bchw), iou_bm
+
+    def attend(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_bnc: Tensor,
+        dense_bchw: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Let prompts and image look at each other, before any mask is drawn.
+
+        Returns
+        -------
+        Expected IoUs (b, m), mask tokens (b, m, c), and each prompt's image
+        (b, c, h, w): what `draw` needs, for all prompts or for those that are worth it.
+        """
         b = sparse_bnc.shape[0]
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own.expand(b, -1, -1), sparse_bnc], dim=1)
         image_bchw = image_embeddings + dense_bchw
-        _, c, h, w = image_bchw.shape
         tokens, image = self.transformer(image_bchw, image_pe, tokens)
         iou_token, mask_tokens_bmc = tokens[:, 0], tokens[:, 1 : len(own)]
-        upscaled = self.output_upscaling(image.transpose(1, 2).reshape(b, c, h, w))
+        image_bchw = image.transpose(1, 2).reshape(b, *image_bchw.shape[1:])
+        return self.iou_prediction_head(iou_token), mask_tokens_bmc, image_bchw
+
+    def draw(self, mask_tokens_bmc: Tensor, image_bchw: Tensor) -> Tensor:
+        """Logits (b, m, 4h, 4w) of what `attend` returned."""
+        upscaled = self.output_upscaling(image_bchw)
         mlps = zip(
             self.output_hypernetworks_mlps, mask_tokens_bmc.unbind(dim=1), strict=True
         )
         filters_bmc = torch.stack([mlp(token_bc) for mlp, token_bc in mlps], dim=1)
-        logits = torch.einsum("bmc,bchw->bmhw", filters_bmc, upscaled)
-        return logits, self.iou_prediction_head(iou_token)
+        return torch.einsum("bmc,bchw->bmhw", filters_bmc, upscaled)

@@ -8,6 +8,7 @@ published parameter names, and at the same time a `WindowModel`: `encode` and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,9 +17,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam.errors import PromptError
+from napari_sam.model.drawing import AxisScaling, draw_masks
 from napari_sam.model.facts import ModelFacts
 from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.many_points import answer_points
 from napari_sam.model.mask_decoder import MaskDecoder
+from napari_sam.model.point_masks import (
+    OWN_QUERY,
+    PUBLISHED_QUERY,
+    PointMasks,
+    PointQuery,
+)
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.resizing import input_shape, resize_for_encoder
 from napari_sam.model.tiny_vit import TinyViT
@@ -98,6 +107,14 @@ class Sam(nn.Module):
         """Names the weights."""
         return self.facts.fingerprint
 
+    @property
+    def point_query(self) -> PointQuery:
+        """Which answers to a grid of clicks are worth having.
+
+        Weights that this project trained say how, and need other thresholds.
+        """
+        return OWN_QUERY if "training" in self.facts.metadata else PUBLISHED_QUERY
+
     def preprocess(self, image_bchw: Tensor) -> Tensor:
         """Normalise images of 0..255 and pad them, right and below, to a square."""
         size = self.image_encoder.img_size
@@ -171,6 +188,57 @@ class Sam(nn.Module):
             for logit, score in zip(logits, scores[0].tolist(), strict=True)
         ]
         return tuple(sorted(answers, key=lambda answer: -answer.score))
+
+    def predict_many(
+        self, embedding: Embedding, clicks: Sequence[Click], query: PointQuery
+    ) -> PointMasks:
+        """Answer many clicks, each about an object of its own, with all it may mean."""
+        features = torch.tensor(embedding.features_chw, device=self.device).float()
+        points_xy, _ = sam_points(clicks)
+        return self.masks_at(features, points_xy, embedding.window_shape, query)
+
+    @torch.no_grad()
+    def masks_at(
+        self,
+        features_chw: Tensor,
+        points_xy: NDArray[np.floating],
+        shape: tuple[int, int],
+        query: PointQuery,
+    ) -> PointMasks:
+        """The masks of `predict_many`, given SAM's coordinates.
+
+        Parameters
+        ----------
+        features_chw
+            What the image encoder made of the window.
+        points_xy
+            (n, 2) x, y in pixels of the window; whole numbers are pixel centres.
+        shape
+            (height, width) of the window.
+        query
+            Which masks are wanted.
+        """
+        side = self.image_encoder.img_size
+        resized = input_shape(shape, side)
+        low = 4 * self.prompt_encoder.image_embedding_side
+        rows, columns = (
+            AxisScaling.between(low, side, inner, outer).to(self.device)
+            for inner, outer in zip(resized, shape, strict=True)
+        )
+        scaled = points_xy * np.array([resized[1] / shape[1], resized[0] / shape[0]])
+        xy_n2 = torch.as_tensor(scaled, dtype=torch.float).to(self.device)
+        parts = []
+        for start in range(0, len(xy_n2), query.clicks_at_once):
+            answers = answer_points(
+                self.prompt_encoder,
+                self.mask_decoder,
+                features_chw,
+                xy_n2[start : start + query.clicks_at_once],
+                query,
+            )
+            found = draw_masks(answers, (rows, columns), self.mask_threshold, query)
+            parts.append(replace(found, clicks_n=found.clicks_n + start))
+        return PointMasks.joined(parts)
 
     def _prompt_tensors(
         self,

@@ -25,7 +25,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(inner, dim)
 
     def forward(self, q_bnc: Tensor, k_bmc: Tensor, v_bmc: Tensor) -> Tensor:
-        """Return (b, n, c)."""
+        """Return (b, n, c); queries or keys of one image may have a b of 1."""
         q, k, v = (
             proj(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for proj, x in (
@@ -34,6 +34,9 @@ class Attention(nn.Module):
                 (self.v_proj, v_bmc),
             )
         )
+        # One image for all prompts is projected once; only here it meets each of them.
+        b = max(len(q), len(k))
+        q, k, v = (x.expand(b, -1, -1, -1) for x in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v)
         out: Tensor = self.out_proj(y.transpose(1, 2).flatten(2))
         return out

@@ -1,0 +1,165 @@
+"""The answers to many single clicks in one window, kept small.
+
+A window of everything has thousands of answers, of which most are dropped again.
+Each is kept as its box, its numbers and the packed bits inside its box; whole masks
+are made for those that are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.errors import PromptError
+from napari_sam.prompts import Click
+
+
+@dataclass(frozen=True, slots=True)
+class PointQuery:
+    """Which answers are worth having.
+
+    Parameters
+    ----------
+    min_score
+        The model's expected IoU has to be above it; 0 or less takes all.
+    min_stability
+        The stability has to be at least this; 0 or less takes all.
+    stability_offset
+        How far from the threshold the two cuts lie that stability compares.
+    clicks_at_once
+        Bounds the memory: clicks that the decoder answers together.
+    """
+
+    min_score: float = 0.88
+    min_stability: float = 0.95
+    stability_offset: float = 1.0
+    clicks_at_once: int = 64
+
+    def __post_init__(self) -> None:
+        if self.clicks_at_once < 1:
+            raise PromptError(
+                "At least one click needs to be answered at a time, got "
+                f"{self.clicks_at_once!r}; 64 is usual."
+            )
+
+
+PUBLISHED_QUERY = PointQuery()
+OWN_QUERY = PointQuery(min_score=0.4, min_stability=0.4, stability_offset=0.25)
+"""For weights that this project trained: their logits are flatter, and they expect
+lower IoUs, than those of the published models. Chosen by hand on a dozen windows.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointMasks:
+    """n masks of a window, in the order of the clicks that they answer.
+
+    Parameters
+    ----------
+    clicks_n
+        Index of the click that a mask answers.
+    scores_n
+        IoU that the model expects, as it says it: not clipped to 0..1.
+    stabilities_n
+        IoU of the mask cut tighter and looser, 0..1.
+    boxes_n4
+        y0, x0, y1, x1 in pixels of the window, half-open; zeros for an empty mask.
+    packed
+        Of each mask the bits inside its box, in C order.
+    """
+
+    clicks_n: NDArray[np.int64]
+    scores_n: NDArray[np.float32]
+    stabilities_n: NDArray[np.float32]
+    boxes_n4: NDArray[np.int64]
+    packed: tuple[NDArray[np.uint8], ...]
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def crop(self, index: int) -> NDArray[np.bool_]:
+        """One mask inside its box."""
+        y0, x0, y1, x1 = self.boxes_n4[index].tolist()
+        count = (y1 - y0) * (x1 - x0)
+        bits = np.unpackbits(self.packed[index], count=count)
+        return bits.reshape(y1 - y0, x1 - x0).view(bool)
+
+    def draw(self, index: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """One mask over the whole window."""
+        mask = np.zeros(shape, dtype=bool)
+        y0, x0, y1, x1 = self.boxes_n4[index]
+        mask[y0:y1, x0:x1] = self.crop(index)
+        return mask
+
+    def take(self, indices: NDArray[np.integer]) -> PointMasks:
+        """Those masks, in that order."""
+        return PointMasks(
+            self.clicks_n[indices],
+            self.scores_n[indices],
+            self.stabilities_n[indices],
+            self.boxes_n4[indices],
+            tuple(self.packed[index] for index in indices),
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable[PointMasks]) -> PointMasks:
+        """All of them in one, in order; none at all of no parts."""
+        parts = [cls.empty(), *parts]
+        return cls(
+            np.concatenate([part.clicks_n for part in parts]),
+            np.concatenate([part.scores_n for part in parts]),
+            np.concatenate([part.stabilities_n for part in parts]),
+            np.concatenate([part.boxes_n4 for part in parts]),
+            tuple(bits for part in parts for bits in part.packed),
+        )
+
+    @classmethod
+    def empty(cls) -> PointMasks:
+        """No masks."""
+        return cls(
+            np.zeros(0, np.int64),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.float32),
+            np.zeros((0, 4), np.int64),
+            (),
+        )
+
+
+@runtime_checkable
+class ManyPointModel(Protocol):
+    """A window model that answers many clicks at once, each about its own object."""
+
+    @property
+    def point_query(self) -> PointQuery:
+        """Which answers to a grid of clicks are worth having from these weights."""
+
+    def predict_many(
+        self, embedding: Any, clicks: list[Click], query: PointQuery
+    ) -> PointMasks:
+        """Every mask that a single click may mean and that the query wants."""
+
+
+def pack(
+    masks_nhw: NDArray[np.bool_], boxes_n4: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], ...]:
+    """The bits of each mask inside its box, as `PointMasks` keeps them."""
+    return tuple(
+        np.packbits(mask[y0:y1, x0:x1])
+        for mask, (y0, x0, y1, x1) in zip(masks_nhw, boxes_n4.tolist(), strict=True)
+    )
+
+
+def boxes_of(masks_nhw: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Boxes y0, x0, y1, x1 around n masks, half-open; zeros around an empty one."""
+    sides = []
+    for axis in (2, 1):
+        seen_nk = np.asarray(masks_nhw.any(axis=axis))
+        first = seen_nk.argmax(axis=1)
+        stop = seen_nk.shape[1] - seen_nk[:, ::-1].argmax(axis=1)
+        sides.append((first, np.where(seen_nk.any(axis=1), stop, 0)))
+    (y0, y1), (x0, x1) = sides
+    return np.stack([y0, x0, y1, x1], axis=1).astype(np.int64)

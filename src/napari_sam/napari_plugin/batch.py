@@ -1,0 +1,101 @@
+"""Many objects at once: boxes that were collected, or a file of prompts.
+
+All are computed before the first is written, so that Cancel leaves nothing half done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from napari_sam.answers import Answer, Request
+from napari_sam.napari_plugin.jobs import Job, Jobs, JobWatch
+from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.prompt_files import (
+    ObjectPrompts,
+    parse_objects,
+    read_prompts,
+    write_prompts,
+)
+
+TOPIC = "batch"
+
+
+def segment_boxes(workspace: Workspace, jobs: Jobs) -> None:
+    """Make an object of each box that was collected."""
+    plane = workspace.boxes_plane
+    objects = [ObjectPrompts((box,), plane) for box in workspace.boxes]
+    workspace.boxes = ()
+    segment_objects(workspace, jobs, objects)
+
+
+def load_prompts(workspace: Workspace, jobs: Jobs, path: Path) -> None:
+    """Make an object of each entry of a prompts file.
+
+    Raises
+    ------
+    PromptError
+        The file cannot be read, or does not fit the image.
+    """
+    segment_objects(workspace, jobs, read_prompts(path))
+
+
+def save_prompts(workspace: Workspace, path: Path) -> None:
+    """Write the prompts of all objects that were made from some.
+
+    Parts of one object, such as in several planes, become an entry each: the first
+    keeps the id.
+    """
+    objects, known = [], set()
+    for record in workspace.session.labels.records():
+        said = record.record.get("prompts")
+        if not said:
+            continue
+        (item,) = parse_objects([said], need_positive=False)
+        label_id = None if record.label_id in known else record.label_id
+        known.add(record.label_id)
+        objects.append(ObjectPrompts(item.prompts, record.plane, label_id))
+    write_prompts(path, objects)
+
+
+def segment_objects(
+    workspace: Workspace, jobs: Jobs, objects: Sequence[ObjectPrompts]
+) -> None:
+    """Compute these objects in the worker, then write them."""
+    session = workspace.session
+
+    def propose() -> None:
+        requests = []
+        for item in objects:
+            session.set_plane(item.plane or session.plane)
+            requests.append(session.propose_object(item.prompts))
+        _compute(workspace, jobs, requests)
+
+    workspace.writing.soon(propose)
+
+
+def _compute(workspace: Workspace, jobs: Jobs, requests: Sequence[Request]) -> None:
+    session = workspace.session
+
+    def work(watch: JobWatch) -> list[Answer]:
+        answers = []
+        for done, request in enumerate(requests):
+            watch.progress(done, len(requests))
+            answers.append(session.compute(request, lambda _: watch()))
+        return answers
+
+    def write(answers: list[Answer]) -> None:
+        for answer in answers:
+            workspace.writing.write(partial(session.write_object, answer))
+
+    jobs.submit(
+        Job(
+            work,
+            done=write,
+            failed=workspace.show_error,
+            topic=TOPIC,
+            text=f"Segmenting {len(requests)} objects",
+        )
+    )
+    workspace.draw()

@@ -1,0 +1,150 @@
+"""What a mouse on the canvas says, while the layer of clicks is the selected one.
+
+left click                        on the object
+right click, or with Shift        not on the object
+left drag                         a box around the object
+middle drag, or left with Alt     move the view
+wheel                             zoom, as ever
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.napari_plugin.placement import Placement
+from napari_sam.prompts import BoxPrompt, Click, Prompt
+
+LEFT, RIGHT, MIDDLE = 1, 2, 3
+
+DRAG_PX = 3
+"""A mouse that moves at most this far between press and release has clicked."""
+
+SMALLEST_BOX = 2
+"""Shortest side of a box, in pixels of level 0; hands make smaller ones by mistake."""
+
+
+class Canvas(Protocol):
+    """What the mouse is about."""
+
+    placement: Placement
+    viewer: Any
+
+    @property
+    def plane_in_view(self) -> tuple[int, ...] | None:
+        """The plane on show, if any."""
+
+
+class Mouse:
+    """Turns the mouse on a layer into prompts; `close` it with the layer.
+
+    Parameters
+    ----------
+    canvas
+        Where the image is.
+    layer
+        Of clicks; it gets the callbacks.
+    point_at
+        Is told of each prompt, and of its plane.
+    hover
+        Is told where the mouse is, in the world, while no button is down.
+    """
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        layer: Any,
+        point_at: Callable[[Prompt, tuple[int, ...]], None],
+        hover: Callable[[NDArray[np.float64]], None],
+    ) -> None:
+        self._canvas = canvas
+        self._layer = layer
+        self._point_at = point_at
+        self._hover = hover
+        layer.mouse_pan = False
+        layer.mouse_drag_callbacks.append(self._on_drag)
+        layer.mouse_move_callbacks.append(self._on_move)
+        # Making a layer uneditable resets how it reacts to the mouse.
+        layer.events.mouse_pan.connect(self._keep_still)
+        layer.events.mode.connect(self._keep_still)
+
+    def close(self) -> None:
+        """Leave the layer as it was."""
+        layer = self._layer
+        layer.events.mouse_pan.disconnect(self._keep_still)
+        layer.events.mode.disconnect(self._keep_still)
+        layer.mouse_drag_callbacks.remove(self._on_drag)
+        layer.mouse_move_callbacks.remove(self._on_move)
+
+    def _keep_still(self, event: object = None) -> None:
+        if self._layer.mouse_pan:
+            self._layer.mouse_pan = False
+
+    def _on_move(self, layer: Any, event: Any) -> None:
+        self._hover(np.asarray(event.position, dtype=float))
+
+    def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
+        button, keys = event.button, _names(event.modifiers)
+        start_px, start = np.array(event.pos), np.array(event.position)
+        moves = button == MIDDLE or (button == LEFT and "Alt" in keys)
+        camera = self._canvas.viewer.scene.camera
+        centre = np.array(camera.center)
+        # The plane that was on show at the press; the user may play a movie.
+        plane = self._canvas.plane_in_view
+        reach = 0.0
+        event.handled = True
+        yield
+        while event.type == "mouse_move":
+            way_px = np.array(event.pos) - start_px
+            reach = max(reach, float(np.abs(way_px).max()))
+            if moves:
+                shift = way_px[::-1] / camera.zoom
+                camera.center = (*centre[:-2], *(centre[-2:] - shift))
+            event.handled = True
+            yield
+        if moves or plane is None:
+            return
+        if reach <= DRAG_PX:
+            self._click(start, plane, positive=button == LEFT and "Shift" not in keys)
+        elif button == LEFT:
+            self._box(start, np.array(event.position), plane)
+
+    def _click(
+        self, world: NDArray[np.float64], plane: tuple[int, ...], *, positive: bool
+    ) -> None:
+        y, x = self._canvas.placement.yx_at(world.tolist())
+        if self._is_on_image(y, x):
+            self._point_at(Click(y, x, positive), plane)
+
+    def _box(
+        self,
+        start: NDArray[np.float64],
+        end: NDArray[np.float64],
+        plane: tuple[int, ...],
+    ) -> None:
+        placement = self._canvas.placement
+        (ya, xa), (yb, xb) = (
+            placement.yx_at(start.tolist()),
+            placement.yx_at(end.tolist()),
+        )
+        height, width = self._sides()
+        y0, y1 = (min(max(y, 0.0), height) for y in sorted((ya, yb)))
+        x0, x1 = (min(max(x, 0.0), width) for x in sorted((xa, xb)))
+        if min(y1 - y0, x1 - x0) >= SMALLEST_BOX:
+            self._point_at(BoxPrompt(y0, x0, y1, x1), plane)
+
+    def _is_on_image(self, y: float, x: float) -> bool:
+        height, width = self._sides()
+        return 0 <= y < height and 0 <= x < width
+
+    def _sides(self) -> tuple[int, int]:
+        placement = self._canvas.placement
+        axes, shape = placement.axes, placement.shape
+        return shape[axes.index("y")], shape[axes.index("x")]
+
+
+def _names(modifiers: Any) -> set[str]:
+    return {getattr(key, "name", str(key)) for key in modifiers}

@@ -1,0 +1,112 @@
+"""What changes labels on disk, one thing after the other, off the window's thread.
+
+A session belongs to one thread at a time. While something is written it is lent to the
+writer; what the user does meanwhile waits here and is done in order afterwards. What
+has begun is never cancelled: half an edit is of no use to anybody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from psygnal import Signal
+
+from napari_sam.napari_plugin.jobs import Job, Jobs
+
+
+class Writing:
+    """Runs writes one by one, and holds back what has to wait for them.
+
+    Parameters
+    ----------
+    show
+        Is told of errors.
+    must_wait
+        Whether something else has to come first, such as an answer.
+
+    Attributes
+    ----------
+    written
+        Emits after each write, done or failed.
+    """
+
+    written = Signal()
+
+    def __init__(
+        self, show: Callable[[BaseException], None], must_wait: Callable[[], bool]
+    ) -> None:
+        # A worker of its own: a save does not wait for a window that is encoded.
+        self._jobs = Jobs()
+        self._show = show
+        self._must_wait = must_wait
+        self._later: deque[Callable[[], None]] = deque()
+        self._is_lent = False
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether the session is the writer's now."""
+        return self._is_lent
+
+    def write(
+        self, work: Callable[[], Any], then: Callable[[Any], None] | None = None
+    ) -> None:
+        """Do this in the writer, and then, in the window's thread, that."""
+        self.soon(lambda: self._start(work, then))
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """Do this as soon as what came before is done; at once if nothing did."""
+        self._later.append(act)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Do what waits, until something has to be waited for."""
+        while self._later and not self._is_lent and not self._must_wait():
+            self._act(self._later.popleft())
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the session is here and nothing waits for it."""
+        return not self._is_lent and not self._later
+
+    def forget(self) -> None:
+        """Do not do what waits."""
+        self._later.clear()
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self.forget()
+        self._jobs.close()
+
+    def _act(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - a dock has to go on
+            self._show(error)
+
+    def _start(
+        self, work: Callable[[], Any], then: Callable[[Any], None] | None
+    ) -> None:
+        self._is_lent = True
+        self._jobs.submit(
+            Job(
+                lambda _: work(),
+                done=lambda value: self._on_done(value, then),
+                failed=self._on_failed,
+            )
+        )
+
+    def _on_done(self, value: Any, then: Callable[[Any], None] | None) -> None:
+        self._is_lent = False
+        if then is not None:
+            self._act(lambda: then(value))
+        self.written()
+        self.go_on()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._is_lent = False
+        # What the user did next counted on this.
+        self.forget()
+        self._show(error)
+        self.written()

@@ -1,0 +1,160 @@
+"""A dock in a real window, and a person who clicks, drags and types in it."""
+
+from collections.abc import Callable, Sequence
+from threading import Event
+
+import numpy as np
+from napari.utils.notifications import notification_manager
+from napari.viewer import Viewer
+from numpy.typing import NDArray
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_sam.model.window_model import WindowMask
+from napari_sam.napari_plugin.dock import SegmentWidget
+from napari_sam.napari_plugin.opening import Models
+from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.prompts import BoxPrompt, Click, Prompt
+
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+NO_KEY, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
+CTRL = Qt.KeyboardModifier.ControlModifier
+WAIT_MS = 120_000
+
+
+class SquaresModel:
+    """Three squares around the last positive click, or what a box holds."""
+
+    window_size = 128
+    fingerprint = "squares"
+
+    def __init__(self) -> None:
+        self.encodes = 0
+        self.may_encode = Event()
+        self.may_encode.set()
+        self.is_broken = False
+
+    def encode(self, pixels_hwc: NDArray[np.uint8]) -> tuple[int, ...]:
+        self.encodes += 1
+        self.may_encode.wait(20)
+        if self.is_broken:
+            raise RuntimeError("the stand-in is broken")
+        return pixels_hwc.shape[:2]
+
+    def predict(
+        self, embedding: tuple[int, int], prompts: Sequence[Prompt]
+    ) -> list[WindowMask]:
+        boxes = [p for p in prompts if isinstance(p, BoxPrompt)]
+        clicks = [p for p in prompts if isinstance(p, Click) and p.positive]
+        if boxes:
+            return [_filled(embedding, boxes[-1].box.slices, 0.95)]
+        if clicks:
+            y, x = clicks[-1].pixel
+        else:
+            y, x = (side // 2 for side in embedding)
+        return [
+            _filled(
+                embedding,
+                (
+                    slice(max(y - half, 0), y + half),
+                    slice(max(x - half, 0), x + half),
+                ),
+                0.9 - half / 100,
+            )
+            for half in (4, 6, 8)
+        ]
+
+
+def _filled(
+    shape: tuple[int, int], where: tuple[slice, slice], score: float
+) -> WindowMask:
+    logits = np.full(shape, -5, np.float32)
+    logits[where] = 5
+    return WindowMask(logits > 0, score, logits)
+
+
+def _last_message() -> str:
+    records = notification_manager.records
+    return records[-1].message if records else "nothing was said"
+
+
+class Person:
+    """Sits in front of a viewer."""
+
+    def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
+        self.viewer, self.qtbot = viewer, qtbot
+        self.dock: SegmentWidget | None = None
+
+    def open_dock(self, model: SquaresModel | None = None) -> SegmentWidget:
+        models = None if model is None else Models(lambda *_, progress: model)
+        self.dock = SegmentWidget(self.viewer, models)
+        self.viewer.window.add_dock_widget(self.dock, name="Segment Anything")
+        self.until(lambda: not self.dock.controller.is_opening)
+        assert self.dock.controller.workspace, _last_message()
+        self.viewer.reset_view()
+        self.qtbot.wait(50)
+        return self.dock
+
+    @property
+    def workspace(self) -> Workspace:
+        workspace = self.dock.controller.workspace
+        assert workspace is not None
+        return workspace
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(is_so, timeout=WAIT_MS)
+
+    def wait(self) -> None:
+        """Until everything that was asked for is done."""
+        self.until(
+            lambda: (
+                self.workspace.writing.is_free
+                and not self.workspace.asking.is_pending
+                and not self.dock.controller.jobs.is_busy_for_user
+            )
+        )
+
+    @property
+    def canvas(self) -> object:
+        return self.viewer.window._qt_viewer.canvas.native
+
+    def pixel(self, y: float, x: float) -> QPoint:
+        """Where a point of the image is on the canvas."""
+        place = self.workspace.placement
+        world = place.world_at(self.workspace.plane_in_view, (y, x))
+        wy, wx = world[place.axes.index("y")], world[place.axes.index("x")]
+        (height, width), camera = self.viewer.canvas.size, self.viewer.scene.camera
+        cy, cx = camera.center[-2:]
+        return QPoint(
+            round((wx - cx) * camera.zoom + width / 2),
+            round((wy - cy) * camera.zoom + height / 2),
+        )
+
+    def click(
+        self,
+        y: float,
+        x: float,
+        button: Qt.MouseButton = LEFT,
+        key: Qt.KeyboardModifier = NO_KEY,
+    ) -> None:
+        at = self.pixel(y, x)
+        QTest.mouseMove(self.canvas, at)
+        QTest.mouseClick(self.canvas, button, key, at)
+
+    def move(self, y: float, x: float) -> None:
+        QTest.mouseMove(self.canvas, self.pixel(y, x))
+        self.qtbot.wait(20)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        a, b = self.pixel(*start), self.pixel(*end)
+        QTest.mouseMove(self.canvas, a)
+        QTest.mousePress(self.canvas, LEFT, pos=a)
+        for step in range(1, 6):
+            QTest.mouseMove(self.canvas, a + (b - a) * (step / 5))
+            self.qtbot.wait(10)
+        QTest.mouseRelease(self.canvas, LEFT, pos=b)
+
+    def press(self, key: Qt.Key, with_key: Qt.KeyboardModifier = NO_KEY) -> None:
+        QTest.keyClick(self.canvas, key, with_key)
+        self.qtbot.wait(10)

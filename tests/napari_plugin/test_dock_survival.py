@@ -1,0 +1,188 @@
+"""Whatever happens to layers and windows, the dock lives, and labels are on disk."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from dock_scene import Person, SquaresModel
+from napari.layers import Image
+from napari.viewer import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+from napari_sam.napari_plugin.placement import Placement
+from napari_sam.tiling.labels import LabelStore
+
+SIDE = 200
+
+
+@pytest.fixture
+def person(make_napari_viewer: Callable[..., Viewer], qtbot: QtBot) -> Person:
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1366, 768)
+    return Person(viewer, qtbot)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+
+
+def pyramid() -> list[np.ndarray]:
+    finest = noise(1024, 1024)
+    return [finest, finest[::2, ::2], finest[::4, ::4]]
+
+
+KINDS = {
+    "stack": (lambda: noise(5, SIDE, SIDE), {"scale": (3, 0.5, 0.25)}),
+    "pyramid": (pyramid, {"multiscale": True, "translate": (70, -30)}),
+    "rgb": (lambda: noise(SIDE, SIDE, 3), {"rgb": True}),
+    "scaled": (
+        lambda: noise(SIDE, SIDE),
+        {"scale": (0.5, 0.5), "units": ("um", "um"), "axis_labels": ("y", "x")},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_click_is_where_it_is_in_each_kind_of_layer(
+    person: Person, kind: str
+) -> None:
+    make, facts = KINDS[kind]
+    layer = person.viewer.add_image(make(), name=kind, **facts)
+    before = _transform(layer)
+    person.open_dock(SquaresModel())
+    if kind == "stack":
+        person.viewer.dims.set_current_step(0, 3)
+    person.click(61.5, 40.5)
+    person.press(Qt.Key.Key_Return)
+    person.wait()
+    session = person.workspace.session
+    (found,) = session.records()
+    assert found.planes == (((3,),) if kind == "stack" else ((),))
+    assert session.labels.label_at(found.planes[0], 61, 40) == 1
+    assert _transform(layer) == before
+
+
+def _transform(layer: Image) -> Sequence[object]:
+    return [
+        np.asarray(layer.scale).tolist(),
+        np.asarray(layer.translate).tolist(),
+        [str(unit) for unit in layer.units],
+    ]
+
+
+@pytest.fixture
+def flat(person: Person) -> Person:
+    person.viewer.add_image(noise(SIDE, SIDE), name="flat")
+    person.open_dock(SquaresModel())
+    return person
+
+
+def accept_one(person: Person, y: float = 60, x: float = 60) -> None:
+    person.click(y, x)
+    person.press(Qt.Key.Key_Return)
+    person.wait()
+
+
+def test_a_layer_that_was_removed_comes_back(flat: Person) -> None:
+    workspace = flat.workspace
+    flat.click(60, 60)
+    flat.wait()
+    for part in (workspace.labels, workspace.candidate):
+        flat.viewer.layers.remove(part.layer)
+    flat.viewer.layers.remove(workspace.prompts.points)
+    flat.dock.draft.point.click()
+    assert workspace.labels.is_shown
+    accept_one(flat, 60, 120)
+    assert len(workspace.session.records()) == 1
+
+
+def test_layers_that_are_renamed_and_reordered_work_on(flat: Person) -> None:
+    for index, layer in enumerate(flat.viewer.layers):
+        layer.name = f"other {index}"
+    flat.viewer.layers.move(0, len(flat.viewer.layers))
+    flat.viewer.layers.selection.active = flat.workspace.prompts.points
+    accept_one(flat)
+    assert len(flat.workspace.session.records()) == 1
+
+
+def test_removing_the_image_closes_the_labels_for_others_to_open(flat: Person) -> None:
+    accept_one(flat)
+    path = flat.workspace.session.labels.path
+    flat.viewer.layers.remove(flat.workspace.layer)
+    assert flat.dock.controller.workspace is None
+    with LabelStore.open(path) as store:
+        assert [found.label_id for found in store.objects()] == [1]
+    assert len(flat.viewer.layers) == 0
+
+
+def test_an_image_that_is_swapped_is_opened_anew(flat: Person) -> None:
+    before = flat.workspace
+    before.layer.data = noise(SIDE + 50, SIDE + 20)
+    flat.until(lambda: flat.dock.controller.workspace not in {None, before})
+    assert flat.workspace.session.image.shape == (SIDE + 50, SIDE + 20)
+    accept_one(flat)
+    assert len(flat.workspace.session.records()) == 1
+
+
+def test_clicks_in_3d_do_nothing_and_back_in_2d_they_work(person: Person) -> None:
+    person.viewer.add_image(noise(4, SIDE, SIDE), name="stack")
+    person.open_dock(SquaresModel())
+    at = person.pixel(60, 60)
+    person.viewer.dims.ndisplay = 3
+    person.qtbot.mouseClick(person.canvas, Qt.MouseButton.LeftButton, pos=at)
+    person.qtbot.wait(50)
+    assert not person.workspace.asking.prompts
+    person.viewer.dims.ndisplay = 2
+    person.viewer.reset_view()
+    person.workspace.show_layers()
+    person.qtbot.wait(50)
+    accept_one(person)
+    assert len(person.workspace.session.records()) == 1
+
+
+def test_a_viewer_closed_while_working_leaves_whole_labels(person: Person) -> None:
+    model = SquaresModel()
+    person.viewer.add_image(noise(SIDE, SIDE), name="flat")
+    dock = person.open_dock(model)
+    accept_one(person)
+    path = person.workspace.session.labels.path
+    dock.controller.cache.clear()
+    model.may_encode.clear()
+    person.click(150, 150)
+    person.qtbot.wait(50)
+    model.may_encode.set()
+    person.viewer.close()
+    dock.controller.close()
+    assert dock.controller.is_closed
+    with LabelStore.open(path) as store:
+        assert len(store.objects()) == 1
+
+
+def test_a_dock_that_is_closed_gives_the_labels_back(flat: Person) -> None:
+    path = flat.workspace.session.labels.path
+    flat.viewer.window.remove_dock_widget(flat.dock)
+    assert flat.dock.controller.is_closed
+    LabelStore.open(path).close()
+
+
+def test_reopening_goes_on_with_ids_and_undo(flat: Person) -> None:
+    accept_one(flat)
+    before = flat.workspace
+    flat.dock.controller.reopen(level=0)
+    flat.until(lambda: flat.dock.controller.workspace not in {None, before})
+    accept_one(flat, 60, 140)
+    session = flat.workspace.session
+    assert [found.label_id for found in session.records()] == [1, 2]
+    for _ in range(4):
+        flat.workspace.undo()
+        flat.wait()
+    assert session.records() == ()
+
+
+def test_a_moved_image_takes_its_layers_along(flat: Person) -> None:
+    image = flat.workspace.layer
+    image.translate = (500, 500)
+    np.testing.assert_array_equal(flat.workspace.labels.layer.translate, (500, 500))
+    place = Placement(image, "yx")
+    assert place.yx_at(place.world_at((), (10.5, 20.5)).tolist()) == (10.5, 20.5)
