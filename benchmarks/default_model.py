@@ -94,7 +94,7 @@ def main() -> None:
                     "best_of_three": round(of["clicks"]["best_of_three"][0], 4),
                     "tight_box": round(of["tight_box"]["iou"], 4),
                     "one_click_mean_of_images": round(
-                        of.get("one_click_mean_of_images", 0.0), 4
+                        of["one_click_mean_of_images"], 4
                     ),
                 }
                 for name, of in report["sets"].items()

@@ -97,9 +97,9 @@ def test_it_agrees_with_the_plain_way_on_the_default_and_a_real_picture() -> Non
     model = ns.load_model("default", device="cpu")
     picture = np.repeat(data.coins()[40:180, 60:200, None], 3, axis=2)
     settings = Settings(
-        points_per_side=3,
-        pred_iou_thresh=0.25,
-        stability_score_thresh=0.2,
+        points_per_side=4,
+        pred_iou_thresh=0.1,
+        stability_score_thresh=0.05,
         stability_score_offset=0.25,
     )
     plain = generate(model, picture, settings)
