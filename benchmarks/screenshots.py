@@ -21,12 +21,15 @@ from napari_sam.prompts import BoxPrompt, Click
 SIZE = (1366, 768)
 MOST_S = 300
 ACCEPTED = (
-    Click(56, 100),
     Click(125, 46),
-    BoxPrompt(103, 80, 147, 126),
-    BoxPrompt(105, 131, 147, 175),
+    Click(127, 103),
+    Click(125, 206),
+    Click(120, 271),
+    Click(188, 348),
+    Click(195, 275),
+    BoxPrompt(108, 132, 147, 175),
 )
-LAST = (BoxPrompt(172, 78, 222, 126),)
+LAST = (Click(197, 103), Click(197, 128, positive=False))
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
