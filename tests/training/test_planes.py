@@ -9,7 +9,8 @@ from training_scene import disc_arrays, write_discs
 
 from napari_sam.errors import ImageError, TrainingError
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image
+from napari_sam.tiling.images import Image, open_image
+from napari_sam.tiling.labels import LabelGeometry, LabelStore
 from napari_sam.training import planes
 from napari_sam.training.config import DataSource, Phase
 from napari_sam.training.pictures import open_pictures
@@ -82,6 +83,24 @@ def test_a_stack_is_a_plane_for_each_slice(tmp_path: Path) -> None:
     learned, left_out = open_planes([DataSource(tmp_path, leave_out=1)])
     assert [plane.object_count for plane in learned] == [9, 9, 9]
     assert len(left_out) == 1
+
+
+@pytest.mark.parametrize("largest_held", [10**6, 1000])
+def test_labels_inside_an_ome_zarr_image_are_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, largest_held: int
+) -> None:
+    monkeypatch.setattr(planes, "LARGEST_HELD", largest_held)
+    pixels, labels = disc_arrays()
+    geometry = LabelGeometry.of(open_image(labels))
+    for path, ids in (("", pixels[..., 0]), ("labels/cells", labels)):
+        with LabelStore.open(tmp_path / "image.zarr" / path, geometry) as store:
+            for number in np.unique(ids[ids > 0]):
+                store.add(ids == number, box=Box.of_shape(ids.shape))
+    ((plane,), _) = open_planes([DataSource(tmp_path / "image.zarr::cells")])
+    assert isinstance(plane.labels, Image) == (largest_held < labels.size)
+    assert (plane.object_count, plane.shape) == (9, labels.shape)
+    found = plane.cut(Box.of_shape(labels.shape))[1]
+    np.testing.assert_array_equal(found, labels)
 
 
 def test_the_last_planes_by_name_are_left_out(tmp_path: Path) -> None:

@@ -231,8 +231,9 @@ class Trainer:
             self.step, self.used_s = int(state["step"]), float(state["used_s"])
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise TrainingError(
-                f"{checkpoint} does not fit the network of this run: "
-                f"{str(error).splitlines()[0]} Delete it to start anew."
+                f"A run goes on with the network and goal it began with, but "
+                f"{checkpoint} is of others. Delete it to start anew, or give another "
+                "one with --checkpoint."
             ) from error
 
 
