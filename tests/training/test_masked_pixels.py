@@ -122,6 +122,12 @@ def test_the_result_is_a_start_for_everything(tmp_path: Path) -> None:
     assert weights(run).isfinite().all()
 
 
+def test_the_state_of_the_other_goal_is_refused(tmp_path: Path) -> None:
+    pretrainer(steps=1).run(tmp_path / "run.pt")
+    with pytest.raises(TrainingError, match=r"network and goal .*run.pt is of others"):
+        trainer(RUN).run(tmp_path / "run.pt")
+
+
 def test_crops_that_are_not_whole_patches_are_refused() -> None:
     with pytest.raises(TrainingError, match=r"multiple of 32 pixels, got \[48\]"):
         pretrainer(phase=(Phase(size=48),))
