@@ -1,6 +1,8 @@
 """A job that takes long is seen in napari's activity dock, and can be cancelled."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
+from time import sleep
 
 import pytest
 from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
@@ -31,8 +33,9 @@ def shown(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Activity]:
 
 
 def endless(watch: JobWatch) -> None:
-    for step in range(1, 1_000_000):
-        watch.progress(step, 1_000_000)
+    for step in count(1):
+        watch.progress(step, None)
+        sleep(0.002)  # a loop that never waits would keep the window from drawing
 
 
 def ignore(_: object) -> None:
