@@ -18,12 +18,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from napari_sam.evaluation.datasets import Dataset, read_dataset
 from napari_sam.evaluation.protocol import EvaluationOptions
 from napari_sam.evaluation.report import write_report
 from napari_sam.evaluation.run import ModelSource, evaluate
+from napari_sam.training.export import write_metadata
 
 LEFT_OUT = {
     "dsb2018_fluo": None,
@@ -47,13 +47,10 @@ def unseen(root: Path, names: list[str]) -> list[Dataset]:
 
 
 def record(file: Path, figures: dict[str, dict[str, object]]) -> None:
-    """Write figures into the metadata of a safetensors file; weights stay."""
+    """Add figures to those in the metadata of a safetensors file."""
     with safe_open(file, "pt") as opened:
-        metadata = opened.metadata() or {}
-    figures = {**json.loads(metadata.get("evaluation", "{}")), **figures}
-    part = file.with_suffix(".part")
-    save_file(load_file(file), part, {**metadata, "evaluation": json.dumps(figures)})
-    part.replace(file)
+        before = json.loads((opened.metadata() or {}).get("evaluation", "{}"))
+    write_metadata(file, {"evaluation": json.dumps({**before, **figures})})
 
 
 def main() -> None:

@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
-from numpy.typing import NDArray
 
 from napari_sam.evaluation.curves import Figures
 from napari_sam.evaluation.datasets import AnnotatedPlane, Dataset
 from napari_sam.evaluation.protocol import ObjectResult, PlaneResult
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, from_run_lengths
+from napari_sam.predictor.placed import PlacedMask
 
 SHEET_COLUMNS = 8
 TILE_INCHES = 1.7
@@ -90,7 +90,8 @@ def _draw_object(axes: Axes, plane: AnnotatedPlane, one: ObjectResult) -> None:
     if one.shown is not None:
         shown_box = Box(*one.shown[0])
         mask = from_run_lengths(one.shown[1], shown_box.shape)
-        _outline(axes, _within(mask, shown_box, view), "magenta", width=0.9)
+        shown = PlacedMask(mask, shown_box, level=0).read(view)
+        _outline(axes, shown, "magenta", width=0.9)
     y, x, _ = one.points[0]
     axes.plot(x - view.x0, y - view.y0, "o", color="yellow", markersize=3)
 
@@ -112,14 +113,6 @@ def _outline(axes: Axes, mask: Mask, colour: str, *, width: float) -> None:
     rows, columns = (np.arange(side) - 1 for side in padded.shape)
     if mask.any():
         axes.contour(columns, rows, padded, [0.5], colors=colour, linewidths=width)
-
-
-def _within(mask: Mask, box: Box, view: Box) -> NDArray[np.bool_]:
-    out = np.zeros(view.shape, dtype=bool)
-    if box.intersects(view):
-        both = box.clip(view)
-        out[both.relative_to(view).slices] = mask[both.relative_to(box).slices]
-    return out
 
 
 def _iou_by_clicks(figures: Mapping[str, Figures]) -> Figure:

@@ -30,6 +30,7 @@ from napari_sam.masks import Mask, run_lengths
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
+from napari_sam.predictor.placed import PlacedMask
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 BACKGROUND_CLICKS = 4
@@ -206,8 +207,8 @@ class Wanted:
         return Box.around(boxes).grow(MARGIN).clip(Box.of_shape(shape))
 
     def over(self, box: Box) -> Mask:
-        """The object's mask over a box that holds it."""
-        return _placed(self.mask, self.box, box)
+        """The object's mask over another box."""
+        return PlacedMask(self.mask, self.box, level=0).read(box)
 
 
 def evaluate_plane(
@@ -294,7 +295,7 @@ class Annotator:
         box = wanted.around(current, self.shape)
         shown = np.zeros(box.shape, dtype=bool)
         if current is not None:
-            shown = _placed(current.mask, current.box, box)
+            shown = PlacedMask(current.mask, current.box, level=0).read(box)
         click = correcting_click(shown, wanted.over(box))
         if click is None:
             return None
@@ -310,7 +311,7 @@ class Annotator:
             return Answers(0.0, 0.0, 0.0, 0.0)
         ious = [overlap(c.mask, c.box, wanted.mask, wanted.box) for c in found]
         box = wanted.around(found[0], self.shape)
-        shown = _placed(found[0].mask, found[0].box, box)
+        shown = PlacedMask(found[0].mask, found[0].box, level=0).read(box)
         boundary = boundary_f_score(shown, wanted.over(box))
         return Answers(ious[0], max(ious), found[0].score, boundary)
 
@@ -333,13 +334,6 @@ def _objects_of(
     for region in regions:
         label = int(ids[region.label - int(ids[0] != 0)])
         yield Wanted(label, region.image, Box(*(int(n) for n in region.bbox)))
-
-
-def _placed(mask: Mask, box: Box, over: Box) -> Mask:
-    """A mask over another box that holds its own."""
-    out = np.zeros(over.shape, dtype=bool)
-    out[box.relative_to(over).slices] = mask
-    return out
 
 
 def _corners(box: Box) -> tuple[int, int, int, int]:

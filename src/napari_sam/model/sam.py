@@ -194,8 +194,11 @@ class Sam(nn.Module):
     ) -> PointMasks:
         """Answer many clicks, each about an object of its own, with all it may mean."""
         features = torch.tensor(embedding.features_chw, device=self.device).float()
+        shape = embedding.window_shape
+        scale_xy = self._scale_xy(shape)
         points_xy, _ = sam_points(clicks)
-        return self.masks_at(features, points_xy, embedding.window_shape, query)
+        centres_xy = _centres(points_xy, scale_xy) / scale_xy
+        return self.masks_at(features, centres_xy, shape, query)
 
     @torch.no_grad()
     def masks_at(
@@ -225,7 +228,7 @@ class Sam(nn.Module):
             AxisScaling.between(low, side, inner, outer).to(self.device)
             for inner, outer in zip(resized, shape, strict=True)
         )
-        scaled = points_xy * np.array([resized[1] / shape[1], resized[0] / shape[0]])
+        scaled = points_xy * self._scale_xy(shape)
         xy_n2 = torch.as_tensor(scaled, dtype=torch.float).to(self.device)
         parts = []
         for start in range(0, len(xy_n2), query.clicks_at_once):
@@ -240,6 +243,11 @@ class Sam(nn.Module):
             parts.append(replace(found, clicks_n=found.clicks_n + start))
         return PointMasks.joined(parts)
 
+    def _scale_xy(self, shape: tuple[int, int]) -> NDArray[np.float64]:
+        """Pixels of the encoder in one of a window's, along x and y."""
+        rows, columns = input_shape(shape, self.image_encoder.img_size)
+        return np.array([columns / shape[1], rows / shape[0]])
+
     def _prompt_tensors(
         self,
         prompts: Sequence[Prompt],
@@ -248,21 +256,24 @@ class Sam(nn.Module):
     ) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None, Tensor | None]:
         if not prompts:
             raise PromptError("A model needs at least one prompt, got none.")
-        scale_xy = np.array([resized[1] / shape[1], resized[0] / shape[0]], np.float32)
+        scale_xy = self._scale_xy(shape)
         clicks = [prompt for prompt in prompts if isinstance(prompt, Click)]
         boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
         masks = [prompt for prompt in prompts if isinstance(prompt, MaskPrompt)]
         points_tensor = box_tensor = mask_tensor = None
         if clicks:
             points, labels = sam_points(clicks)
-            xy = torch.from_numpy(points * scale_xy).to(self.device)[None]
+            centres = _centres(points, scale_xy).astype(np.float32)
+            xy = torch.from_numpy(centres).to(self.device)[None]
             points_tensor = (xy, torch.from_numpy(labels).to(self.device)[None])
         if boxes:
             # Several boxes are about the same object: it lies in all that they cover.
             corners = np.stack([sam_box(box) for box in boxes]).reshape(-1, 2, 2)
             corners = np.stack([corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)])
-            box_tensor = torch.from_numpy(corners * scale_xy).to(self.device)
-            box_tensor = box_tensor.reshape(1, 4)
+            # The far corner is a pixel too: of an enlarged window, the last it fills.
+            far = (corners[1] + 1) * scale_xy - 1
+            box = np.concatenate([corners[0] * scale_xy, far]).astype(np.float32)
+            box_tensor = torch.from_numpy(box).to(self.device)[None]
         if masks:
             mask_tensor = self._mask_tensor(masks, shape, resized).to(self.device)
         return points_tensor, box_tensor, mask_tensor
@@ -289,3 +300,14 @@ class Sam(nn.Module):
         square = F.pad(filled, padding, value=-MASK_PROMPT_LOGIT)
         side = 4 * self.prompt_encoder.image_embedding_side
         return F.interpolate(square, (side, side), mode="bilinear", antialias=True)
+
+
+def _centres(
+    points_xy: NDArray[np.floating], scale_xy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where the centres of a window's pixels lie in the encoder's pixels.
+
+    Both count from the centre of the first pixel; in an enlarged window the one is not
+    the centre of the other.
+    """
+    return (points_xy + 0.5) * scale_xy - 0.5

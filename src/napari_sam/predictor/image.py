@@ -115,13 +115,8 @@ class ImagePredictor:
         PredictorError
             A level that does not exist, or an object too large to be held.
         """
-        plane = self._checked_plane(plane)
-        base = self._checked_level(level)
-        if previous is not None and previous.plane != plane:
-            previous = None
         budget = Budget(self._options.max_windows, watch)
-        looker = self._settled(prompts, plane, base, budget, previous)
-        return self._answer(looker, plane, base, previous)
+        return self._answer(prompts, plane, level, budget, previous)
 
     def preview(
         self,
@@ -135,12 +130,8 @@ class ImagePredictor:
         Empty where no window that shows the prompts is in the cache's memory. What
         goes on beyond such windows comes back as far as they show it.
         """
-        plane = self._checked_plane(plane)
-        if previous is not None and previous.plane != plane:
-            previous = None
         budget = Budget(MAX_PREVIEW_WINDOWS, only_encoded=True)
-        looker = self._settled(prompts, plane, 0, budget, previous)
-        return self._answer(looker, plane, 0, previous)
+        return self._answer(prompts, plane, None, budget, previous)
 
     def complete(
         self,
@@ -178,11 +169,17 @@ class ImagePredictor:
 
     def _answer(
         self,
-        looker: Looker,
+        prompts: Sequence[Prompt],
         plane: tuple[int, ...],
-        base: int,
+        level: int | None,
+        budget: Budget,
         previous: Candidate | None,
     ) -> tuple[Candidate, ...]:
+        plane = self._checked_plane(plane)
+        base = self._checked_level(level)
+        if previous is not None and previous.plane != plane:
+            previous = None
+        looker = self._settled(prompts, plane, base, budget, previous)
         grown = ObjectSearch(looker, base, self._options).run(previous)
         if grown is None:
             return ()

@@ -17,7 +17,7 @@ from scipy import ndimage
 from napari_sam.errors import TrainingError
 from napari_sam.masks import deepest_point
 from napari_sam.training.colours import recolour
-from napari_sam.training.config import Augmentation, Phase, Prompting
+from napari_sam.training.config import Augmentation, Phase, Prompting, TrainingConfig
 from napari_sam.training.planes import TrainingPlane, compact
 from napari_sam.training.scene_crops import draw_scene
 
@@ -68,6 +68,17 @@ class CropSampler:
     seed: int
     scenes_share: float = 0.0
     changes: bool = True
+
+    @classmethod
+    def of(cls, config: TrainingConfig, planes: Sequence[TrainingPlane]) -> CropSampler:
+        """That of a run."""
+        return cls(
+            planes,
+            config.prompting,
+            config.augmentation,
+            config.seed,
+            config.scenes_share,
+        )
 
     def draw(self, step: int, index: int, phase: Phase) -> Crop:
         """The crop at a place of a step's batch.

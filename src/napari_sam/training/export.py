@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from napari_sam.errors import CheckpointError
 from napari_sam.model.sam import Sam
@@ -88,9 +89,7 @@ def export(sam: Sam, path: Path, metadata: Mapping[str, str]) -> None:
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in sam.state_dict().items()
     }
-    part = path.with_name(path.name + ".part")
-    save_file(state, part, {**facts, **metadata})
-    part.replace(path)
+    _write(path, state, {**facts, **metadata})
 
 
 def write_metadata(path: Path, changes: Mapping[str, str]) -> None:
@@ -116,6 +115,10 @@ def write_metadata(path: Path, changes: Mapping[str, str]) -> None:
         raise CheckpointError(
             f"Facts can be written into a safetensors file; {path} is none: {error}."
         ) from error
+    _write(path, state, {**metadata, **changes})
+
+
+def _write(path: Path, state: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
     part = path.with_name(path.name + ".part")
-    save_file(state, part, {**metadata, **changes})
+    save_file(dict(state), part, dict(facts))
     part.replace(path)

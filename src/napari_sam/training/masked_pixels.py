@@ -101,13 +101,7 @@ class MaskedPixels:
         sam.image_encoder.requires_grad_(requires_grad=True).train()
         self.decoder = PixelDecoder(sam.mask_decoder.iou_token.weight.shape[1])
         self.modules = nn.ModuleDict({"sam": sam, "pixels": self.decoder})
-        self.sampler = CropSampler(
-            planes,
-            config.prompting,
-            config.augmentation,
-            config.seed,
-            config.scenes_share,
-        )
+        self.sampler = CropSampler.of(config, planes)
         self.examination = None
         if left_out:
             unchanged = replace(

@@ -61,13 +61,7 @@ class Segmenting:
             channels = sam.mask_decoder.iou_token.weight.shape[1]
             self.modules["dense"] = DenseHead(channels)
         self.encodes_with_gradient = everything
-        self.sampler = CropSampler(
-            planes,
-            config.prompting,
-            config.augmentation,
-            config.seed,
-            config.scenes_share,
-        )
+        self.sampler = CropSampler.of(config, planes)
         self.examiner = None
         if left_out:
             largest = sam.image_encoder.img_size

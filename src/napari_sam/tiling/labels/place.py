@@ -60,6 +60,11 @@ class LabelPlace:
         """A folder for label volumes that are being made or replaced."""
         return self._companion("drafts")
 
+    @property
+    def everything(self) -> Path:
+        """A folder for a run that segments everything, until it is complete."""
+        return self._companion("everything")
+
     def _companion(self, ending: str) -> Path:
         inner = self.path.relative_to(self.store)
         if inner == Path():

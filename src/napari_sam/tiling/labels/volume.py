@@ -81,38 +81,61 @@ def create_volume(
 
     `place` has to be free. A LabelWriteError leaves it free.
     """
-    image = None if place.image is None else read_node(place.image)
-    version = settled_version(options.version, image, place)
     draft = place.drafts / "new"
-    placed = False
     try:
-        shutil.rmtree(draft, ignore_errors=True)
-        count = level_count(geometry, options, image)
-        attributes = label_attributes(
-            geometry, label_name(place), version, count, inside=image is not None
-        )
-        attributes[IDENTITY_KEY] = {"identity": identity}
-        group = zarr.create_group(
-            LocalStore(draft), zarr_format=format_of(version), attributes=attributes
-        )
-        for level in range(count):
-            create_level(group, geometry, options, level)
+        draft_volume(place, geometry, options, identity)
         sync_tree(draft)
-        place.path.parent.mkdir(parents=True, exist_ok=True)
-        if place.path.exists():  # an empty folder, which not every system renames onto
-            place.path.rmdir()
-        draft.rename(place.path)
-        placed = True
-        sync_folder(place.path.parent)
-        if image is not None:
-            register(place, image)
+        place_draft(place)
     except OSError as error:
-        shutil.rmtree(place.path if placed else draft, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
         raise LabelWriteError(
             error.errno,
             f"A label volume could not be made at {place.path} ({error}). Labels need "
             "a folder that can be written, with room; choose one, or make room",
         ) from error
+
+
+def draft_volume(
+    place: LabelPlace, geometry: LabelGeometry, options: LabelOptions, identity: str
+) -> Path:
+    """Write the metadata of an empty volume where drafts are; returns its folder.
+
+    Its pixels may be written there, before `place_draft` shows them to anyone.
+    """
+    image = None if place.image is None else read_node(place.image)
+    version = settled_version(options.version, image, place)
+    draft = place.drafts / "new"
+    shutil.rmtree(draft, ignore_errors=True)
+    count = level_count(geometry, options, image)
+    attributes = label_attributes(
+        geometry, label_name(place), version, count, inside=image is not None
+    )
+    attributes[IDENTITY_KEY] = {"identity": identity}
+    group = zarr.create_group(
+        LocalStore(draft), zarr_format=format_of(version), attributes=attributes
+    )
+    for level in range(count):
+        create_level(group, geometry, options, level)
+    return draft
+
+
+def place_draft(place: LabelPlace) -> None:
+    """Move a flushed draft to its place, which has to be free, and make it known.
+
+    An OSError leaves the place free.
+    """
+    place.path.parent.mkdir(parents=True, exist_ok=True)
+    if place.path.exists():  # an empty folder, which not every system renames onto
+        place.path.rmdir()
+    (place.drafts / "new").rename(place.path)
+    try:
+        sync_folder(place.path.parent)
+        image = None if place.image is None else read_node(place.image)
+        if image is not None:
+            register(place, image)
+    except OSError:
+        shutil.rmtree(place.path, ignore_errors=True)
+        raise
 
 
 def settled_version(
