@@ -81,6 +81,7 @@ def test_a_run_writes_weights_with_all_that_made_them(
     assert sorted(x.name for x in files.output.parent.iterdir()) == [
         "toy.checkpoint.pt",
         "toy.log.jsonl",
+        "toy.log.png",
         "toy.safetensors",
     ]
     lines = files.curve.read_text().splitlines()

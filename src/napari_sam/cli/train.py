@@ -101,7 +101,7 @@ def run_train(request: TrainRequest, files: RunFiles, goal: Goal, device: str) -
     say(f"{facts.steps} steps in {facts.minutes:.1f} min on {facts.device}")
     for name, value in shown.marks.items():
         say(f"{name} {value:.3f}")
-    say(f"Learning curve: {files.curve}")
+    say(f"Learning curve: {files.curve}, {files.picture.name}")
     say(f"Weights: {files.output}")
     return 0
 

@@ -13,6 +13,7 @@ from napari_sam.errors import TrainingError
 from napari_sam.model.checkpoints import choose_device
 from napari_sam.model.sam import Sam
 from napari_sam.training.config import TrainingConfig
+from napari_sam.training.curve import draw_curves
 from napari_sam.training.export import RunFacts, export, run_metadata
 from napari_sam.training.log import TrainingLog
 from napari_sam.training.loop import Report, Task, Trainer
@@ -41,7 +42,8 @@ class RunFiles:
     checkpoint
         The state, from which the run goes on; None: beside the output.
     log
-        The learning curve, a JSON object a line; None: beside the output.
+        The learning curve, a JSON object a line, with its picture beside it; None:
+        beside the output.
     """
 
     output: Path
@@ -57,6 +59,11 @@ class RunFiles:
     def curve(self) -> Path:
         """Where the learning curve is."""
         return self.log or self.output.with_suffix(".log.jsonl")
+
+    @property
+    def picture(self) -> Path:
+        """Where the learning curve is drawn."""
+        return self.curve.with_suffix(".png")
 
 
 def train(
@@ -100,6 +107,7 @@ def train(
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     facts = RunFacts(goal, trainer.step, trainer.used_s / 60, name, len(planes))
     export(averaged, files.output, run_metadata(config, facts))
+    draw_curves({config.network.name or goal: files.curve}, files.picture)
     return facts
 
 
