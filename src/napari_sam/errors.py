@@ -65,6 +65,10 @@ class TrainingError(SamError, ValueError):
     """A training run that cannot be made as it was asked for."""
 
 
+class SceneError(SamError, ValueError):
+    """A synthetic scene that cannot be made as it was asked for."""
+
+
 class NothingToWriteError(LabelError):
     """A change of labels that would not change a pixel."""
 

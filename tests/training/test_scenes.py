@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from skimage.measure import label, regionprops
 
-from napari_sam.errors import SamError
+from napari_sam.errors import SamError, SceneError
 from napari_sam.training.scenes import (
     Scene,
-    SceneError,
     SceneKind,
     SceneOptions,
     make_scene,

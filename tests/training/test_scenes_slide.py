@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from skimage.measure import label, regionprops
 
+from napari_sam.errors import SceneError
 from napari_sam.geometry import Box
 from napari_sam.training.scenes import (
-    SceneError,
     SlideOptions,
     lazy_slide,
     slide_block,

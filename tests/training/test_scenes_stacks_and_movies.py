@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from skimage.measure import label
 
+from napari_sam.errors import SceneError
 from napari_sam.training.scenes import (
     Scene,
-    SceneError,
     SceneKind,
     SceneOptions,
     make_movie,

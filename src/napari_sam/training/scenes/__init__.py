@@ -4,7 +4,6 @@ from napari_sam.training.scenes.making import make_scene, random_options, scene_
 from napari_sam.training.scenes.movie import make_movie
 from napari_sam.training.scenes.options import (
     Scene,
-    SceneError,
     SceneKind,
     SceneOptions,
 )
@@ -13,7 +12,6 @@ from napari_sam.training.scenes.stack import make_stack
 
 __all__ = [
     "Scene",
-    "SceneError",
     "SceneKind",
     "SceneOptions",
     "SlideOptions",

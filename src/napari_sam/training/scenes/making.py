@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.random import Generator
 
+from napari_sam.errors import SceneError
 from napari_sam.training.scenes.electron import draw_electron
 from napari_sam.training.scenes.filaments import draw_filaments
 from napari_sam.training.scenes.membranes import draw_membranes
@@ -16,7 +17,6 @@ from napari_sam.training.scenes.nuclei import draw_nuclei
 from napari_sam.training.scenes.options import (
     SMALLEST_SIDE,
     Scene,
-    SceneError,
     SceneKind,
     SceneOptions,
 )

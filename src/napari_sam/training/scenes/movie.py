@@ -16,6 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from napari_sam.errors import SceneError
 from napari_sam.training.scenes.camera import exposed, photographed
 from napari_sam.training.scenes.nuclei import (
     Nucleus,
@@ -25,7 +26,6 @@ from napari_sam.training.scenes.nuclei import (
 )
 from napari_sam.training.scenes.options import (
     Scene,
-    SceneError,
     SceneKind,
     SceneOptions,
 )

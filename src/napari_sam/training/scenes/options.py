@@ -8,15 +8,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.errors import SamError
+from napari_sam.errors import SceneError
 
 SMALLEST_SIDE = 16  # pixels
 LARGEST_BLUR = 20.0  # pixels
 OBJECT_SIZES = (6.0, 600.0)  # pixels
-
-
-class SceneError(SamError, ValueError):
-    """A synthetic scene that cannot be made as it was asked for."""
 
 
 class SceneKind(StrEnum):

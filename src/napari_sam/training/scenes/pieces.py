@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label as connected_pieces
 
-from napari_sam.training.scenes.options import SceneError
+from napari_sam.errors import SceneError
 
 SMALLEST_PIECE = 9  # pixels; less of an object at the border is not worth an id
 

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.errors import SceneError
 from napari_sam.geometry import Box
-from napari_sam.training.scenes.options import Scene, SceneError
+from napari_sam.training.scenes.options import Scene
 
 if TYPE_CHECKING:
     import dask.array as da

@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.errors import SceneError
 from napari_sam.training.scenes.camera import exposed, shading
 from napari_sam.training.scenes.fields import (
     FloatArray,
@@ -24,7 +25,6 @@ from napari_sam.training.scenes.fields import (
 from napari_sam.training.scenes.membranes import membrane_light, tissue
 from napari_sam.training.scenes.options import (
     Scene,
-    SceneError,
     SceneKind,
     SceneOptions,
 )
