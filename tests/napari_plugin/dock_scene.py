@@ -8,8 +8,10 @@ from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from napari_sam.model.window_model import WindowMask
 from napari_sam.napari_plugin.dock import SegmentWidget
@@ -158,3 +160,19 @@ class Person:
     def press(self, key: Qt.Key, with_key: Qt.KeyboardModifier = NO_KEY) -> None:
         QTest.keyClick(self.canvas, key, with_key)
         self.qtbot.wait(10)
+
+    def turn_wheel(self, steps: int, key: Qt.KeyboardModifier = NO_KEY) -> None:
+        """Turn the wheel towards the person, notch by notch; -1: away."""
+        at = QPointF(self.canvas.rect().center())
+        for _ in range(abs(steps)):
+            event = QWheelEvent(
+                at,
+                QPointF(self.canvas.mapToGlobal(at.toPoint())),
+                QPoint(),
+                QPoint(0, -120 if steps > 0 else 120),
+                Qt.MouseButton.NoButton,
+                key,
+                Qt.ScrollPhase.NoScrollPhase,
+                False,
+            )
+            QApplication.sendEvent(self.canvas, event)

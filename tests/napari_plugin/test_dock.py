@@ -163,6 +163,7 @@ def test_prompts_are_saved_and_loaded(flat: Person, tmp_path: Path) -> None:
     flat.press(Qt.Key.Key_Return)
     flat.wait()
     flat.dock.labels.save_to(tmp_path / "prompts.json")
+    flat.wait()
     flat.workspace.delete([1])
     flat.wait()
     assert flat.workspace.session.records() == ()
@@ -173,6 +174,7 @@ def test_prompts_are_saved_and_loaded(flat: Person, tmp_path: Path) -> None:
 
 def test_what_is_painted_is_saved_and_undone_in_one_step(flat: Person) -> None:
     flat.dock.painting.begin(is_mask=False)
+    flat.until(lambda: flat.dock.painting.painting is not None)
     painting = flat.dock.painting.painting
     painting.layer.paint((30, 30), 5)
     flat.dock.painting.commit()
@@ -186,6 +188,7 @@ def test_what_is_painted_is_saved_and_undone_in_one_step(flat: Person) -> None:
 
 def test_a_rough_mask_is_a_prompt(flat: Person) -> None:
     flat.dock.painting.begin(is_mask=True)
+    flat.until(lambda: flat.dock.painting.painting is not None)
     flat.dock.painting.painting.layer.paint((60, 60), 1)
     flat.dock.painting.commit()
     flat.wait()

@@ -1,6 +1,9 @@
 """Whatever happens to layers and windows, the dock lives, and labels are on disk."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,3 +189,18 @@ def test_a_moved_image_takes_its_layers_along(flat: Person) -> None:
     np.testing.assert_array_equal(flat.workspace.labels.layer.translate, (500, 500))
     place = Placement(image, "yx")
     assert place.yx_at(place.world_at((), (10.5, 20.5)).tolist()) == (10.5, 20.5)
+
+
+def test_a_dock_is_opened_and_closed_again_and_again_in_one_viewer(
+    tmp_path: Path,
+) -> None:
+    script = Path(__file__).with_name("reopening.py")
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", script, tmp_path],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["closed"] * 3

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from napari.layers import Labels, Layer
+from napari.layers import Image, Labels, Layer
 from napari.settings import get_plugin_settings
 from npe2 import PluginManager, PluginManifest, write
 from npe2.types import FullLayerData
 
 import napari_sam
+from napari_sam.geometry import Box
 from napari_sam.napari_plugin import sample_data
 from napari_sam.napari_plugin.settings import PLUGIN, read_settings
 from napari_sam.napari_plugin.sources import LayerSource
 from napari_sam.tiling.labels import LabelStore
+from napari_sam.training.scenes import Scene, SlideOptions
+from napari_sam.training.scenes import slide as slide_module
 
 MANIFEST = Path(napari_sam.__file__).with_name("napari.yaml")
 
@@ -57,7 +60,29 @@ def test_a_sample_is_a_layer_that_can_be_segmented(key: str) -> None:
     for data in make():
         opened = LayerSource.of(Layer.create(*data)).open()
         assert opened.axes == axes
-        assert opened.image.dtype == np.uint8
+        assert opened.image.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
+
+
+def test_the_slide_is_lazy_and_its_levels_show_the_same_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = []
+    draw = slide_module.slide_block
+
+    def counted(options: SlideOptions, box: Box, step: int = 1) -> Scene:
+        drawn.append((box, step))
+        return draw(options, box, step)
+
+    monkeypatch.setattr(slide_module, "slide_block", counted)
+    levels, facts, _ = sample_data.slide()[0]
+    layer = Image(levels, **facts)
+    assert layer.multiscale
+    # napari looks at the coarsest level only, which is one chunk.
+    assert {step for _, step in drawn} <= {2 ** (len(levels) - 1)}
+    drawn.clear()
+    finest = np.asarray(levels[0][512:1024, 0:512])
+    assert drawn == [(Box(512, 0, 1024, 512), 1)]
+    np.testing.assert_array_equal(levels[1][256:512, 0:256], finest[::2, ::2])
 
 
 def test_a_sample_is_the_same_each_time() -> None:

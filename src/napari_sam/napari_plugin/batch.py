@@ -31,32 +31,34 @@ def segment_boxes(workspace: Workspace, jobs: Jobs) -> None:
 
 
 def load_prompts(workspace: Workspace, jobs: Jobs, path: Path) -> None:
-    """Make an object of each entry of a prompts file.
-
-    Raises
-    ------
-    PromptError
-        The file cannot be read, or does not fit the image.
-    """
-    segment_objects(workspace, jobs, read_prompts(path))
+    """Make an object of each entry of a prompts file, or say why it cannot be."""
+    workspace.writing.read(
+        lambda: read_prompts(path),
+        lambda objects: segment_objects(workspace, jobs, objects),
+    )
 
 
 def save_prompts(workspace: Workspace, path: Path) -> None:
-    """Write the prompts of all objects that were made from some.
+    """Write the prompts of all objects that were made from some, in the worker.
 
     Parts of one object, such as in several planes, become an entry each: the first
     keeps the id.
     """
-    objects, known = [], set()
-    for record in workspace.session.labels.records():
-        said = record.record.get("prompts")
-        if not said:
-            continue
-        (item,) = parse_objects([said], need_positive=False)
-        label_id = None if record.label_id in known else record.label_id
-        known.add(record.label_id)
-        objects.append(ObjectPrompts(item.prompts, record.plane, label_id))
-    write_prompts(path, objects)
+    labels = workspace.session.labels
+
+    def save() -> None:
+        objects, known = [], set()
+        for record in labels.records():
+            said = record.record.get("prompts")
+            if not said:
+                continue
+            (item,) = parse_objects([said], need_positive=False)
+            label_id = None if record.label_id in known else record.label_id
+            known.add(record.label_id)
+            objects.append(ObjectPrompts(item.prompts, record.plane, label_id))
+        write_prompts(path, objects)
+
+    workspace.writing.read(save, lambda _: None)
 
 
 def segment_objects(

@@ -24,7 +24,6 @@ from napari_sam.napari_plugin.jobs import Job, Jobs, JobWatch
 from napari_sam.napari_plugin.mouse import Mouse
 from napari_sam.napari_plugin.opening import Choices, Models, Opened, open_session
 from napari_sam.napari_plugin.prefetch import Prefetch
-from napari_sam.napari_plugin.prompt_layers import PromptLayers
 from napari_sam.napari_plugin.settings import read_settings
 from napari_sam.napari_plugin.sources import LayerSource
 from napari_sam.napari_plugin.workspace import Workspace
@@ -94,7 +93,6 @@ class Controller:
         self.activity = Activity(self.jobs)
         self.cache = settings.cache()
         self.workspace: Workspace | None = None
-        self._fading: PromptLayers | None = None
         self.takes_many_boxes = False
         self._models = models or Models()
         self._prefetches = settings.prefetch
@@ -138,11 +136,10 @@ class Controller:
         choices = choices or replace(
             self.choices, channels=None, contrast=None, labels=None, level=None
         )
-        self._leave(for_another=True)
+        self.leave()
         try:
             source = LayerSource.of(layer)
         except Exception as error:  # noqa: BLE001 - whatever a layer is made of
-            self._fade()
             log.show(error)
             return
         handover = self._handover = _Handover()
@@ -175,15 +172,6 @@ class Controller:
 
     def leave(self) -> None:
         """Close the image that is open, or the one that is being opened."""
-        self._leave(for_another=False)
-
-    def _leave(self, *, for_another: bool) -> None:
-        """Close the image; `for_another` is opened next.
-
-        The old layers of prompts stay until the new ones are there: taking the last
-        layer with markers away and then adding one crashes vispy 0.17 in software GL.
-        """
-        self._fade()
         self.jobs.cancel()
         self._refuse()
         workspace, self.workspace = self.workspace, None
@@ -194,19 +182,12 @@ class Controller:
                 part.close()
         self._prefetch = self.hovering = self._mouse = None
         workspace.layer.events.data.disconnect(self._on_swapped)
-        if for_another:
-            self._fading = workspace.prompts
         try:
-            workspace.close(keeps_prompts=for_another)
+            workspace.close()
         except Exception as error:  # noqa: BLE001 - a full disk; the journal has it all
             log.show(error)
         self.edited()
         self.changed()
-
-    def _fade(self) -> None:
-        fading, self._fading = self._fading, None
-        if fading is not None:
-            fading.close()
 
     def close(self) -> None:
         """End all work and let go of everything; afterwards it does nothing."""
@@ -260,7 +241,6 @@ class Controller:
         if handover is not self._handover or layer not in self.viewer.layers:
             handover.refuse()
             self._handover = None
-            self._fade()
             self.changed()
             return
         self._handover = None
@@ -272,24 +252,22 @@ class Controller:
         layer.events.data.connect(self._on_swapped)
         self.hovering = Hovering(workspace, self.jobs, is_on=self._previews)
         points = workspace.prompts.points
-        self._mouse = Mouse(workspace, points, self.point_at, self.hovering.at)
+        self._mouse = Mouse(
+            workspace, points, self.point_at, self.hovering.at, workspace.choose_next
+        )
         self._prefetch = Prefetch(opened.session, self.jobs, self.cache)
         workspace.begin()
-        self._fade()
-        workspace.show_layers()
         self._on_view()
         self.edited()
         self.changed()
 
     def _on_not_opened(self, error: BaseException) -> None:
         self._handover = None
-        self._fade()
         log.show(error)
         self.changed()
 
     def _on_open_dropped(self) -> None:
         self._refuse()
-        self._fade()
         self.changed()
 
     def _refuse(self) -> None:

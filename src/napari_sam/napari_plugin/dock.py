@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar, QScrollArea, QVBoxLayout, QW
 
 from napari_sam.napari_plugin.controller import Controller
 from napari_sam.napari_plugin.draft_panel import DraftPanel
+from napari_sam.napari_plugin.drawing_context import DrawingContext
 from napari_sam.napari_plugin.encoded_layer import EncodedLayer
 from napari_sam.napari_plugin.guarding import for_workspace, guarded
-from napari_sam.napari_plugin.keys import bind_keys
+from napari_sam.napari_plugin.keys import Keys
 from napari_sam.napari_plugin.labels_panel import LabelsPanel
 from napari_sam.napari_plugin.object_list import ObjectList
 from napari_sam.napari_plugin.opening import Models
@@ -21,7 +23,6 @@ from napari_sam.napari_plugin.painting_panel import PaintingPanel
 from napari_sam.napari_plugin.panels import (
     ImagePanel,
     button,
-    help_section,
     note,
     section,
 )
@@ -50,6 +51,7 @@ class SegmentWidget(QWidget):
         self._was_in_dock = False
         self._bound: Workspace | None = None
         self._encoded: EncodedLayer | None = None
+        self._context = DrawingContext(viewer)
         controller = self.controller = Controller(viewer, models)
         self._make_widgets()
         self._lay_out()
@@ -60,7 +62,7 @@ class SegmentWidget(QWidget):
         controller.jobs.idle.connect(self._on_idle)
         viewer.layers.selection.events.active.connect(self._on_selection)
         # Not a method: by then only the C++ side of this is left.
-        self.destroyed.connect(lambda *_: controller.close())
+        self.destroyed.connect(partial(_end, controller, self.keys))
         self._draw()
         self._on_idle()
         self._start()
@@ -69,6 +71,11 @@ class SegmentWidget(QWidget):
         """Finish, and give the labels back."""
         self._close()
         super().closeEvent(event)
+
+    def showEvent(self, event: Any) -> None:
+        """Get to know the window."""
+        self._context.look_in(self)
+        super().showEvent(event)
 
     def changeEvent(self, event: Any) -> None:
         """Notice that napari has thrown the dock away: it takes us out of it."""
@@ -81,7 +88,9 @@ class SegmentWidget(QWidget):
     def _close(self) -> None:
         if not self.controller.is_closed:
             self._viewer.layers.selection.events.active.disconnect(self._on_selection)
-        self.controller.close()
+            self.controller.close()
+            self.keys.close()
+            self._context.close()
 
     def _make_widgets(self) -> None:
         controller = self.controller
@@ -105,6 +114,12 @@ class SegmentWidget(QWidget):
         self.encoded = QCheckBox("Show what is encoded")
         self.encoded.toggled.connect(self._show_encoded)
         self.labels = LabelsPanel(controller)
+        self.keys = Keys(self.draft.actions())
+        self.keys.changed.connect(self._show_keys)
+        self.help = note()
+        # A section allows for no text that wraps: the last lines would be cut off.
+        self.help.setWordWrap(False)
+        self._show_keys()
 
     def _lay_out(self) -> None:
         content = QWidget()
@@ -119,7 +134,7 @@ class SegmentWidget(QWidget):
             section("Objects", self.objects, is_open=True),
             section("Image and model", self.image, self.encoded),
             section("Labels and prompts", self.labels),
-            help_section(),
+            section("Keys and mouse", self.help),
         ):
             layout.addWidget(part)
         layout.addStretch(1)
@@ -156,6 +171,9 @@ class SegmentWidget(QWidget):
             limits = tuple(workspace.layer.contrast_limits) if is_layers else None
             self.controller.reopen(contrast=limits)
 
+    def _show_keys(self) -> None:
+        self.help.setText(self.keys.as_text())
+
     def _show_encoded(self, is_shown: bool) -> None:
         encoded, self._encoded = self._encoded, None
         if encoded is not None:
@@ -170,11 +188,11 @@ class SegmentWidget(QWidget):
         self._bound = workspace
         self.encoded.setChecked(False)
         if workspace is None:
+            self.keys.bind(None)
             return
-        bind_keys(workspace.prompts.points, self.draft.actions())
+        self.keys.bind(workspace.prompts.points)
         choices = self.controller.choices
         self.image.show_image(workspace.session.image, choices.level)
-        self.image.picker.set_name(choices.model)
         model = workspace.session.predictor.model
         self.image.device.setText(str(getattr(model, "device", "this computer")))
 
@@ -192,6 +210,9 @@ class SegmentWidget(QWidget):
             workspace is None or (is_other and isinstance(active, ImageLayer))
         )
         self.start.setEnabled(not controller.is_opening)
+        if not controller.is_opening:
+            # Where another model could not be had, the one before is still chosen.
+            self.image.picker.set_name(controller.choices.model)
         self.status.setText(self._status(workspace))
 
     def _status(self, workspace: Workspace | None) -> str:
@@ -221,8 +242,7 @@ class SegmentWidget(QWidget):
 
     def _list_objects(self) -> None:
         workspace = self.controller.workspace
-        records = workspace.session.records() if workspace is not None else ()
-        self.objects.set_objects(records)
+        self.objects.set_objects(workspace.objects if workspace is not None else ())
 
     def _on_busy(self, text: str) -> None:
         self.progress.setRange(0, 0)
@@ -242,3 +262,11 @@ class SegmentWidget(QWidget):
         self.draft.cancel.setEnabled(False)
         if self._encoded is not None:
             guarded(self._encoded.draw)
+
+
+def _end(controller: Controller, keys: Keys, *_: object) -> None:
+    """Close what belonged to a dock that nobody has closed."""
+    # Where Qt itself ends, the timers are gone: nothing runs any more.
+    with suppress(RuntimeError):
+        controller.close()
+    keys.close()

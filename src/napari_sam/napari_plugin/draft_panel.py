@@ -29,15 +29,15 @@ class DraftPanel(QWidget):
             act(Workspace.show_layers),
             checkable=True,
         )
-        self.previews = _check("Preview", "Show what a click would give (H)")
+        self.previews = _check("Preview", "Show what a click would give")
         self.previews.toggled.connect(controller.set_previews)
-        self.many = _check("Many boxes", "Each box becomes an object (M)")
+        self.many = _check("Many boxes", "Each box becomes an object")
         self.many.toggled.connect(controller.set_many_boxes)
         self.candidates = CandidateButtons(act(Workspace.choose))
-        self.accept = button("Accept", "Enter", act(Workspace.accept))
-        self.discard = button("Discard", "Esc", act(Workspace.discard))
-        self.undo = button("Undo", "Ctrl+Z", act(Workspace.undo))
-        self.redo = button("Redo", "Ctrl+Shift+Z", act(Workspace.redo))
+        self.accept = button("Accept", "Write the object", act(Workspace.accept))
+        self.discard = button("Discard", "Drop the prompts", act(Workspace.discard))
+        self.undo = button("Undo", "Take back the last step", act(Workspace.undo))
+        self.redo = button("Redo", "Do it again", act(Workspace.redo))
         self.cancel = button("Cancel", "Give up what is computed", jobs.cancel)
         self.boxes = button(
             "Segment boxes",
@@ -56,20 +56,20 @@ class DraftPanel(QWidget):
             layout.addWidget(part)
 
     def actions(self) -> Mapping[str, Callable[[], None]]:
-        """What there are keys for; see `keys`."""
+        """What there are keys for, by the names in `keys`."""
         act = partial(for_workspace, self._controller)
         return {
             "accept": act(Workspace.accept),
             "discard": act(Workspace.discard),
             "undo": act(Workspace.undo),
             "redo": act(Workspace.redo),
-            "candidate 1": partial(act(Workspace.choose), 0),
-            "candidate 2": partial(act(Workspace.choose), 1),
-            "candidate 3": partial(act(Workspace.choose), 2),
-            "next candidate": partial(act(Workspace.choose_next), 1),
-            "preview on and off": self.previews.toggle,
-            "many boxes on and off": self.many.toggle,
-            "edit the object under the mouse": self._edit_under_mouse,
+            "candidate_1": partial(act(Workspace.choose), 0),
+            "candidate_2": partial(act(Workspace.choose), 1),
+            "candidate_3": partial(act(Workspace.choose), 2),
+            "next_candidate": partial(act(Workspace.choose_next), 1),
+            "preview": self.previews.toggle,
+            "many_boxes": self.many.toggle,
+            "edit": self._edit_under_mouse,
         }
 
     def draw(self) -> None:

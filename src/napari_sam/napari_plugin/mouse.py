@@ -5,6 +5,7 @@ right click, or with Shift        not on the object
 left drag                         a box around the object
 middle drag, or left with Alt     move the view
 wheel                             zoom, as ever
+wheel with Shift                  the next candidate, or the one before
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Mouse:
         Is told of each prompt, and of its plane.
     hover
         Is told where the mouse is, in the world, while no button is down.
+    step
+        Is told to go to the next candidate, 1, or to the one before, -1.
     """
 
     def __init__(
@@ -59,14 +62,18 @@ class Mouse:
         layer: Any,
         point_at: Callable[[Prompt, tuple[int, ...]], None],
         hover: Callable[[NDArray[np.float64]], None],
+        step: Callable[[int], None],
     ) -> None:
         self._canvas = canvas
         self._layer = layer
         self._point_at = point_at
         self._hover = hover
+        self._step = step
+        self._turned = 0.0  # of the wheel, since the last step
         layer.mouse_pan = False
         layer.mouse_drag_callbacks.append(self._on_drag)
         layer.mouse_move_callbacks.append(self._on_move)
+        layer.mouse_wheel_callbacks.append(self._on_wheel)
         # Making a layer uneditable resets how it reacts to the mouse.
         layer.events.mouse_pan.connect(self._keep_still)
         layer.events.mode.connect(self._keep_still)
@@ -78,6 +85,7 @@ class Mouse:
         layer.events.mode.disconnect(self._keep_still)
         layer.mouse_drag_callbacks.remove(self._on_drag)
         layer.mouse_move_callbacks.remove(self._on_move)
+        layer.mouse_wheel_callbacks.remove(self._on_wheel)
 
     def _keep_still(self, event: object = None) -> None:
         if self._layer.mouse_pan:
@@ -85,6 +93,18 @@ class Mouse:
 
     def _on_move(self, layer: Any, event: Any) -> None:
         self._hover(np.asarray(event.position, dtype=float))
+
+    def _on_wheel(self, layer: Any, event: Any) -> None:
+        if _names(event.modifiers) != {"Shift"}:
+            return
+        event.handled = True
+        # Some systems turn the wheel sideways while Shift is down; touchpads report
+        # parts of a step, quick wheels several at once.
+        self._turned -= float(np.clip(np.sum(event.delta), -1, 1))
+        whole = int(self._turned)
+        if whole:
+            self._turned -= whole
+            self._step(whole)
 
     def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
         button, keys = event.button, _names(event.modifiers)

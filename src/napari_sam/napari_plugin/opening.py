@@ -14,6 +14,7 @@ from napari_sam.napari_plugin.leveled import LeveledPredictor
 from napari_sam.napari_plugin.sources import LayerSource, Limits
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.session import Session
+from napari_sam.tiling.labels import ObjectSummary
 
 Load = Callable[..., WindowModel]
 """Called as `load_model(name, device, progress=...)`."""
@@ -50,7 +51,7 @@ class Opened:
     session: Session
     axes: str  # of the image layer
     place: LabelsProposal
-    model_name: str
+    objects: tuple[ObjectSummary, ...]  # that are in the labels already
 
 
 def load_by_name(name: str, device: str, *, progress: Any) -> WindowModel:
@@ -104,7 +105,7 @@ def open_session(
     predictor = LeveledPredictor(model, opened.image, cache=cache)
     predictor.work_at(choices.level)
     session = Session(opened.image, place.path, model, predictor=predictor)
-    return Opened(session, opened.axes, place, choices.model)
+    return Opened(session, opened.axes, place, session.records())
 
 
 def _place(source: LayerSource, opened: Any, choices: Choices) -> LabelsProposal:

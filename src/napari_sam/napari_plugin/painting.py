@@ -10,6 +10,8 @@ The same layer, empty, takes a rough mask, by brush or lasso, for a prompt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
@@ -31,26 +33,25 @@ class Painting:
     ----------
     workspace
         Whose labels are painted.
-    view
-        In pixels of level 0; the middle of it is painted where it is too large.
-    plane
+    box, plane
         Where.
-    is_mask
-        For a rough mask: the layer begins empty, and what is painted is a prompt.
+    labels_hw
+        What is there; None for a rough mask: what is painted is a prompt.
     """
 
     def __init__(
-        self, workspace: Workspace, view: Box, plane: tuple[int, ...], *, is_mask: bool
+        self,
+        workspace: Workspace,
+        box: Box,
+        plane: tuple[int, ...],
+        labels_hw: NDArray[np.integer] | None,
     ) -> None:
         self._workspace = workspace
-        self.box = _middle_of(view)
+        self.box = box
         self.plane = plane
-        self.is_mask = is_mask
-        store = workspace.session.labels
+        is_mask = self.is_mask = labels_hw is None
         pixels_hw: NDArray[np.integer] = (
-            np.zeros(self.box.shape, np.uint8)
-            if is_mask
-            else store.read(plane, self.box).copy()
+            np.zeros(box.shape, np.uint8) if labels_hw is None else labels_hw.copy()
         )
         placement = workspace.placement
         axes = placement.axes
@@ -63,7 +64,7 @@ class Painting:
             **placement.transform(origin),
             **placement.names(),
         )
-        self.layer.selected_label = 1 if is_mask else store.next_id
+        self.layer.selected_label = 1 if is_mask else workspace.session.labels.next_id
         workspace.viewer.add_layer(self.layer)
         self.layer.mode = "paint"
 
@@ -109,6 +110,34 @@ class Painting:
         if self.is_shown:
             self._workspace.viewer.layers.remove(self.layer)
         self._workspace.show_layers()
+
+
+def begin_painting(
+    workspace: Workspace,
+    view: Box,
+    plane: tuple[int, ...],
+    done: Callable[[Painting], None],
+    *,
+    is_mask: bool,
+) -> None:
+    """Make a `Painting` of what is in view, once the worker has read the labels there.
+
+    Parameters
+    ----------
+    workspace, plane
+        As of `Painting`.
+    view
+        In pixels of level 0; the middle of it is painted where it is too large.
+    done
+        Gets it.
+    is_mask
+        For a rough mask: the layer begins empty.
+    """
+    box, labels = _middle_of(view), workspace.session.labels
+    workspace.writing.read(
+        lambda: None if is_mask else labels.read(plane, box),
+        lambda labels_hw: done(Painting(workspace, box, plane, labels_hw)),
+    )
 
 
 def _middle_of(view: Box) -> Box:

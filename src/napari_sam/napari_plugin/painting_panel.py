@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_sam.napari_plugin.controller import Controller
 from napari_sam.napari_plugin.guarding import guarded
-from napari_sam.napari_plugin.painting import Painting
+from napari_sam.napari_plugin.painting import Painting, begin_painting
 from napari_sam.napari_plugin.panels import button
 
 
@@ -44,11 +44,12 @@ class PaintingPanel(QWidget):
         if workspace is None or view is None or plane is None:
             return
 
-        def make() -> None:
-            self.painting = Painting(workspace, view, plane, is_mask=is_mask)
+        def show(painting: Painting) -> None:
+            self.end()
+            self.painting = painting
+            self._controller.changed()
 
-        guarded(make)
-        self._controller.changed()
+        begin_painting(workspace, view, plane, show, is_mask=is_mask)
 
     def commit(self) -> None:
         """Take what was painted."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,8 +21,9 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_sam.napari_plugin.keys import keys_as_text
 from napari_sam.napari_plugin.model_picker import ModelPicker
+
+OPEN_SIGN, FOLDED_SIGN = "\u25be", "\u25b8"
 
 
 def button(
@@ -65,6 +67,15 @@ def section(title: str, *widgets: QWidget, is_open: bool = False) -> QCollapsibl
     folded = QCollapsible(title)
     folded.setDuration(0)
     folded.setContent(content)
+    # The widget's own arrows stay black in a dark theme; text has the theme's colour.
+    folded.setExpandedIcon(QIcon())
+    folded.setCollapsedIcon(QIcon())
+
+    def show(is_open: bool) -> None:
+        folded.setText(f"{OPEN_SIGN if is_open else FOLDED_SIGN} {title}")
+
+    folded.toggled.connect(show)
+    show(is_open)
     if is_open:
         folded.expand(animate=False)
     else:
@@ -143,10 +154,3 @@ class ImagePanel(QWidget):
         words = self.channels.text().replace(",", " ").split()
         if all(word.isdigit() for word in words):
             self._reopen(channels=tuple(map(int, words)) or None)
-
-
-def help_section() -> QCollapsible:
-    """Keys and mouse."""
-    text = note()
-    text.setText(keys_as_text())
-    return section("Keys and mouse", text, is_open=False)

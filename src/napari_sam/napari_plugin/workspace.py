@@ -26,6 +26,7 @@ from napari_sam.napari_plugin.placement import Placement
 from napari_sam.napari_plugin.prompt_layers import PromptLayers
 from napari_sam.napari_plugin.writing import Writing
 from napari_sam.prompts import BoxPrompt, Prompt
+from napari_sam.tiling.labels import ObjectSummary
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -54,6 +55,8 @@ class Workspace:
         Emits when a panel has to be drawn anew.
     edited
         Emits when the labels have changed.
+    objects
+        What is in them, as of the last write; counting them takes the worker.
     """
 
     changed = Signal()
@@ -72,7 +75,10 @@ class Workspace:
         self.placement = Placement(layer, opened.axes)
         self.show_error = show
         self.asking = Asking(self.session, jobs, show)
-        self.writing = Writing(show, lambda: self.asking.is_pending)
+        self.objects = opened.objects
+        self.writing = Writing(
+            show, lambda: self.asking.is_pending, look=self.session.records
+        )
         self.boxes: tuple[BoxPrompt, ...] = ()  # of several objects, not asked yet
         self.boxes_plane = self.session.plane
         place, name = self.placement, layer.name
@@ -134,9 +140,8 @@ class Workspace:
 
     def choose_next(self, step: int) -> None:
         """Take the next of the candidates, or the one before."""
-        session = self.session
-        if session.is_answered and session.candidates:
-            self.choose((session.chosen + step) % len(session.candidates))
+        # Only once the choice before has its answer: each turn of a wheel counts.
+        self.writing.soon(lambda: self._choose_next(step))
 
     def accept(self) -> None:
         """Write the candidate, once its answer is there."""
@@ -193,9 +198,11 @@ class Workspace:
         inside = Box.of_shape(self.session.image.shape).contains_point(y, x)
         if plane is None or not inside:
             return
-        label_id = self.session.labels.label_at(plane, y, x)
-        if label_id:
-            self.edit(label_id)
+        labels = self.session.labels
+        self.writing.read(
+            lambda: labels.label_at(plane, y, x),
+            lambda label_id: self.edit(label_id) if label_id else None,
+        )
 
     def delete(self, label_ids: Sequence[int]) -> None:
         """Turn objects into background."""
@@ -211,7 +218,7 @@ class Workspace:
     def visit(self, label_id: int) -> None:
         """Move sliders and camera to an object."""
         plane = self._plane_of(label_id)
-        found = [o for o in self.session.records() if o.label_id == label_id]
+        found = [o for o in self.objects if o.label_id == label_id]
         if plane is not None and found:
             self.go_to(plane, found[0].box.center)
 
@@ -244,23 +251,13 @@ class Workspace:
                 self.prompts.draw(asking.prompts, session.plane)
         self.changed()
 
-    def close(self, *, keeps_prompts: bool = False) -> None:
-        """Finish what is being written, take the layers away, close the labels.
-
-        Parameters
-        ----------
-        keeps_prompts
-            Leave the layers of the prompts to whoever closes `prompts`.
-        """
+    def close(self) -> None:
+        """Finish what is being written, take the layers away, close the labels."""
         self.asking.cancel()
         self.writing.close()
         for event in TRANSFORM_EVENTS:
             getattr(self.layer.events, event).disconnect(self._on_moved)
-        if keeps_prompts:
-            self.prompts.draw((), self.session.plane)
-        else:
-            self.prompts.close()
-        for part in (self.candidate, self.preview, self.labels):
+        for part in (self.prompts, self.candidate, self.preview, self.labels):
             part.close()
         self.session.close()
 
@@ -282,6 +279,11 @@ class Workspace:
         session = self.session
         if session.is_answered and index < len(session.candidates):
             self.asking.choose(index)
+
+    def _choose_next(self, step: int) -> None:
+        session = self.session
+        if session.is_answered and session.candidates:
+            self._choose((session.chosen + step) % len(session.candidates))
 
     def _discard(self) -> None:
         self.session.discard()
@@ -315,7 +317,7 @@ class Workspace:
 
     def _plane_of(self, label_id: int) -> tuple[int, ...] | None:
         """A plane that an object is in: the one on show, or else its first."""
-        for found in self.session.records():
+        for found in self.objects:
             if found.label_id == label_id and found.planes:
                 shown = self.plane_in_view
                 return shown if shown in found.planes else found.planes[0]
@@ -325,7 +327,9 @@ class Workspace:
         self.draw()
         self.writing.go_on()
 
-    def _on_written(self) -> None:
+    def _on_written(self, objects: tuple[ObjectSummary, ...] | None) -> None:
+        if objects is not None:
+            self.objects = objects
         self.labels.refresh()
         self.draw()
         self.edited()

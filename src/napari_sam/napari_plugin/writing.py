@@ -1,4 +1,4 @@
-"""What changes labels on disk, one thing after the other, off the window's thread.
+"""What changes or reads labels, one thing after the other, off the window's thread.
 
 A session belongs to one thread at a time. While something is written it is lent to the
 writer; what the user does meanwhile waits here and is done in order afterwards. What
@@ -25,22 +25,28 @@ class Writing:
         Is told of errors.
     must_wait
         Whether something else has to come first, such as an answer.
+    look
+        What is read in the writer after each write that was done.
 
     Attributes
     ----------
     written
-        Emits after each write, done or failed.
+        Emits after each write: what `look` found, or None where the write failed.
     """
 
-    written = Signal()
+    written = Signal(object)
 
     def __init__(
-        self, show: Callable[[BaseException], None], must_wait: Callable[[], bool]
+        self,
+        show: Callable[[BaseException], None],
+        must_wait: Callable[[], bool],
+        look: Callable[[], Any],
     ) -> None:
         # A worker of its own: a save does not wait for a window that is encoded.
         self._jobs = Jobs()
         self._show = show
         self._must_wait = must_wait
+        self._look = look
         self._later: deque[Callable[[], None]] = deque()
         self._is_lent = False
 
@@ -53,7 +59,11 @@ class Writing:
         self, work: Callable[[], Any], then: Callable[[Any], None] | None = None
     ) -> None:
         """Do this in the writer, and then, in the window's thread, that."""
-        self.soon(lambda: self._start(work, then))
+        self.soon(lambda: self._start_write(work, then))
+
+    def read(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """As `write`, for what changes nothing: it sees all that was written before."""
+        self.soon(lambda: self._start(work, lambda found: self._act_on(found, then)))
 
     def soon(self, act: Callable[[], None]) -> None:
         """Do this as soon as what came before is done; at once if nothing did."""
@@ -85,9 +95,24 @@ class Writing:
         except Exception as error:  # noqa: BLE001 - a dock has to go on
             self._show(error)
 
-    def _start(
+    def _act_on(self, value: Any, then: Callable[[Any], None]) -> None:
+        self._act(lambda: then(value))
+
+    def _start_write(
         self, work: Callable[[], Any], then: Callable[[Any], None] | None
     ) -> None:
+        def write_and_look() -> tuple[Any, Any]:
+            return work(), self._look()
+
+        def go_on(found: tuple[Any, Any]) -> None:
+            value, seen = found
+            if then is not None:
+                self._act_on(value, then)
+            self.written(seen)
+
+        self._start(write_and_look, go_on)
+
+    def _start(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
         self._is_lent = True
         self._jobs.submit(
             Job(
@@ -97,11 +122,9 @@ class Writing:
             )
         )
 
-    def _on_done(self, value: Any, then: Callable[[Any], None] | None) -> None:
+    def _on_done(self, value: Any, then: Callable[[Any], None]) -> None:
         self._is_lent = False
-        if then is not None:
-            self._act(lambda: then(value))
-        self.written()
+        then(value)
         self.go_on()
 
     def _on_failed(self, error: BaseException) -> None:
@@ -109,4 +132,4 @@ class Writing:
         # What the user did next counted on this.
         self.forget()
         self._show(error)
-        self.written()
+        self.written(None)
