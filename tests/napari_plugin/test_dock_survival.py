@@ -169,6 +169,18 @@ def test_a_dock_that_is_closed_gives_the_labels_back(flat: Person) -> None:
     LabelStore.open(path).close()
 
 
+def test_what_is_painted_is_kept_when_the_dock_is_closed(flat: Person) -> None:
+    path = flat.workspace.session.labels.path
+    flat.dock.painting.begin(is_mask=False)
+    flat.until(lambda: flat.dock.painting.painting is not None)
+    painting = flat.dock.painting.painting
+    painting.layer.paint((30, 30), painting.layer.selected_label)
+    flat.viewer.window.remove_dock_widget(flat.dock)
+    assert not painting.is_shown
+    with LabelStore.open(path) as store:
+        assert len(store.objects()) == 1
+
+
 def test_reopening_goes_on_with_ids_and_undo(flat: Person) -> None:
     accept_one(flat)
     before = flat.workspace

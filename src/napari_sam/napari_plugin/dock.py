@@ -88,6 +88,7 @@ class SegmentWidget(QWidget):
     def _close(self) -> None:
         if not self.controller.is_closed:
             self._viewer.layers.selection.events.active.disconnect(self._on_selection)
+            self.painting.close()
             self.controller.close()
             self.keys.close()
             self._context.close()

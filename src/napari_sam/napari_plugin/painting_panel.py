@@ -65,6 +65,13 @@ class PaintingPanel(QWidget):
             painting.close()
             self._controller.changed()
 
+    def close(self) -> None:
+        """Keep what was painted into labels; a rough mask has no more use."""
+        if self.painting is None or self.painting.is_mask:
+            self.end()
+        else:
+            self.commit()
+
     def draw(self) -> None:
         """Show what can be pressed."""
         if self.painting is not None and not self.painting.is_current(

@@ -253,8 +253,9 @@ class Workspace:
 
     def close(self) -> None:
         """Finish what is being written, take the layers away, close the labels."""
-        self.asking.cancel()
+        # Before answers are dropped: a write that waits for one is not done without it.
         self.writing.close()
+        self.asking.cancel()
         for event in TRANSFORM_EVENTS:
             getattr(self.layer.events, event).disconnect(self._on_moved)
         for part in (self.prompts, self.candidate, self.preview, self.labels):

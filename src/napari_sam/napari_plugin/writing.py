@@ -47,8 +47,9 @@ class Writing:
         self._show = show
         self._must_wait = must_wait
         self._look = look
-        self._later: deque[Callable[[], None]] = deque()
+        self._later: deque[tuple[Callable[[], None], bool]] = deque()  # is a write
         self._is_lent = False
+        self._is_closing = False
 
     @property
     def is_lent(self) -> bool:
@@ -59,7 +60,8 @@ class Writing:
         self, work: Callable[[], Any], then: Callable[[Any], None] | None = None
     ) -> None:
         """Do this in the writer, and then, in the window's thread, that."""
-        self.soon(lambda: self._start_write(work, then))
+        self._later.append((lambda: self._start_write(work, then), True))
+        self.go_on()
 
     def read(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """As `write`, for what changes nothing: it sees all that was written before."""
@@ -67,13 +69,13 @@ class Writing:
 
     def soon(self, act: Callable[[], None]) -> None:
         """Do this as soon as what came before is done; at once if nothing did."""
-        self._later.append(act)
+        self._later.append((act, False))
         self.go_on()
 
     def go_on(self) -> None:
         """Do what waits, until something has to be waited for."""
         while self._later and not self._is_lent and not self._must_wait():
-            self._act(self._later.popleft())
+            self._act(self._later.popleft()[0])
 
     @property
     def is_free(self) -> bool:
@@ -85,9 +87,16 @@ class Writing:
         self._later.clear()
 
     def close(self) -> None:
-        """Wait for what is being written."""
-        self.forget()
+        """Finish what is being written, and the writes that wait only for that.
+
+        What waits for an answer, or for what the user did after it, is forgotten: the
+        prompts are on disk.
+        """
         self._jobs.close()
+        self._is_lent, self._is_closing = False, True
+        while self._later and self._later[0][1] and not self._must_wait():
+            self._act(self._later.popleft()[0])
+        self.forget()
 
     def _act(self, act: Callable[[], None]) -> None:
         try:
@@ -113,6 +122,14 @@ class Writing:
         self._start(write_and_look, go_on)
 
     def _start(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        if self._is_closing:  # no worker any more, and nothing else left to do
+            try:
+                value = work()
+            except Exception as error:  # noqa: BLE001 - as in the worker
+                self._on_failed(error)
+            else:
+                then(value)
+            return
         self._is_lent = True
         self._jobs.submit(
             Job(
