@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_sam.automatic.generator import (
         SamAutomaticMaskGenerator as SamAutomaticMaskGenerator,
     )
+    from napari_sam.automatic.options import EverythingOptions as EverythingOptions
+    from napari_sam.automatic.run import segment_image as segment_image
     from napari_sam.model.checkpoints import load_model as load_model
     from napari_sam.model.published import sam_model_registry as sam_model_registry
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
@@ -31,6 +33,7 @@ _HOMES = {
     "BoxPrompt": "prompts",
     "Click": "prompts",
     "EmbeddingCache": "predictor.cache",
+    "EverythingOptions": "automatic.options",
     "ImagePredictor": "predictor.image",
     "MaskPrompt": "prompts",
     "PredictorOptions": "predictor.candidates",
@@ -40,12 +43,14 @@ _HOMES = {
     "load_model": "model.checkpoints",
     "open_image": "tiling.images",
     "sam_model_registry": "model.published",
+    "segment_image": "automatic.run",
 }
 
 __all__ = [
     "BoxPrompt",
     "Click",
     "EmbeddingCache",
+    "EverythingOptions",
     "ImagePredictor",
     "MaskPrompt",
     "PredictorOptions",
@@ -55,6 +60,7 @@ __all__ = [
     "load_model",
     "open_image",
     "sam_model_registry",
+    "segment_image",
 ]
 
 

@@ -30,7 +30,10 @@ def as_it_is(cell: Cell, truth_hw: Labels) -> Labels:
 def pieces_of(
     truth_hw: Labels, grid: WindowGrid, sight: Sight = as_it_is
 ) -> dict[Cell, Piece]:
-    """What each window sees of known labels, islands of an object by themselves."""
+    """What each window sees of known labels, islands of an object by themselves.
+
+    Objects that touch have different labels, so they stay apart in a window.
+    """
     pieces = {}
     for cell in np.ndindex(grid.rows, grid.columns):
         window = grid.window(*cell)
@@ -47,13 +50,16 @@ def assigned(
     grid: WindowGrid,
     order: Iterable[Cell] | None = None,
     max_shared: float = 0.3,
+    *,
+    turned: bool = False,
 ) -> Assignment:
+    """Stitch, in an order of windows, perhaps each pair the other way round."""
     stitcher = Stitcher(max_shared)
     for cell in pieces if order is None else order:
         stitcher.add(cell, pieces[cell].table)
         for other in grid.neighbours_after(*cell):
-            shared = overlaps(pieces[cell], pieces[other])
-            stitcher.join(cell, other, shared)
+            first, second = (other, cell) if turned else (cell, other)
+            stitcher.join(first, second, overlaps(pieces[first], pieces[second]))
     return stitcher.solve()
 
 

@@ -216,6 +216,7 @@ def test_small_objects_are_looked_at_in_small_windows() -> None:
     )
     model = new_tiny_sam(facts)
     assert EverythingOptions(object_size=6).window_side(model) == 32
+    assert EverythingOptions(object_size=7).window_side(model) == 64
     assert EverythingOptions(object_size=14).window_side(model) == 64
     assert EverythingOptions(object_size=6).window_side(Regions()) == SIDE
 

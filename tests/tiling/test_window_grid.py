@@ -37,7 +37,8 @@ def test_cores_tile_the_area_and_windows_show_them_with_their_halos(seed: int) -
 def test_the_windows_over_a_box_are_those_that_share_a_pixel(seed: int) -> None:
     grid = random_grid(seed)
     windows = {cell: grid.window(*cell) for cell in np.ndindex(grid.rows, grid.columns)}
-    for cell, window in windows.items():
+    for cell in list(windows)[:: 1 + len(windows) // 30]:
+        window = windows[cell]
         beside = [other for other, box in windows.items() if box.intersects(window)]
         assert grid.windows_over(window) == beside
         assert grid.neighbours_after(*cell) == [x for x in beside if x > cell]

@@ -17,7 +17,7 @@ from napari_sam.tiling.window_grid import Cell
 def paint(
     box: Box, pieces: Mapping[Cell, Piece], assignment: Assignment
 ) -> NDArray[np.uint32]:
-    """Draw the objects of a box, large ones first.
+    """Draw the objects of a box, in the order of the assignment.
 
     Parameters
     ----------
@@ -33,37 +33,27 @@ def paint(
     -------
     (height, width) of ids, 0 where there is no object.
     """
-    parts: dict[int, list[tuple[Cell, int]]] = {}
-    for cell, piece in pieces.items():
-        if not piece.window.intersects(box):
-            continue
-        for index, label_id in enumerate(assignment.ids_of(cell).tolist()):
-            if label_id:
-                parts.setdefault(label_id, []).append((cell, index))
+    drawn = [
+        (assignment.order_n[label_id - 1], label_id, piece, index)
+        for cell, piece in pieces.items()
+        if piece.window.intersects(box)
+        for index, label_id in enumerate(assignment.ids_of(cell).tolist())
+        if label_id
+    ]
     labels_hw = np.zeros(box.shape, dtype=np.uint32)
-    for label_id in sorted(parts, key=lambda i: assignment.order_n[i - 1]):
-        cells = [cell for cell, _ in parts[label_id]]
-        for cell, index in parts[label_id]:
-            others = [pieces[other].core for other in cells if other != cell]
-            _draw(labels_hw, box, pieces[cell], index, label_id, others)
+    # Several windows may draw an id: together, so their order says nothing.
+    for _, label_id, piece, index in sorted(drawn, key=lambda part: part[0]):
+        _draw(labels_hw, box, piece, index, label_id)
     return labels_hw
 
 
 def _draw(
-    labels_hw: NDArray[np.uint32],
-    box: Box,
-    piece: Piece,
-    index: int,
-    label_id: int,
-    others: list[Box],
+    labels_hw: NDArray[np.uint32], box: Box, piece: Piece, index: int, label_id: int
 ) -> None:
-    """Draw an object, but for what windows with another part of it own."""
+    """Draw what a window sees of an object."""
     bounds = Box(*piece.table.boxes_n4[index].tolist())
     if not bounds.intersects(box):
         return
     part = bounds.clip(box)
     mask: Mask = piece.labels_hw[part.relative_to(piece.window).slices] == index + 1
-    for core in others:
-        if core.intersects(part):
-            mask[core.clip(part).relative_to(part).slices] = False
     labels_hw[part.relative_to(box).slices][mask] = label_id

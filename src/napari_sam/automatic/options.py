@@ -100,11 +100,11 @@ class EverythingOptions:
         return rows, columns
 
     def window_side(self, model: WindowModel) -> int:
-        """Side of the window in which a model sees objects of this size best, pixels.
+        """Side of the window in which a model sees objects of this size well, pixels.
 
         Small objects are seen better in smaller windows, which are shown enlarged.
         """
-        return WindowSizes.of(model).for_object(self.object_size or 0)
+        return WindowSizes.of(model).with_room(self.object_size or 0)
 
     def query_for(self, model: WindowModel) -> PointQuery:
         """The query that was asked for, or the one that suits the model.

@@ -1,34 +1,9 @@
 """One object, one id, across the seams of any number of windows.
 
-Each window has been segmented by itself. Near a seam two windows show the same object,
-one of them perhaps only a part of it, or something else, or nothing:
-
-    core of A      |  core of B            window A ends here
-        +----------|-------+               v
-        |  ####    |       |   A sees all of 1 (#), and a part of 2 (o), which is cut
-        |  ######  | oooooo|   by the end of the window
-        |   ####   | oooooo|ooo
-        +----------|-------+
-
-An object is *cut* if it touches an inner end of its window, else it is *whole*.
-
-1. Two objects are the same if they agree where their windows overlap: an intersection
-   over union of `SAME_IOU`; or one that is cut lies mostly in the other.
-2. Of whole objects that are the same, or that share more than `max_shared` of the
-   smaller one's area, the better stays: by its score, and by its share in its own core.
-   It is drawn from its own window alone, over seams as far as it goes; so a neighbour
-   that saw it worse, or missed it, cannot cut it. One that lies outside of its window's
-   core, where a neighbour has the better view, counts only if nothing speaks against
-   it there: it is dropped.
-3. A cut object that is the same as a whole one that stayed, or is mostly covered by
-   it, is a part of it. What is left of the cut ones belongs together if it is the
-   same: an object larger than a window. Each window draws its core of it, and beyond
-   it only where no other window sees the object.
-4. A cut object that no other window confirms stays if most of it is in its core.
-5. Ids are numbered from 1 in reading order. Small objects are painted over large ones.
-
-All of this is decided in an order that follows from the objects themselves and their
-places, never from the order in which windows were computed.
+Windows and their overlaps are collected in any order; then it is decided which objects
+are the same (the rules are in `same_objects`). Ids are numbered from 1 in reading
+order. Whole objects are painted over cut ones, whose ends are straight where a window
+ends; and small objects over large ones.
 """
 
 from __future__ import annotations
@@ -37,24 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_sam.automatic.overlaps import Overlaps
 from napari_sam.automatic.piece import PieceTable
+from napari_sam.automatic.same_objects import (
+    Flags,
+    Indices,
+    Objects,
+    Pairs,
+    groups_of,
+    whole_objects,
+)
 from napari_sam.tiling.window_grid import Cell
-
-SAME_IOU = 0.5
-PART_SHARE = 0.75
-"""Of a cut object's pixels in the overlap of two windows, that have to lie in another
-object for it to be a part of that one; and they have to be `PART_IOU` of the two."""
-
-PART_IOU = 0.25
-CORE_WEIGHT = 0.25
-"""How much worse than in its core an object far out in the halo is taken to be."""
-
-Indices = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +39,7 @@ class Assignment:
     ids
         Final id of each object, 0 where there is none.
     is_shared_n
-        Whether several windows draw an id, each a part.
+        Whether several windows draw an id together, each what it sees of it.
     order_n
         Place of an id in the order of painting; what is painted last is on top.
     scores_n
@@ -155,21 +124,19 @@ class Stitcher:
         ]
         index = np.concatenate([*chosen, np.zeros(0, dtype=np.int64)])
         core, area, cut, y0, x0, score = (c[index] for c in self._objects.columns())
-        objects = _Objects(core, area, cut > 0, y0, x0, score.astype(np.float32))
+        objects = Objects(core, area, cut > 0, y0, x0, score.astype(np.float32))
         keys, starts = keys[order], np.concatenate([[0], np.cumsum(counts[order])])
         pairs = self._sorted_pairs(keys, starts, objects)
-        whole = _whole(objects, pairs, self._max_shared)
-        groups = _groups(objects, pairs, whole, self._max_shared)
+        whole = whole_objects(objects, pairs, self._max_shared)
+        groups = groups_of(objects, pairs, whole, self._max_shared)
         return _numbered(objects, groups, keys, starts)
 
-    def _sorted_pairs(
-        self, keys: Indices, starts: Indices, objects: _Objects
-    ) -> _Pairs:
+    def _sorted_pairs(self, keys: Indices, starts: Indices, objects: Objects) -> Pairs:
         columns = [c.astype(np.int64) for c in self._pairs.columns()]
         key_a, a, key_b, b, shared, common_a, common_b = columns
         a = starts[np.searchsorted(keys, key_a)] + a
         b = starts[np.searchsorted(keys, key_b)] + b
-        return _Pairs.of(objects, a, b, shared, common_a, common_b)
+        return Pairs.of(objects, np.stack([a, b, shared, common_a, common_b]))
 
 
 def key_of(cell: Cell) -> int:
@@ -204,120 +171,8 @@ class _Rows:
             self._new = []
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Objects:
-    """The objects of all windows, row by row of windows."""
-
-    core: NDArray[np.float64]
-    area: NDArray[np.float64]
-    is_cut: Flags
-    y0: NDArray[np.float64]
-    x0: NDArray[np.float64]
-    score: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.area)
-
-    @property
-    def ranks(self) -> Indices:
-        """Place of each object among all, the best first; no two have the same."""
-        share = self.core / np.maximum(self.area, 1)
-        value = self.score * (1 - CORE_WEIGHT + CORE_WEIGHT * share)
-        # The last key counts first; equal ones stay in the order of windows.
-        order = np.lexsort((-self.area, -value))
-        ranks = np.empty(len(order), dtype=np.int64)
-        ranks[order] = np.arange(len(order))
-        return ranks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
-    """Objects of different windows that share pixels."""
-
-    a: Indices
-    b: Indices
-    shared: Indices
-    are_same: Flags
-
-    @classmethod
-    def of(
-        cls,
-        objects: _Objects,
-        a: Indices,
-        b: Indices,
-        shared: Indices,
-        common_a: Indices,
-        common_b: Indices,
-    ) -> _Pairs:
-        iou = shared / np.maximum(common_a + common_b - shared, 1)
-        is_part = (objects.is_cut[a] & (shared >= PART_SHARE * common_a)) | (
-            objects.is_cut[b] & (shared >= PART_SHARE * common_b)
-        )
-        return cls(a, b, shared, (iou >= SAME_IOU) | (is_part & (iou >= PART_IOU)))
-
-    def take(self, flags: Flags) -> _Pairs:
-        return _Pairs(
-            self.a[flags], self.b[flags], self.shared[flags], self.are_same[flags]
-        )
-
-
-def _whole(objects: _Objects, pairs: _Pairs, max_shared: float) -> Flags:
-    """Which whole objects stay."""
-    may = ~objects.is_cut & (objects.core > 0)
-    pairs = pairs.take(may[pairs.a] & may[pairs.b])
-    smaller = np.minimum(objects.area[pairs.a], objects.area[pairs.b])
-    rivals = pairs.take(pairs.are_same | (pairs.shared > max_shared * smaller))
-    return _best(objects.ranks, may, rivals)
-
-
-def _best(ranks: Indices, may: Flags, rivals: _Pairs) -> Flags:
-    """Those that have no better rival that stays: best first, but all at once.
-
-    Whoever is better than all its rivals that are left stays; they go; and so on. That
-    is what going through them one by one would give, in a few rounds.
-    """
-    stays = np.zeros(len(ranks), dtype=bool)
-    is_open = may.copy()
-    a, b = rivals.a, rivals.b
-    while is_open.any():
-        best_rival = np.full(len(ranks), len(ranks))
-        np.minimum.at(best_rival, a, ranks[b])
-        np.minimum.at(best_rival, b, ranks[a])
-        winners = is_open & (ranks < best_rival)
-        stays |= winners
-        is_open &= ~winners
-        is_open[b[winners[a]]] = False
-        is_open[a[winners[b]]] = False
-        left = is_open[a] & is_open[b]
-        a, b = a[left], b[left]
-    return stays
-
-
-def _groups(
-    objects: _Objects, pairs: _Pairs, whole: Flags, max_shared: float
-) -> Indices:
-    """A number for each object that is drawn, equal for parts of one; -1 for others."""
-    left = objects.is_cut.copy()
-    for cut, other in ((pairs.a, pairs.b), (pairs.b, pairs.a)):
-        covered = pairs.are_same | (pairs.shared > max_shared * objects.area[cut])
-        left[cut[covered & whole[other]]] = False
-    joined = pairs.take(left[pairs.a] & left[pairs.b] & pairs.are_same)
-    count = len(objects)
-    graph = coo_array(
-        (np.ones(len(joined.a), dtype=bool), (joined.a, joined.b)), shape=(count, count)
-    )
-    _, groups = connected_components(graph, directed=False)
-    is_alone = np.bincount(groups, minlength=1)[groups] == 1 if count else left
-    in_core = np.bincount(groups, objects.core) if count else objects.core
-    in_all = np.bincount(groups, objects.area) if count else objects.area
-    keeps = 2 * in_core > in_all if count else left
-    left &= ~is_alone | keeps[groups] if count else left
-    drawn = whole | (left & (in_core[groups] > 0) if count else left)
-    return np.where(drawn, groups, -1).astype(np.int64)
-
-
 def _numbered(
-    objects: _Objects, groups: Indices, keys: Indices, starts: Indices
+    objects: Objects, groups: Indices, keys: Indices, starts: Indices
 ) -> Assignment:
     """Ids in reading order of the topmost, then leftmost pixel of what has them."""
     drawn = np.flatnonzero(groups >= 0)
@@ -337,6 +192,10 @@ def _numbered(
     areas = np.bincount(number, seen, minlength=count)
     scores = np.zeros(count, dtype=np.float32)
     np.maximum.at(scores, number, objects.score[in_order])
+    is_whole = np.zeros(count, dtype=bool)
+    is_whole[number] = ~objects.is_cut[in_order]
     order = np.empty(count, dtype=np.int64)
-    order[np.lexsort((-np.arange(count), scores, -areas))] = np.arange(count)
+    # The last key counts first: a whole object is never under the end of a cut one.
+    by = np.lexsort((-np.arange(count), scores, -areas, is_whole))
+    order[by] = np.arange(count)
     return Assignment(keys, starts, ids, parts > 1, order, scores)

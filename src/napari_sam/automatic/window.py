@@ -32,7 +32,7 @@ from napari_sam.model.point_masks import (
 from napari_sam.model.window_model import WindowMask, WindowModel
 from napari_sam.prompts import Click
 
-ISLAND_SHARE = 0.1  # of the largest island of a mask; a smaller one is a speck
+ISLAND_SHARE = 1.0  # of the largest island of a mask: an object is in one piece
 
 
 @dataclass(frozen=True, slots=True, eq=False)

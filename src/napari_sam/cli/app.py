@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
+from napari_sam.cli.options import Debug, Device, Model
 from napari_sam.cli.reporting import Reported
-from napari_sam.cli.request import (
-    Network,
-    Point,
-    Pretraining,
-    Rule,
-    SegmentRequest,
-    Source,
-    Target,
-    Version,
-    parse_channels,
-    parse_contrast,
-)
-
-_T = TypeVar("_T")
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
-Model = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME|PATH",
-        help="A name from `napari-sam models`, or a file of weights.",
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+from napari_sam.cli.request import Network, Point, Pretraining
+from napari_sam.cli.segment_command import segment
 
 app = typer.Typer(
     name="napari-sam",
@@ -44,91 +22,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
-    image: Annotated[
-        str,
-        typer.Argument(
-            metavar="IMAGE", help="OME-Zarr, zarr, TIFF, PNG, JPEG, .npy; path or URL."
-        ),
-    ],
-    *,
-    prompts: Annotated[
-        Path,
-        typer.Option(metavar="FILE.json", help="What to segment, object by object."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="LABELS.zarr",
-            help="Label volume, made or continued. Without it: beside the image.",
-        ),
-    ] = None,
-    model: Model = "default",
-    level: Annotated[
-        int | None, typer.Option(min=0, help="Finest level to look at; 0 is all.")
-    ] = None,
-    channels: Annotated[
-        str | None, typer.Option(metavar="0,2", help="One to three to look at.")
-    ] = None,
-    axes: Annotated[
-        str | None,
-        typer.Option(metavar="zyx", help="Where the image does not say, or wrongly."),
-    ] = None,
-    contrast: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LOW,HIGH",
-            help="What becomes black and white; one pair, or one for each channel.",
-        ),
-    ] = None,
-    overlay: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            help="Draw labels and prompts into a picture; more planes in FILE.z3.png.",
-        ),
-    ] = None,
-    rule: Annotated[
-        Rule, typer.Option(help="Who gets pixels that an older object has.")
-    ] = Rule.KEEP,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace a label volume that is there."),
-    ] = False,
-    ome_zarr_version: Annotated[
-        Version | None, typer.Option(help="Of new label volumes; 0.5 if not given.")
-    ] = None,
-    device: Device = "auto",
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Keep embeddings here, for quicker later runs."
-        ),
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """Segment the objects that prompts point at, into an OME-Zarr label volume."""
-    request = SegmentRequest(
-        Source(
-            image,
-            axes,
-            _understood(parse_channels, channels, "--channels"),
-            _understood(parse_contrast, contrast, "--contrast"),
-        ),
-        prompts,
-        Target(output, rule, overwrite, ome_zarr_version),
-        Network(model, device, cache_dir),
-        level=level,
-        overlay=overlay,
-        debug=debug,
-    )
-    with Reported(debug=debug):
-        from napari_sam.cli.segment import run_segment  # noqa: PLC0415
-        from napari_sam.cli.summary import summarise  # noqa: PLC0415
-
-        report = run_segment(request)
-        raise SystemExit(summarise(report, debug=debug))
+app.command()(segment)
 
 
 @app.command()
@@ -341,11 +235,3 @@ def models(
         from napari_sam.cli.models import show_models  # noqa: PLC0415
 
         show_models(as_json=as_json)
-
-
-def _understood(parse: Callable[[str | None], _T], text: str | None, option: str) -> _T:
-    """The option's value; a usage error where it cannot be read."""
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint=option) from error

@@ -170,7 +170,7 @@ def _pictures(
     files = [file, *further][: len(planes)]
     taken = [str(request.prompts), *([image.source] if image.source else [])]
     for picture in files:
-        _check_picture(picture, [Path(path) for path in taken if "://" not in path])
+        check_picture(picture, [Path(path) for path in taken if "://" not in path])
         if _is_inside(picture, place.path) or _is_inside(picture, place.folder):
             raise RequestError(
                 f"The overlay {picture} cannot be inside of the labels {place.path}. "
@@ -185,7 +185,8 @@ def _plane_name(plane: tuple[int, ...], image: Image) -> str:
     return "-".join(f"{axis}{index}" for axis, index in pairs)
 
 
-def _check_picture(file: Path, taken: Sequence[Path]) -> None:
+def check_picture(file: Path, taken: Sequence[Path]) -> None:
+    """Raise a RequestError unless a picture can be written, over nothing in `taken`."""
     if file.suffix.lower() != ".png":
         raise RequestError(f"The overlay is a PNG: call it FILE.png, got {file}.")
     if not file.parent.is_dir():

@@ -86,6 +86,17 @@ class WindowSizes:
         wanted = side / self.share
         return min(self.sides, key=lambda size: abs(log(size / wanted)))
 
+    def with_room(self, side: float) -> int:
+        """The smallest size in which an object has at most the wanted share.
+
+        Where everything in a window is asked for, at whatever place, room around
+        objects matters more than how large they are shown.
+        """
+        if self.share is None or side <= 0:
+            return self.start
+        roomy = [size for size in self.sides if size * self.share >= side]
+        return roomy[0] if roomy else self.sides[-1]
+
     def for_prompts(self, prompts: Sequence[Prompt]) -> int | None:
         """The size that boxes and masks ask for, None where there are only clicks."""
         sides = [

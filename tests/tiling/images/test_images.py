@@ -1,6 +1,8 @@
 """An opened image: planes, levels and windows, whatever the pixels' type."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -367,3 +369,26 @@ def test_fingerprints_tell_arrays_channels_and_contrast_apart() -> None:
         open_image(array, axes="cyx", contrast_limits=(0, 1)),
     ]
     assert len({image.fingerprint for image in images}) == 4
+
+
+def test_an_image_goes_to_another_process_as_what_it_was_opened_from(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "stack.zarr"
+    array = zarr.create_array(str(path), shape=(3, 40, 50, 4), dtype="uint16")
+    array[...] = np.arange(3 * 40 * 50 * 4, dtype="uint16").reshape(3, 40, 50, 4)
+    image = open_image(
+        path, axes="zyxc", channels=(2, 0), contrast_limits=(5, 900), name="mine"
+    )
+    copy = pickle.loads(pickle.dumps(image))
+    assert copy.fingerprint == image.fingerprint
+    assert (copy.name, copy.axes, copy.channels) == ("mine", "zyxc", (2, 0))
+    box = Box(3, 4, 30, 40)
+    np.testing.assert_array_equal(
+        copy.read_rgb((1,), 0, box), image.read_rgb((1,), 0, box)
+    )
+
+
+def test_an_image_of_an_array_does_not_go_to_another_process() -> None:
+    with pytest.raises(ImageError, match="Give the array itself"):
+        pickle.dumps(open_image(np.zeros((20, 20), dtype=np.uint8)))

@@ -92,8 +92,10 @@ class Image:
         layout: Layout,
         channels: tuple[int, ...],
         contrast: Ranges | None,
+        given_axes: str | None = None,
     ) -> None:
         self._layout = layout
+        self._given = (given_axes, channels, contrast, stored.name)
         self._plans = plan_levels([lv.shape for lv in layout.levels], layout.factors)
         self._contrast = contrast
         self._contrast_lock = Lock()
@@ -133,6 +135,15 @@ class Image:
             f"planes {planes}, channels {self.channels} of {self.channel_count}, "
             f"{stored} stored levels of {len(self.levels)}>"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process an image goes as what it was opened from."""
+        if self.source is None:
+            raise ImageError(
+                "An image of an array in memory cannot go to another process. Give "
+                "the array itself, or a path or URL that can be opened there too."
+            )
+        return _reopened, (self.source, *self._given)
 
     def __enter__(self) -> Image:
         return self
@@ -230,14 +241,19 @@ class Image:
         return read_block_means(base, plane, self.channels, box, plan.step)
 
     def read_rgb(
-        self, plane: tuple[int, ...], level: int, box: Box
+        self,
+        plane: tuple[int, ...],
+        level: int,
+        box: Box,
+        contrast: Ranges | None = None,
     ) -> NDArray[np.uint8]:
         """What the model sees: (height, width, 3), 0..255; arguments as of `read`.
 
         One channel becomes grey, two become red and green, three red, green and blue.
+        With a `contrast` of one (low, high) a channel, that is shown, not the image's.
         """
         pixels_chw = self.read(plane, level, box)
-        ranges = self._contrast_for(pixels_chw)
+        ranges = self._contrast_for(pixels_chw) if contrast is None else contrast
         shown = [
             stretch(pixels_hw, low, high)
             for pixels_hw, (low, high) in zip(pixels_chw, ranges, strict=True)
@@ -328,4 +344,16 @@ def open_image(
     except ImageError:
         stored.close()
         raise
-    return Image(stored, layout, chosen, contrast)
+    return Image(stored, layout, chosen, contrast, axes)
+
+
+def _reopened(
+    source: str,
+    axes: str | None,
+    channels: tuple[int, ...],
+    contrast: Ranges | None,
+    name: str,
+) -> Image:
+    return open_image(
+        source, axes=axes, channels=channels, contrast_limits=contrast, name=name
+    )

@@ -1,0 +1,380 @@
+"""Segment everything in an image of any size, so that nothing that is done is lost.
+
+    settle   once: object size, intensity range, level, windows        -> run.json
+    tiles    each window by itself, in groups                          -> tiles/
+    seams    which objects of overlapping windows are the same
+    labels   every pixel's final id, block by block, and the pyramid    -> LABELS.zarr
+
+The first two lines are the long ones, and are gone on with by the same call, whatever
+ended the run before. The labels follow from what is in the tiles, whoever computed
+those, in which order. They are made beside their place and put there whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Literal
+
+from napari_sam.automatic.options import EverythingOptions
+from napari_sam.automatic.pipeline import Pace, run_tiles
+from napari_sam.automatic.plan import Asked, Plane, RunPlan, Tile
+from napari_sam.automatic.run_folder import EverythingReport, RunFolder, Written
+from napari_sam.automatic.settling import settled_plan
+from napari_sam.automatic.tile_files import TileFiles, TileSummary
+from napari_sam.automatic.writing import LabelWriting, Step
+from napari_sam.errors import ImageError, LabelWriteError
+from napari_sam.geometry import Box
+from napari_sam.model.window_model import WindowModel
+from napari_sam.predictor.watching import Look, Watch
+from napari_sam.tiling.images import Image, open_image
+from napari_sam.tiling.labels import LabelGeometry, LabelOptions
+from napari_sam.tiling.labels.bulk import BulkLabels, as_write_error
+from napari_sam.tiling.labels.lock import lock_for_writing, release_without_trace
+from napari_sam.tiling.labels.place import LabelPlace, find_place
+from napari_sam.tiling.labels.volume import settle_drafts
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from napari_sam.automatic.cluster import Cluster
+    from napari_sam.tiling.images.image import ImageLike
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come.
+
+    Parameters
+    ----------
+    stage
+        "tiles", then "seams" and "labels" for each plane.
+    done, count
+        Steps of the stage that are done, and how many there are.
+    objects
+        Found so far; about as many as there will be.
+    skipped
+        Windows that were left out so far, as flat background.
+    failures
+        Windows that failed so far.
+    tile
+        The one that is done now, in the stage of tiles.
+    """
+
+    stage: Literal["tiles", "seams", "labels"]
+    done: int
+    count: int
+    objects: int
+    skipped: int
+    failures: int
+    tile: Tile | None = None
+
+
+def segment_image(  # noqa: PLR0913 - each is a choice of the user's
+    image: ImageLike | Image,
+    labels: str | PathLike[str],
+    model: WindowModel | str = "default",
+    *,
+    options: EverythingOptions | None = None,
+    planes: Sequence[Sequence[int]] | None = None,
+    region: Box | None = None,
+    level: int | None = None,
+    skip_empty: bool = True,
+    overwrite: bool = False,
+    label_options: LabelOptions | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    watch: Watch | None = None,
+    device: str = "auto",
+    pace: Pace | None = None,
+    client: Client | None = None,
+) -> EverythingReport:
+    """Find every object in an image or a stack, plane by plane, into a label volume.
+
+    Whatever ends it, even a kill, the same call goes on where it was, and comes to
+    the same labels.
+
+    Parameters
+    ----------
+    image
+        What `open_image` takes, or what it gave.
+    labels
+        A new OME-Zarr label volume: a folder for a store of its own, or
+        IMAGE/labels/NAME inside of an OME-Zarr image.
+    model
+        From `load_model`, or a name or path for it.
+    options
+        What is looked for and kept. The object size is in pixels of level 0 here;
+        None: estimated once, from parts of the image.
+    planes
+        Indices along the stack axes; None: all.
+    region
+        In pixels of level 0; labels outside of it stay 0. None: the whole plane.
+    level
+        That the model is shown; None: the finest at which it sees such objects well.
+        The labels have level 0 in any case.
+    skip_empty
+        Whether windows of flat background are left out.
+    overwrite
+        Whether labels and other runs at that place are replaced.
+    label_options
+        How to make the volume.
+    on_progress
+        Is told when a tile, or a block of labels, is done.
+    watch
+        Is told of each window before the model is shown it, and at least as often
+        later; may raise `Cancelled`, or anything else, to stop.
+    device
+        Where a model that is given by name computes.
+    pace
+        How much is done at once.
+    client
+        Of a dask.distributed cluster, whose workers compute the tiles; they need the
+        image at the same path or URL. The labels are the same. None: this process does.
+
+    Returns
+    -------
+    What came of it. Windows that could not be read or segmented are among its
+    failures; everything else is in the labels.
+
+    Raises
+    ------
+    SamError
+        Something that was asked for cannot be, or the labels cannot be written.
+    Cancelled
+        What `watch` raises; what was found is kept.
+    """
+    opened = open_image(image)
+    place = find_place(labels, opened.source)
+    asked_planes = _checked_planes(opened, planes)
+    asked_region = _checked_region(opened, region)
+    _check_level(opened, level)
+    loaded = _loaded(model, device)
+    asked = Asked(
+        opened.fingerprint,
+        loaded.fingerprint,
+        asked_planes,
+        asked_region,
+        level,
+        options or EverythingOptions(),
+        skip_empty,
+    )
+    cluster = None if client is None else _cluster(client, image, opened, model, device)
+    run = _Run(opened, loaded, place, on_progress, watch, pace or Pace(), cluster)
+    lock = lock_for_writing(place)
+    try:
+        volume = replace(label_options or LabelOptions(), overwrite=False)
+        return run.carry_out(asked, volume, overwrite=overwrite)
+    except OSError as error:
+        if isinstance(error, LabelWriteError) or error.errno is None:
+            raise
+        raise as_write_error(place, error) from error
+    finally:
+        release_without_trace(place, lock)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call: what it works on, and what it has come to."""
+
+    image: Image
+    model: WindowModel
+    place: LabelPlace
+    on_progress: Callable[[Progress], None] | None
+    watch: Watch | None
+    pace: Pace
+    cluster: Cluster | None = None
+    windows: int = 0  # that the model was shown in this call
+    objects: int = 0
+    skipped: int = 0
+    failures: int = 0
+    most_windows: int = 0
+    level: int = 0
+
+    def carry_out(
+        self, asked: Asked, volume: LabelOptions, *, overwrite: bool
+    ) -> EverythingReport:
+        """Do what is left of the run."""
+        settle_drafts(self.place)
+        folder = RunFolder(self.place)
+        folder.sweep()
+        plan = folder.plan()
+        if overwrite and plan is not None:
+            # An unfinished run of the same goes on: it is what the call is for.
+            if plan.asked != asked or folder.finished() is not None:
+                folder.clear()
+                plan = None
+        elif plan is not None:
+            folder.check_same(plan, asked)
+            if (report := folder.finished()) is not None:
+                return report
+        if not overwrite:
+            folder.check_replaceable()
+        if plan is None:
+            folder.clear()
+            plan = settled_plan(self.image, self.model, asked)
+            folder.begin(plan)
+        self.most_windows, self.level = plan.window_count, plan.level
+        files = TileFiles.of(folder.path, plan)
+        nothing = EverythingReport(self.place.path, folder.objects_file, 0, 0, 0, 0, ())
+        report = self._tiles(files, nothing)
+        return self._labels(folder, files, report, volume)
+
+    def _tiles(self, files: TileFiles, found: EverythingReport) -> EverythingReport:
+        """Compute the tiles that are not there, or not whole."""
+        todo: list[Tile] = []
+        for tile in files.plan.tiles():
+            summary = files.summary(tile)
+            if summary is None or summary.failures:
+                todo.append(tile)
+            else:
+                found = self._counted(files.plan, found, summary)
+        if self.cluster is not None:
+            computed = self.cluster.run_tiles(files, todo, self._before_tile)
+        else:
+            computed = run_tiles(
+                files, self.image, self.model, todo, self._before_window, self.pace
+            )
+        for summary in computed:
+            found = self._counted(files.plan, found, summary)
+        return found
+
+    def _counted(
+        self, plan: RunPlan, found: EverythingReport, summary: TileSummary
+    ) -> EverythingReport:
+        found = replace(
+            found,
+            objects=found.objects + summary.object_count,
+            tiles=found.tiles + 1,
+            windows=found.windows + summary.window_count,
+            skipped=found.skipped + summary.empty_count,
+            failures=found.failures + summary.failures,
+        )
+        self.objects, self.skipped = found.objects, found.skipped
+        self.failures = len(found.failures)
+        self._tell("tiles", found.tiles, plan.tile_count, summary.tile)
+        return found
+
+    def _labels(
+        self,
+        folder: RunFolder,
+        files: TileFiles,
+        report: EverythingReport,
+        options: LabelOptions,
+    ) -> EverythingReport:
+        """Write the labels anew from what is in the tiles."""
+        bulk = BulkLabels.begin(self.place, LabelGeometry.of(self.image), options)
+        objects = LabelWriting(files, bulk, self._step).write(folder.objects_file)
+        report = replace(report, objects=objects)
+        folder.note_written(Written(bulk.identity, is_placed=False, report=report))
+        bulk.publish(objects)
+        folder.note_written(Written(bulk.identity, is_placed=True, report=report))
+        if report.is_complete:
+            folder.drop_tiles()
+        return report
+
+    def _before_tile(self, plan: RunPlan, tile: Tile) -> None:
+        cells = plan.cells_of(tile)
+        self._look(plan.grid.window(*cells[0]))
+        self.windows += len(cells)
+
+    def _before_window(self, window: Box) -> None:
+        self._look(window)
+        self.windows += 1
+
+    def _step(self, step: Step) -> None:
+        self._look(step.box)
+        self._tell(step.stage, step.done, step.count, None)
+
+    def _look(self, window: Box) -> None:
+        if self.watch is not None:
+            shown = self.windows
+            self.watch(Look(self.level, window, shown, shown, self.most_windows))
+
+    def _tell(
+        self,
+        stage: Literal["tiles", "seams", "labels"],
+        done: int,
+        count: int,
+        tile: Tile | None,
+    ) -> None:
+        if self.on_progress is not None:
+            self.on_progress(
+                Progress(
+                    stage, done, count, self.objects, self.skipped, self.failures, tile
+                )
+            )
+
+
+def _loaded(model: WindowModel | str, device: str) -> WindowModel:
+    if not isinstance(model, str):
+        return model
+    # Loading torch takes seconds, so it waits until the request has been checked.
+    from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+
+    return load_model(model, device)
+
+
+def _cluster(
+    client: Client,
+    image: ImageLike | Image,
+    opened: Image,
+    model: WindowModel | str,
+    device: str,
+) -> Cluster:
+    """What workers need to see the same image and model."""
+    # The extra it needs may not be there.
+    from napari_sam.automatic.cluster import Cluster  # noqa: PLC0415
+
+    is_array = opened.source is None
+    if is_array and isinstance(image, Image):
+        raise ImageError(
+            "Workers open the image themselves, which needs a path, a URL or an array; "
+            "got an Image of an array. Give segment_image the array itself."
+        )
+    return Cluster(client, image if is_array else opened, model, device)
+
+
+def _checked_planes(
+    image: Image, planes: Sequence[Sequence[int]] | None
+) -> tuple[Plane, ...]:
+    """Which planes, in the stack's order, none twice."""
+    if planes is None:
+        # Not numpy.ndindex: a stack without axes has one plane, the empty index.
+        return tuple(_all_planes(image.stack_shape))
+    checked = sorted({tuple(plane) for plane in planes})
+    if not checked:
+        raise ImageError(
+            "Segmenting everything needs at least one plane, got none. Leave planes "
+            "out for all of them."
+        )
+    for plane in checked:
+        image.check_plane(plane)
+    return tuple(tuple(int(i) for i in plane) for plane in checked)
+
+
+def _all_planes(stack_shape: tuple[int, ...]) -> list[Plane]:
+    planes: list[Plane] = [()]
+    for count in stack_shape:
+        planes = [(*plane, index) for plane in planes for index in range(count)]
+    return planes
+
+
+def _checked_region(image: Image, region: Box | None) -> Box:
+    whole = Box.of_shape(image.shape)
+    if region is None:
+        return whole
+    is_box = isinstance(region, Box)
+    if not is_box or not whole.contains(region):
+        raise ImageError(
+            f"A region needs to be a Box inside of the {image.shape} pixels of "
+            f"{image.name}, got {region}. Clip it first."
+        )
+    return region
+
+
+def _check_level(image: Image, level: int | None) -> None:
+    if level is not None and not 0 <= level < len(image.levels):
+        raise ImageError(
+            f"{image.name} has levels 0 to {len(image.levels) - 1}, got {level!r}."
+        )

@@ -1,0 +1,200 @@
+"""What is kept of a run beside its labels, so that the same call goes on with it.
+
+slide.labels.ome.zarr.napari-sam/labels.everything/
+    run.json       what the run depends on
+    tiles/         what was found so far; gone once the labels are complete
+    objects.csv    what is in the labels
+    written.json   which labels that is, and whether anything is missing
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_sam.automatic.plan import Asked, RunPlan
+from napari_sam.automatic.tile_files import failure_from_json, write_whole
+from napari_sam.automatic.tiles import TileFailure
+from napari_sam.errors import LabelError
+from napari_sam.tiling.labels.bulk import identity_at, was_edited
+from napari_sam.tiling.labels.place import LabelPlace
+
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class EverythingReport:
+    """What a run came to.
+
+    Parameters
+    ----------
+    labels
+        The label volume.
+    objects_file
+        A table of its objects: id, place in the stack, score, box, area.
+    objects
+        How many are in it; their ids are 1 to this.
+    tiles
+        That are done.
+    windows
+        That the model was shown.
+    skipped
+        Windows that were left out, as flat background.
+    failures
+        Parts of which nothing is known; the same call tries their tiles again.
+    """
+
+    labels: Path
+    objects_file: Path
+    objects: int
+    tiles: int
+    windows: int
+    skipped: int
+    failures: tuple[TileFailure, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no part is missing."""
+        return not self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Labels that a run has put in their place, or was about to.
+
+    Parameters
+    ----------
+    identity
+        What ties them to their journal.
+    is_placed
+        Whether they got there for certain.
+    report
+        What was in them.
+    """
+
+    identity: str
+    is_placed: bool
+    report: EverythingReport
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of the run at a place; its caller holds the lock of the labels."""
+
+    place: LabelPlace
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.place.everything
+
+    @property
+    def objects_file(self) -> Path:
+        """The table of objects."""
+        return self.path / "objects.csv"
+
+    def sweep(self) -> None:
+        """Remove what a kill left half written."""
+        for leftover in self.path.glob("*.partial"):
+            leftover.unlink(missing_ok=True)
+
+    def plan(self) -> RunPlan | None:
+        """The plan of the run that is here, None if there is none that can be read."""
+        fields = self._text("run.json")
+        try:
+            return None if fields is None else RunPlan.from_json(fields)
+        except DAMAGE:
+            return None
+
+    def begin(self, plan: RunPlan) -> None:
+        """Keep the plan of a new run."""
+        write_whole(self.path / "run.json", plan.to_json().encode())
+
+    def written(self) -> Written | None:
+        """The labels that the run has written, None if none."""
+        text = self._text("written.json")
+        try:
+            return None if text is None else self._written(json.loads(text))
+        except DAMAGE:
+            return None
+
+    def note_written(self, written: Written) -> None:
+        """Keep which labels were written."""
+        fields = asdict(written)
+        for name in ("labels", "objects_file"):  # they may be moved
+            del fields["report"][name]
+        write_whole(self.path / "written.json", json.dumps(fields, indent=1).encode())
+
+    def drop_tiles(self) -> None:
+        """Forget what was found: it is in the labels."""
+        shutil.rmtree(self.path / "tiles", ignore_errors=True)
+
+    def clear(self) -> None:
+        """Forget the run."""
+        # The plan goes first: what is left of a run without one is nobody's.
+        (self.path / "run.json").unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def finished(self) -> EverythingReport | None:
+        """The report of a run of which nothing is left to do."""
+        written = self.written()
+        if written is None or not written.is_placed or not written.report.is_complete:
+            return None
+        return written.report if self._is_there(written) else None
+
+    def check_replaceable(self) -> None:
+        """Raise a LabelError if there are labels that are more than this run's own."""
+        place = self.place
+        if identity_at(place) is None and not place.journal.exists():
+            return
+        written = self.written()
+        if written is None or not self._is_there(written):
+            # A journal alone, without edits, is what a kill between the two leaves.
+            if identity_at(place) is None and not was_edited(place):
+                return
+            raise LabelError(
+                f"There are labels at {place.path} already, which segmenting "
+                "everything would replace. Choose another place, or overwrite them "
+                "(overwrite=True, --overwrite)."
+            )
+        if was_edited(place):
+            raise LabelError(
+                f"The labels {place.path} were edited since this run wrote them, and "
+                "writing them again would drop the edits. Choose another place, or "
+                "overwrite them (overwrite=True, --overwrite)."
+            )
+
+    def check_same(self, plan: RunPlan, asked: Asked) -> None:
+        """Raise a LabelError if the run that is here is not the one asked for."""
+        if plan.asked == asked:
+            return
+        have, want = asdict(plan.asked), asdict(asked)
+        names = ", ".join(name for name in have if have[name] != want[name])
+        raise LabelError(
+            f"{self.path} holds another run, with another {names}. Ask for the same "
+            "again to go on with it, choose another place for the labels, or start "
+            "anew (overwrite=True, --overwrite). An array in memory is another image "
+            "each time it is opened: go on with the same opened image."
+        )
+
+    def _is_there(self, written: Written) -> bool:
+        return identity_at(self.place) == written.identity
+
+    def _written(self, fields: Mapping[str, Any]) -> Written:
+        report = dict(fields["report"])
+        report["failures"] = tuple(map(failure_from_json, report["failures"]))
+        return Written(
+            fields["identity"],
+            fields["is_placed"],
+            EverythingReport(self.place.path, self.objects_file, **report),
+        )
+
+    def _text(self, name: str) -> str | None:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None

@@ -1,0 +1,222 @@
+"""`napari-sam segment` and its options: with prompts, or without for everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from napari_sam.cli.everything_request import (
+    EverythingRequest,
+    parse_planes,
+    parse_region,
+)
+from napari_sam.cli.options import Debug, Device, Model
+from napari_sam.cli.reporting import Reported
+from napari_sam.cli.request import (
+    Network,
+    Rule,
+    SegmentRequest,
+    Source,
+    Target,
+    Version,
+    parse_channels,
+    parse_contrast,
+)
+
+_T = TypeVar("_T")
+
+
+def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGE", help="OME-Zarr, zarr, TIFF, PNG, JPEG, .npy; path or URL."
+        ),
+    ],
+    *,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="What to segment, object by object. Without it: everything.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS.zarr",
+            help="Label volume, made or continued. Without it: beside the image.",
+        ),
+    ] = None,
+    model: Model = "default",
+    object_size: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Everything: side of a typical object; estimated if not given.",
+        ),
+    ] = None,
+    planes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0,4-9",
+            help="Everything: of a stack; 0/4-9 of two stack axes, * for all.",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="Y0,X0,Y1,X1", help="Everything: in this part."),
+    ] = None,
+    skip_empty: Annotated[
+        bool,
+        typer.Option(
+            "--skip-empty/--no-skip-empty",
+            help="Everything: leave out windows of flat background.",
+        ),
+    ] = True,
+    objects: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Everything: list what was found."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Everything: so many processes of this machine, with dask."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT", help="Everything: on a dask cluster that runs."
+        ),
+    ] = None,
+    level: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Finest level to look at, 0 is all; of everything, the only one.",
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(metavar="0,2", help="One to three to look at.")
+    ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(metavar="zyx", help="Where the image does not say, or wrongly."),
+    ] = None,
+    contrast: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="What becomes black and white; one pair, or one for each channel.",
+        ),
+    ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw labels and prompts into a picture; more planes in FILE.z3.png. "
+            "Everything: the first plane.",
+        ),
+    ] = None,
+    rule: Annotated[
+        Rule,
+        typer.Option(help="Prompts: who gets pixels that an older object has."),
+    ] = Rule.KEEP,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a label volume that is there."),
+    ] = False,
+    ome_zarr_version: Annotated[
+        Version | None, typer.Option(help="Of new label volumes; 0.5 if not given.")
+    ] = None,
+    device: Device = "auto",
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Prompts: keep embeddings here, for quicker later runs.",
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Segment everything, or what prompts point at, into an OME-Zarr label volume.
+
+    Everything can be interrupted at any moment: the same command goes on.
+    """
+    source = Source(
+        image,
+        axes,
+        _understood(parse_channels, channels, "--channels"),
+        _understood(parse_contrast, contrast, "--contrast"),
+    )
+    target = Target(output, rule, overwrite, ome_zarr_version)
+    network = Network(model, device, cache_dir)
+    spans = _understood(parse_planes, planes, "--planes")
+    box = _understood(parse_region, region, "--region")
+    if prompts is None:
+        _refuse({"--rule": rule is not Rule.KEEP, "--cache-dir": cache_dir}, with_=True)
+        with Reported(debug=debug):
+            from napari_sam.cli.everything import run_everything  # noqa: PLC0415
+
+            everything = EverythingRequest(
+                source,
+                target,
+                network,
+                object_size=object_size,
+                planes=spans,
+                region=box,
+                level=level,
+                skip_empty=skip_empty,
+                objects_file=objects,
+                overlay=overlay,
+                workers=workers,
+                scheduler=scheduler,
+            )
+            raise SystemExit(run_everything(everything))
+    _refuse(
+        {
+            "--object-size": object_size,
+            "--planes": spans,
+            "--region": box,
+            "--no-skip-empty": not skip_empty,
+            "--objects": objects,
+            "--workers": workers,
+            "--scheduler": scheduler,
+        },
+        with_=False,
+    )
+    request = SegmentRequest(
+        source,
+        prompts,
+        target,
+        network,
+        level=level,
+        overlay=overlay,
+        debug=debug,
+    )
+    with Reported(debug=debug):
+        from napari_sam.cli.segment import run_segment  # noqa: PLC0415
+        from napari_sam.cli.summary import summarise  # noqa: PLC0415
+
+        report = run_segment(request)
+        raise SystemExit(summarise(report, debug=debug))
+
+
+def _refuse(given: Mapping[str, Any], *, with_: bool) -> None:
+    """A usage error for options that need --prompts, or its absence."""
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        need = "needs --prompts" if with_ else "is for everything, without --prompts"
+        raise typer.BadParameter(f"{need}.", param_hint=wrong[0])
+
+
+def _understood(parse: Callable[[str | None], _T], text: str | None, option: str) -> _T:
+    """The option's value; a usage error where it cannot be read."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint=option) from error
