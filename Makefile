@@ -22,8 +22,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m npe2 validate src/napari_sam/napari.yaml
 
-screenshots: $(VENV)/.installed-dev ## docs/napari.png, from the real window
+screenshots: $(VENV)/.installed-dev ## docs/napari.png and docs/notebook.png, from the real windows
 	NAPARI_CONFIG=$$(mktemp -d)/settings.yaml xvfb-run -a -s "-screen 0 1400x900x24" $(BIN)/python benchmarks/screenshots.py docs/napari.png
+	$(BIN)/python benchmarks/notebook_screenshot.py docs/notebook.png
 
 clean:
 	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from napari_sam.automatic.options import EverythingOptions as EverythingOptions
     from napari_sam.automatic.run import segment_image as segment_image
+    from napari_sam.jupyter_widget.widget import SegmentWidget as SegmentWidget
     from napari_sam.model.checkpoints import load_model as load_model
     from napari_sam.model.published import sam_model_registry as sam_model_registry
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
@@ -39,6 +40,7 @@ _HOMES = {
     "PredictorOptions": "predictor.candidates",
     "SamAutomaticMaskGenerator": "automatic.generator",
     "SamPredictor": "predictor.sam_predictor",
+    "SegmentWidget": "jupyter_widget.widget",
     "Session": "session",
     "load_model": "model.checkpoints",
     "open_image": "tiling.images",
@@ -56,6 +58,7 @@ __all__ = [
     "PredictorOptions",
     "SamAutomaticMaskGenerator",
     "SamPredictor",
+    "SegmentWidget",
     "Session",
     "load_model",
     "open_image",

@@ -1,0 +1,19 @@
+"""The session in a notebook: an anywidget canvas inside ordinary ipywidgets.
+
+    browser          canvas.js draws tiles, and says what the hand does
+       |  messages   JSON one way, JSON and bytes the other, over the kernel's comm
+    canvas           the anywidget; `widget` and `controls` put ipywidgets around it
+    workspace        what each message does to the session, on a thread of its own
+    asking, worker   predictions beside it, the newest wins
+    tiles            pixels and masks, cut and packed for the browser
+
+Nothing but `canvas`, `controls`, `page`, `widget` and the outputs knows ipywidgets.
+"""
+
+from importlib.util import find_spec
+
+if find_spec("anywidget") is None:
+    raise ImportError(
+        "The widget for notebooks needs anywidget and ipywidgets, which are not there: "
+        'pip install "napari-sam-zarr[jupyter]", and restart the kernel.'
+    )
