@@ -79,6 +79,6 @@ def test_perfect_answers_get_full_marks(monkeypatch: pytest.MonkeyPatch) -> None
     masks = np.unique(crops[0].masks_nhw, axis=0)
     logits = torch.from_numpy(masks).float()[:, None].expand(-1, 4, -1, -1) * 2 - 1
     right = Answer(logits, logits, torch.ones(len(masks), 4))
-    monkeypatch.setattr(prompting.CropLesson, "ask", lambda *_: right)
+    monkeypatch.setattr(prompting.Lesson, "ask", lambda *_: right)
     marks = examiner.examine(trainer().averaged)
     assert marks == {"click_iou": 1.0, "box_iou": 1.0, "score_error": 0.0}

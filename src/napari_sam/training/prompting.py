@@ -1,4 +1,4 @@
-"""Ask the network about the objects of a crop, and tell how good its answers are.
+"""Ask the network about the objects of crops, and tell how good its answers are.
 
 The prompts have the very tokens that they will have in use: a click comes with the
 padding that SAM adds to points, a box without.
@@ -6,6 +6,8 @@ padding that SAM adds to points, a box without.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from napari_sam.evaluation.clicks import correcting_click
 from napari_sam.model.build import EMBEDDING_STRIDE
@@ -58,27 +61,30 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class CropLesson:
-    """One crop's embedding, what is asked about it, and the right answers.
+class Lesson:
+    """Embeddings of k crops, what is asked about them, and the right answers.
+
+    All prompts are asked at once, each on its own crop's embedding: many small
+    questions one after the other take several times as long.
 
     Parameters
     ----------
     sam
         The network.
-    embedding
-        (1, c, h, w), of the crop, or of a window whose first corner it fills.
-    crop
-        The crop.
-    place
-        Where in the window the crop lies, (row, column) in embedding pixels.
+    embedding_kchw
+        Of the crops, or of windows whose first corner each of them fills.
+    crops
+        Of one size, and either all asked with boxes or all with points.
+    places
+        Where in the window each crop lies, (row, column) in embedding pixels.
     stride
         Losses are computed on maps this many times smaller than the crop.
     """
 
     sam: Sam
-    embedding: Tensor
-    crop: Crop
-    place: tuple[int, int]
+    embedding_kchw: Tensor
+    crops: Sequence[Crop]
+    places: Sequence[tuple[int, int]]
     stride: int
 
     def loss(self, corrections: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -92,7 +98,8 @@ class CropLesson:
         rng
             Draws the clicks.
         """
-        masks = torch.from_numpy(self.crop.masks_nhw).to(self.embedding.device)
+        masks_nhw = np.concatenate([crop.masks_nhw for crop in self.crops])
+        masks = torch.from_numpy(masks_nhw).to(self.embedding_kchw.device)
         target = F.avg_pool2d(masks.float()[:, None], self.stride)[:, 0]
         question = self.first_question()
         ambiguous = question.boxes_n4 is None
@@ -111,42 +118,45 @@ class CropLesson:
         return loss / (1 + corrections), shown
 
     def first_question(self) -> Question:
-        """The crop's boxes, or its points."""
-        if self.crop.asks_boxes:
-            return self.box_question(self.crop.boxes_n4)
-        return self.point_question(self.crop.points_n2)
+        """The crops' boxes, or their points."""
+        asks_boxes = self.crops[0].asks_boxes
+        return self.box_question() if asks_boxes else self.point_question()
 
-    def box_question(self, boxes_n4: NDArray[np.float32]) -> Question:
-        """Boxes, in pixels of the crop."""
-        boxes = torch.from_numpy(boxes_n4).to(self.embedding.device)
-        return Question(None, None, boxes + self._corner().repeat(2))
+    def box_question(self) -> Question:
+        """The box of each object of each crop."""
+        boxes_n4 = self._on_device([crop.boxes_n4 for crop in self.crops])
+        return Question(None, None, boxes_n4 + self._corners().repeat(1, 2))
 
-    def point_question(self, points_n2: NDArray[np.float32]) -> Question:
-        """A click on each object, (x, y) in pixels of the crop."""
-        points = torch.from_numpy(points_n2).to(self.embedding.device)[:, None]
-        labels = torch.ones(points.shape[:2], dtype=torch.int, device=points.device)
-        return Question(points + self._corner(), labels, None)
+    def point_question(self) -> Question:
+        """The click on each object of each crop."""
+        points_n2 = self._on_device([crop.points_n2 for crop in self.crops])
+        points_n12 = (points_n2 + self._corners())[:, None]
+        labels = torch.ones_like(points_n12[..., 0], dtype=torch.int)
+        return Question(points_n12, labels, None)
 
     def ask(self, question: Question) -> Answer:
-        """The decoder's answers, without the part of the window around the crop."""
+        """The decoder's answers, without the part of the window around a crop."""
         encoder = self.sam.prompt_encoder
         points = None
         if question.points_nk2 is not None and question.labels_nk is not None:
             points = (question.points_nk2, question.labels_nk)
         sparse, _ = encoder(points, question.boxes_n4, None)
-        row, column = self.place
-        h, w = self.embedding.shape[-2:]
-        positions = encoder.get_dense_pe()[..., row : row + h, column : column + w]
-        with torch.autocast(self.embedding.device.type, torch.bfloat16):
+        crop_n = self._crop_of_each()
+        device = self.embedding_kchw.device
+        h, w = self.embedding_kchw.shape[-2:]
+        with torch.autocast(device.type, torch.bfloat16), _attention_for(device):
             if question.masks_n1hw is None:
                 dense = encoder.no_mask_embed.weight[:, :, None, None]
             else:
                 dense = encoder.mask_downscaling(question.masks_n1hw)
             low_res, iou = self.sam.mask_decoder.all_masks(
-                self.embedding, positions, sparse, dense.expand(len(sparse), -1, h, w)
+                self.embedding_kchw[crop_n],
+                self._positions()[crop_n],
+                sparse,
+                dense.expand(len(sparse), -1, h, w),
             )
         low_res = low_res.float()
-        side = self.crop.image_chw.shape[-1] // LOW_RES_STRIDE
+        side = self.crops[0].image_chw.shape[-1] // LOW_RES_STRIDE
         logits = F.interpolate(
             low_res[..., :side, :side],
             scale_factor=LOW_RES_STRIDE / self.stride,
@@ -163,12 +173,12 @@ class CropLesson:
         rng: np.random.Generator,
     ) -> Question:
         """The question with one more click, about what a user would see."""
-        device = self.embedding.device
+        device = self.embedding_kchw.device
         index = answer.shown(ambiguous=ambiguous)
         answered = (answer.logits_nmhw[index].detach() > 0).cpu().numpy()
         wanted = (target > 0.5).cpu().numpy()
         clicks, positive = correcting_clicks(answered, wanted, self.stride, rng)
-        points = torch.from_numpy(clicks).to(device)[:, None] + self._corner()
+        points = (torch.from_numpy(clicks).to(device) + self._corners())[:, None]
         labels = torch.from_numpy(positive).to(device).int()[:, None]
         if question.points_nk2 is not None and question.labels_nk is not None:
             points = torch.cat([question.points_nk2, points], dim=1)
@@ -176,11 +186,35 @@ class CropLesson:
         before = answer.low_res_nmhw[index].detach()[:, None]
         return Question(points, labels, question.boxes_n4, before)
 
-    def _corner(self) -> Tensor:
-        """Where the crop's first pixel lies in the window, (x, y)."""
-        row, column = self.place
-        corner = torch.tensor([column, row], device=self.embedding.device)
-        return corner * float(EMBEDDING_STRIDE)
+    def _on_device(self, parts: Sequence[NDArray[np.float32]]) -> Tensor:
+        return torch.from_numpy(np.concatenate(parts)).to(self.embedding_kchw.device)
+
+    def _crop_of_each(self) -> Tensor:
+        """Which crop each prompt is about, (n,)."""
+        counts = torch.tensor([len(crop.masks_nhw) for crop in self.crops])
+        device = self.embedding_kchw.device
+        return torch.arange(len(counts)).repeat_interleave(counts).to(device)
+
+    def _positions(self) -> Tensor:
+        """Position encodings of the embeddings' pixels, (k, c, h, w)."""
+        window = self.sam.prompt_encoder.get_dense_pe()[0]
+        h, w = self.embedding_kchw.shape[-2:]
+        return torch.stack(
+            [
+                window[:, row : row + h, column : column + w]
+                for row, column in self.places
+            ]
+        )
+
+    def _corners(self) -> Tensor:
+        """Where in the window the first pixel of each prompt's crop lies, (n, 2)."""
+        places = torch.tensor(self.places, device=self.embedding_kchw.device)
+        return places.flip(1)[self._crop_of_each()] * float(EMBEDDING_STRIDE)
+
+
+def _attention_for(device: torch.device) -> AbstractContextManager[None]:
+    """How to attend: on a CPU, with a few tokens a prompt, fused kernels are slow."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def correcting_clicks(

@@ -17,7 +17,7 @@ from napari_sam.training.config import Phase, TrainingConfig
 from napari_sam.training.crops import Crop, CropSampler
 from napari_sam.training.dense import DenseHead, dense_loss, dense_targets
 from napari_sam.training.planes import TrainingPlane
-from napari_sam.training.prompting import CropLesson
+from napari_sam.training.prompting import Lesson
 from napari_sam.training.start import choose_learners
 from napari_sam.training.validation import Examiner, examination_crops
 from napari_sam.training.windows import draw_place, normalised
@@ -82,15 +82,23 @@ class Segmenting:
             with torch.set_grad_enabled(self.encodes_with_gradient):
                 embedding = self.sam.image_encoder(images)
         corrections = self._corrections(progress, rng)
+        places = [draw_place(self.sam, crop.image_chw.shape[-1], rng) for crop in batch]
         losses, ious = [], []
-        for crop, embedding_chw in zip(batch, embedding, strict=True):
-            place = draw_place(self.sam, crop.image_chw.shape[-1], rng)
-            stride = self.config.optimisation.loss_stride
-            lesson = CropLesson(self.sam, embedding_chw[None], crop, place, stride)
+        for asks_boxes in (False, True):
+            of_kind = [i for i, x in enumerate(batch) if x.asks_boxes is asks_boxes]
+            if not of_kind:
+                continue
+            lesson = Lesson(
+                self.sam,
+                embedding[of_kind],
+                [batch[index] for index in of_kind],
+                [places[index] for index in of_kind],
+                self.config.optimisation.loss_stride,
+            )
             loss, iou = lesson.loss(corrections, rng)
-            losses.append(loss)
+            losses.append(loss * len(of_kind) / len(batch))
             ious.append(iou)
-        prompted = torch.stack(losses).mean()
+        prompted = torch.stack(losses).sum()
         told = {"loss": prompted.detach(), "iou": torch.cat(ious).mean()}
         if not self.has_maps:
             return prompted, told

@@ -20,7 +20,7 @@ from napari_sam.training.config import Phase, TrainingConfig
 from napari_sam.training.crops import Crop, CropSampler, tight_box
 from napari_sam.training.losses import measured_iou
 from napari_sam.training.planes import TrainingPlane
-from napari_sam.training.prompting import Answer, CropLesson
+from napari_sam.training.prompting import Answer, Lesson
 from napari_sam.training.windows import normalised
 
 
@@ -67,14 +67,15 @@ class Examiner:
         target = torch.from_numpy(masks).to(sam.device, torch.float32)[:, None]
         with torch.autocast(sam.device.type, torch.bfloat16):
             embedding = sam.image_encoder(normalised(sam, [crop.image_chw]))
-        lesson = CropLesson(sam, embedding.float(), crop, (0, 0), stride=1)
+        asked = replace(crop, masks_nhw=masks, points_n2=clicks, boxes_n4=boxes)
+        lesson = Lesson(sam, embedding.float(), [asked], [(0, 0)], stride=1)
 
         def iou(answer: Answer, *, ambiguous: bool) -> tuple[Tensor, Tensor]:
             index = answer.shown(ambiguous=ambiguous)
             found = measured_iou(answer.logits_nmhw[index][:, None], target)[:, 0]
             return found, answer.iou_nm[index]
 
-        clicked = lesson.ask(lesson.point_question(clicks))
-        boxed = lesson.ask(lesson.box_question(boxes))
+        clicked = lesson.ask(lesson.point_question())
+        boxed = lesson.ask(lesson.box_question())
         click_iou, score = iou(clicked, ambiguous=True)
         return click_iou, iou(boxed, ambiguous=False)[0], score
