@@ -89,3 +89,13 @@ def test_a_write_that_fails_while_it_closes_is_told(desk: Desk) -> None:
     desk.writing.close()
     assert [str(error) for error in desk.errors] == ["the disk is full"]
     assert desk.written == []
+
+
+def test_what_the_worker_has_not_yet_taken_up_is_done_before_it_closes(
+    desk: Desk, qtbot: QtBot
+) -> None:
+    desk.writing.write(desk.write("first"))  # the worker waits for more after it
+    qtbot.waitUntil(lambda: desk.writing.is_free, timeout=WAIT_MS)
+    desk.writing.write(desk.write("second"))
+    desk.writing.close()
+    assert desk.written == ["first", "second"]

@@ -177,14 +177,20 @@ class Jobs(QObject):
         """Drop the jobs of a topic, or all: the user does not want them any more."""
         self._cancel(lambda job: topic is None or job.topic == topic)
 
-    def close(self) -> None:
+    def close(self, *, finish: bool = False) -> None:
         """Drop everything, and wait for the worker to end.
 
         It ends when the running work next calls its watch: at worst after one window.
+
+        Parameters
+        ----------
+        finish
+            Whether the running work, even where the worker has not yet taken it up, is
+            done first.
         """
         self._is_closed = True
         self._drop(lambda _: True)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True, cancel_futures=not finish)
         self._running = None
 
     def _cancel(self, concerns: Callable[[Job[Any]], bool]) -> None:

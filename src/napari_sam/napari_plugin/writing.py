@@ -92,7 +92,7 @@ class Writing:
         What waits for an answer, or for what the user did after it, is forgotten: the
         prompts are on disk.
         """
-        self._jobs.close()
+        self._jobs.close(finish=True)
         self._is_lent, self._is_closing = False, True
         while self._later and self._later[0][1] and not self._must_wait():
             self._act(self._later.popleft()[0])
