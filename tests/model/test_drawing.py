@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -92,22 +94,85 @@ def test_memory_for_one_mask_at_a_time_gives_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at_once = drawn(some_logits(), (128, 128), ALL)
-    monkeypatch.setattr(drawing, "NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr(drawing, "PATCHES_KEPT", 1)
+    monkeypatch.setattr(drawing, "PATCHES_AT_ONCE", {"cpu": 1})
     one_by_one = drawn(some_logits(), (128, 128), ALL)
     np.testing.assert_array_equal(at_once.boxes_n4, one_by_one.boxes_n4)
     for index in range(len(at_once)):
         np.testing.assert_array_equal(at_once.crop(index), one_by_one.crop(index))
 
 
-def test_a_small_mask_costs_little_of_a_large_window() -> None:
-    logits = torch.full((1, 256, 256), -5.0)
-    logits[0, 100:104, 30:33] = 5.0
+def test_only_the_patches_that_see_a_mask_are_enlarged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits = torch.full((3, 256, 256), -5.0)
+    logits[0, 100:104, 30:33] = 5.0  # in the window 400:416, 120:132
+    logits[2, 250:, :2] = 5.0
+    enlarged = []
+    draw_some = drawing._draw_some
+
+    def counted(patches: Any, some: slice, *rest: Any) -> None:
+        enlarged.append(len(patches.masks_q[some]))
+        draw_some(patches, some, *rest)
+
+    monkeypatch.setattr(drawing, "_draw_some", counted)
     axis = AxisScaling.between(256, 1024, 1024, 1024)
-    start, length = axis.span((logits > -1).any(dim=2))
-    assert length.item() == 32
-    assert start.item() <= 400 - 2
-    assert start.item() + 32 >= 416 + 2
+    indices = torch.arange(3)
+    answers = Answers(logits, indices / 10, indices)
+    found = draw_masks(answers, (axis, axis), 0.0, ALL)
+    assert enlarged == [2 + 0 + 1]  # x = 128 is the border of two patches
+    assert found.boxes_n4.tolist() == [
+        [400, 120, 416, 132],
+        [0, 0, 0, 0],
+        [1000, 0, 1024, 8],
+    ]
+
+
+@pytest.mark.parametrize("shape", [(1024, 1024), (600, 700), (150, 130), (1500, 900)])
+def test_a_grid_of_answers_becomes_the_labels_of_the_plain_way(
+    shape: tuple[int, int],
+) -> None:
+    torch.manual_seed(5)
+    noise = torch.randn(24, 1, 12, 12)
+    logits = F.interpolate(noise, (256, 256), mode="bicubic")[:, 0] * 9 - 6
+    resized = input_shape(shape, 1024)
+    rows, columns = (
+        AxisScaling.between(256, 1024, inner, outer)
+        for inner, outer in zip(resized, shape, strict=True)
+    )
+    indices = torch.arange(len(logits))
+    padded = F.interpolate(logits[:, None], (1024, 1024), mode="bilinear")
+    cut = padded[..., : resized[0], : resized[1]]
+    full = F.interpolate(cut, shape, mode="bilinear")[:, 0]
+    tight, loose = ((full > at).sum(dim=(1, 2)) for at in (1.0, -1.0))
+    stabilities = tight / loose.clamp(min=1)
+    least = stabilities.sort().values[8:10].mean().item()
+    stable = (stabilities >= least).nonzero()[:, 0]
+    query = PointQuery(min_score=0.0, min_stability=least)
+    found = draw_masks(
+        Answers(logits, indices / 30, indices), (rows, columns), 0, query
+    )
+    assert found.clicks_n.tolist() == stable.tolist()
+    plain, drawn = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    for place, index in enumerate(stable.tolist()):
+        plain[(full[index] > 0).numpy()] = place + 1
+        drawn[found.draw(place, shape)] = place + 1
+    # Sums in another order: a logit of 0 to six digits may fall on either side.
+    assert np.count_nonzero(plain != drawn) <= 2
 
 
 def test_no_answers_are_no_masks() -> None:
     assert len(drawn(some_logits()[:0], (50, 50), ALL)) == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_draws_the_same_masks() -> None:
+    logits, shape = some_logits(), (200, 90)
+    wanted = drawn(logits, shape, ALL)
+    rows, columns = (axis.to(torch.device("cuda")) for axis in axes_for(shape))
+    indices = torch.arange(len(logits)).cuda()
+    answers = Answers(logits.cuda(), indices / 10, indices)
+    found = draw_masks(answers, (rows, columns), 0.0, ALL)
+    np.testing.assert_array_equal(found.boxes_n4, wanted.boxes_n4)
+    for index in range(len(wanted)):
+        np.testing.assert_array_equal(found.crop(index), wanted.crop(index))

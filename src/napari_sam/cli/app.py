@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from napari_sam.cli.options import Debug, Device, Model
+from napari_sam.cli.options import Debug, Device, Model, Precision
 from napari_sam.cli.reporting import Reported
 from napari_sam.cli.request import Network, Point, Pretraining
+from napari_sam.cli.request import Precision as PrecisionName
 from napari_sam.cli.segment_command import segment
 
 app = typer.Typer(
@@ -32,13 +33,15 @@ def demo(
     ] = Path("demo-output"),
     model: Model = "default",
     device: Device = "auto",
+    precision: Precision = PrecisionName.AUTO,
     debug: Debug = False,
 ) -> None:
     """Segment nuclei in a real image that comes along; needs no network."""
     with Reported(debug=debug):
         from napari_sam.cli.demo import run_demo  # noqa: PLC0415
 
-        raise SystemExit(run_demo(output, Network(model, device), debug=debug))
+        network = Network(model, device, precision=precision)
+        raise SystemExit(run_demo(output, network, debug=debug))
 
 
 @app.command()
@@ -72,6 +75,7 @@ def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can giv
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
     device: Device = "auto",
+    precision: Precision = PrecisionName.AUTO,
     debug: Debug = False,
 ) -> None:
     """Measure a model on annotated images, with simulated clicks and boxes."""
@@ -87,7 +91,7 @@ def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can giv
             smallest=smallest,
             objects=objects,
         )
-        source = ModelSource(model, device)
+        source = ModelSource(model, device, precision.value)
         run_evaluate(datasets, source, output, options, limit=limit, jobs=jobs)
 
 

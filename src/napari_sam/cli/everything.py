@@ -31,8 +31,9 @@ from napari_sam.cli.clusters import cluster_client
 from napari_sam.cli.everything_request import EverythingRequest, chosen_planes
 from napari_sam.cli.overlay import Shown, draw_overlay
 from napari_sam.cli.reporting import FAILED, INTERRUPTED, note, say, warn
-from napari_sam.cli.request import RequestError
+from napari_sam.cli.request import Network, Precision, RequestError
 from napari_sam.geometry import Box
+from napari_sam.model.window_model import WindowModel
 from napari_sam.tiling.images import Image, open_image
 from napari_sam.tiling.labels import LabelOptions, default_labels_path
 from napari_sam.tiling.labels.place import LabelPlace, find_place
@@ -116,10 +117,7 @@ def _segmented(
     return segment_image(
         ask.image,
         ask.place.path,
-        # Workers load it themselves.
-        request.network.name
-        if client is not None
-        else segment.load_window_model(request.network),
+        _model(request.network, to_workers=client is not None),
         options=EverythingOptions(object_size=request.object_size),
         planes=ask.planes,
         region=request.region,
@@ -131,6 +129,13 @@ def _segmented(
         device=request.network.device,
         client=client,
     )
+
+
+def _model(network: Network, *, to_workers: bool) -> WindowModel | str:
+    """The model; for workers its name, unless it has to be sent with its precision."""
+    if to_workers and network.precision is Precision.AUTO:
+        return network.name
+    return segment.load_window_model(network)
 
 
 def _tell(report: EverythingReport) -> None:

@@ -31,6 +31,15 @@ class Point(StrEnum):
     RANDOM = "random"
 
 
+class Precision(StrEnum):
+    """Of a model; as `load_model` takes it."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
 class Pretraining(StrEnum):
     """What an encoder can be taught without labels."""
 
@@ -71,6 +80,7 @@ class Network:
     name: str = "default"  # or the path of a file
     device: str = "auto"
     cache_folder: Path | None = None  # for embeddings
+    precision: Precision = Precision.AUTO
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def load_window_model(network: Network) -> WindowModel:
     # Loading torch takes seconds, so it waits until the request has been checked.
     from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
 
-    return load_model(network.name, network.device)
+    return load_model(network.name, network.device, precision=network.precision.value)
 
 
 def run_segment(request: SegmentRequest) -> Report:

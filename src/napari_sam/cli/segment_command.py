@@ -13,7 +13,7 @@ from napari_sam.cli.everything_request import (
     parse_planes,
     parse_region,
 )
-from napari_sam.cli.options import Debug, Device, Model
+from napari_sam.cli.options import Debug, Device, Model, Precision
 from napari_sam.cli.reporting import Reported
 from napari_sam.cli.request import (
     Network,
@@ -24,6 +24,9 @@ from napari_sam.cli.request import (
     Version,
     parse_channels,
     parse_contrast,
+)
+from napari_sam.cli.request import (
+    Precision as PrecisionName,
 )
 
 _T = TypeVar("_T")
@@ -134,6 +137,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         Version | None, typer.Option(help="Of new label volumes; 0.5 if not given.")
     ] = None,
     device: Device = "auto",
+    precision: Precision = PrecisionName.AUTO,
     cache_dir: Annotated[
         Path | None,
         typer.Option(
@@ -154,7 +158,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         _understood(parse_contrast, contrast, "--contrast"),
     )
     target = Target(output, rule, overwrite, ome_zarr_version)
-    network = Network(model, device, cache_dir)
+    network = Network(model, device, cache_dir, precision)
     spans = _understood(parse_planes, planes, "--planes")
     box = _understood(parse_region, region, "--region")
     if prompts is None:

@@ -30,12 +30,13 @@ class ModelSource:
     ----------
     name
         A registry name, or a path to weights.
-    device
-        As `load_model` takes it.
+    device, precision
+        As `load_model` takes them.
     """
 
     name: str
     device: str = "auto"
+    precision: str = "auto"
 
     def load(self, threads: int | None = None) -> WindowModel:
         """Load the weights; None: as many threads as torch thinks best."""
@@ -46,7 +47,7 @@ class ModelSource:
 
         if threads is not None:
             torch.set_num_threads(threads)
-        return load_model(self.name, device=self.device)
+        return load_model(self.name, self.device, precision=self.precision)
 
 
 def evaluate(

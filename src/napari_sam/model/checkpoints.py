@@ -34,6 +34,8 @@ from napari_sam.model.download import (
     file_digests,
 )
 from napari_sam.model.facts import PIXEL_MEAN, PIXEL_STD, ModelFacts
+from napari_sam.model.inference import InferenceForm
+from napari_sam.model.precision import AUTO, choose_precision
 from napari_sam.model.registry import DEFAULT_MODEL, find_row, unknown_name
 from napari_sam.model.sam import Sam
 
@@ -88,9 +90,10 @@ def load_model(
     name_or_path: str | Path = DEFAULT_MODEL,
     device: str | torch.device = "auto",
     *,
+    precision: str = AUTO,
     progress: Progress | None = None,
 ) -> Sam:
-    """Return a network with the weights of that name or in that file.
+    """Return a network with the weights of that name or in that file, ready for use.
 
     Parameters
     ----------
@@ -101,6 +104,8 @@ def load_model(
         `NAPARI_SAM_CACHE`.
     device
         "auto" takes CUDA if there is a GPU for it, else Apple's MPS, else the CPU.
+    precision
+        "float32", "bfloat16", "float16" or "auto", see `napari_sam.model.precision`.
     progress
         Called with bytes done and bytes in all while downloading; None: a bar on
         the terminal.
@@ -108,8 +113,7 @@ def load_model(
     Raises
     ------
     CheckpointError
-        There is no such model or device, or the file is damaged, is not SAM's
-        weights, or would run code.
+        No such model, device or precision; or a damaged, foreign or unsafe file.
     DownloadError
         The weights could not be fetched whole.
     """
@@ -119,12 +123,15 @@ def load_model(
             f"{name_or_path!r}."
         )
     where = choose_device(device)
+    dtype = choose_precision(precision, where)
     row = find_row(name_or_path) if isinstance(name_or_path, str) else None
     if row is not None:
         checkpoint = read_checkpoint(fetch(row, progress=progress), row.name)
     else:
         checkpoint = read_checkpoint(_existing(name_or_path))
-    return build_sam(checkpoint.state, checkpoint.facts).to(where).eval()
+    sam = build_sam(checkpoint.state, checkpoint.facts).to(where).eval()
+    sam.inference = InferenceForm(dtype)
+    return sam
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:

@@ -1,5 +1,8 @@
 """Image embedding + prompt embeddings -> mask logits and expected IoUs.
 
+This is the plain way, which training takes and which every other is held to; answers
+to a user come from the same weights through `napari_sam.model.fast_decoder`.
+
 Attribute names are the keys of SAM's published checkpoints; do not rename them.
 Axis suffixes: b prompts, m masks, c channels, h w positions. "Segment Anything"
 (2023), section 3 and appendix A.
@@ -10,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from napari_sam.model.decoder_image import RecentImages
 from napari_sam.model.layers import MLP, LayerNorm2d
 from napari_sam.model.transformer import TwoWayTransformer
 
@@ -31,6 +35,11 @@ class MaskDecoder(nn.Module):
         that could mean several objects.
     iou_hidden
         Width of the IoU head.
+
+    Attributes
+    ----------
+    recent_images
+        What `napari_sam.model.fast_decoder` keeps of embeddings; no part of the state.
     """
 
     def __init__(
@@ -52,6 +61,7 @@ class MaskDecoder(nn.Module):
             MLP(channels, channels, channels, low) for _ in range(masks)
         )
         self.iou_prediction_head = MLP(channels, iou_hidden, iou_hidden, masks)
+        self.recent_images = RecentImages()
 
     def forward(
         self,
@@ -112,20 +122,34 @@ class MaskDecoder(nn.Module):
         Expected IoUs (b, m), mask tokens (b, m, c), and each prompt's image
         (b, c, h, w): what `draw` needs, for all prompts or for those that are worth it.
         """
-        b = sparse_bnc.shape[0]
-        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([own.expand(b, -1, -1), sparse_bnc], dim=1)
+        tokens = self.tokens(sparse_bnc)
         image_bchw = image_embeddings + dense_bchw
         tokens, image = self.transformer(image_bchw, image_pe, tokens)
-        iou_token, mask_tokens_bmc = tokens[:, 0], tokens[:, 1 : len(own)]
-        image_bchw = image.transpose(1, 2).reshape(b, *image_bchw.shape[1:])
+        iou_token, mask_tokens_bmc = self.own_tokens(tokens)
+        image_bchw = image.transpose(1, 2).reshape(len(tokens), *image_bchw.shape[1:])
         return self.iou_prediction_head(iou_token), mask_tokens_bmc, image_bchw
+
+    def tokens(self, sparse_bnc: Tensor) -> Tensor:
+        """The decoder's own tokens and a prompt's, (b, 1 + m + n, c)."""
+        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        return torch.cat([own.expand(len(sparse_bnc), -1, -1), sparse_bnc], dim=1)
+
+    def own_tokens(self, tokens_bnc: Tensor) -> tuple[Tensor, Tensor]:
+        """Of `tokens`, that for the IoUs (b, c) and those for the masks (b, m, c)."""
+        masks = self.mask_tokens.weight.shape[0]
+        return tokens_bnc[:, 0], tokens_bnc[:, 1 : 1 + masks]
 
     def draw(self, mask_tokens_bmc: Tensor, image_bchw: Tensor) -> Tensor:
         """Logits (b, m, 4h, 4w) of what `attend` returned."""
         upscaled = self.output_upscaling(image_bchw)
-        mlps = zip(
-            self.output_hypernetworks_mlps, mask_tokens_bmc.unbind(dim=1), strict=True
-        )
-        filters_bmc = torch.stack([mlp(token_bc) for mlp, token_bc in mlps], dim=1)
+        filters_bmc = self.filters(mask_tokens_bmc, slice(None))
         return torch.einsum("bmc,bchw->bmhw", filters_bmc, upscaled)
+
+    def filters(self, mask_tokens_bmc: Tensor, masks: slice) -> Tensor:
+        """What finds some of the masks in the upscaled image: (b, m, c / 8)."""
+        mlps = zip(
+            self.output_hypernetworks_mlps[masks],
+            mask_tokens_bmc[:, masks].unbind(dim=1),
+            strict=True,
+        )
+        return torch.stack([mlp(token_bc) for mlp, token_bc in mlps], dim=1)

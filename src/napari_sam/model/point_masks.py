@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 from napari_sam.errors import PromptError
 from napari_sam.prompts import Click
 
+SET_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
+    axis=1, dtype=np.uint8
+)
+"""How many bits of each byte are set."""
+
 
 @dataclass(frozen=True, slots=True)
 class PointQuery:
@@ -80,6 +85,16 @@ class PointMasks:
 
     def __len__(self) -> int:
         return len(self.packed)
+
+    @property
+    def areas_n(self) -> NDArray[np.int64]:
+        """Pixels of each mask, counted without drawing any."""
+        counts = SET_BITS[np.concatenate([*self.packed, np.zeros(0, np.uint8)])]
+        lengths = np.array([len(bits) for bits in self.packed], dtype=np.int64)
+        sums = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        ends = np.cumsum(lengths)
+        areas: NDArray[np.int64] = sums[ends] - sums[ends - lengths]
+        return areas
 
     def crop(self, index: int) -> NDArray[np.bool_]:
         """One mask inside its box."""
@@ -155,9 +170,16 @@ def pack(
 
 def boxes_of(masks_nhw: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Boxes y0, x0, y1, x1 around n masks, half-open; zeros around an empty one."""
+    rows_nh, columns_nw = (np.asarray(masks_nhw.any(axis=axis)) for axis in (2, 1))
+    return boxes_around(rows_nh, columns_nw)
+
+
+def boxes_around(
+    rows_nh: NDArray[np.bool_], columns_nw: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The same from the rows and the columns in which each mask has a pixel."""
     sides = []
-    for axis in (2, 1):
-        seen_nk = np.asarray(masks_nhw.any(axis=axis))
+    for seen_nk in (rows_nh, columns_nw):
         first = seen_nk.argmax(axis=1)
         stop = seen_nk.shape[1] - seen_nk[:, ::-1].argmax(axis=1)
         sides.append((first, np.where(seen_nk.any(axis=1), stop, 0)))

@@ -19,7 +19,9 @@ from torch.nn import functional as F
 from napari_sam.errors import PromptError
 from napari_sam.model.drawing import AxisScaling, draw_masks
 from napari_sam.model.facts import ModelFacts
+from napari_sam.model.fast_decoder import image_of, predict_masks
 from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.inference import InferenceForm
 from napari_sam.model.many_points import answer_points
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.point_masks import (
@@ -28,6 +30,7 @@ from napari_sam.model.point_masks import (
     PointMasks,
     PointQuery,
 )
+from napari_sam.model.precision import precision_name
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.resizing import input_shape, resize_for_encoder
 from napari_sam.model.tiny_vit import TinyViT
@@ -42,6 +45,9 @@ from napari_sam.prompts import (
     sam_points,
 )
 
+WINDOWS_ON_GPU = 4
+"""Windows that fill a large GPU; more only take more memory."""
+
 
 class Sam(nn.Module):
     """The network and the facts that its weights came with.
@@ -52,6 +58,9 @@ class Sam(nn.Module):
         Name, fingerprint, image size, normalisation.
     mask_threshold
         A logit above this is inside.
+    inference
+        The form in which the image encoder is used, and its precision; None, or while
+        the encoder is in training mode: the plain encoder itself.
     image_format
         The order of an image's colours.
     """
@@ -71,6 +80,17 @@ class Sam(nn.Module):
         self.mask_decoder = mask_decoder
         self.facts = facts
         self.mask_threshold = facts.mask_threshold
+        self.inference: InferenceForm | None = None
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of the numbers that windows are encoded with."""
+        return torch.float32 if self.inference is None else self.inference.dtype
+
+    @property
+    def windows_at_once(self) -> int:
+        """Windows that `encode_many` is best given: a processor takes one by one."""
+        return WINDOWS_ON_GPU if self.device.type == "cuda" else 1
 
     @property
     def device(self) -> torch.device:
@@ -104,8 +124,10 @@ class Sam(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Names the weights."""
-        return self.facts.fingerprint
+        """Names the weights, and the precision if it is lowered."""
+        if self.precision == torch.float32:
+            return self.facts.fingerprint
+        return f"{self.facts.fingerprint}-{precision_name(self.precision)}"
 
     @property
     def point_query(self) -> PointQuery:
@@ -139,11 +161,12 @@ class Sam(nn.Module):
         side = self.image_encoder.img_size
         masks = F.interpolate(masks, (side, side), mode="bilinear", align_corners=False)
         masks = masks[..., : input_size[0], : input_size[1]]
+        if masks.shape[-2:] == tuple(original_size):
+            return masks  # every pixel would be mixed from itself alone
         return F.interpolate(
             masks, tuple(original_size), mode="bilinear", align_corners=False
         )
 
-    @torch.no_grad()
     def encode(self, pixels_hwc: NDArray[np.uint8]) -> Embedding:
         """Embed an RGB window of any size; it is resized so that it fills a square.
 
@@ -152,11 +175,48 @@ class Sam(nn.Module):
         pixels_hwc
             (height, width, 3), 0..255.
         """
-        resized = resize_for_encoder(pixels_hwc, self.image_encoder.img_size)
-        tensor = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]
-        features = self.image_encoder(self.preprocess(tensor.float()))[0]
-        height, width = pixels_hwc.shape[:2]
-        return Embedding(features.half().cpu().numpy(), (height, width))
+        return self.encode_many([pixels_hwc])[0]
+
+    def encode_many(self, windows: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
+        """Embed windows as `encode` does, in one go."""
+        if not windows:
+            return []
+        size = self.image_encoder.img_size
+        images = [
+            self._square(resize_for_encoder(pixels_hwc, size)) for pixels_hwc in windows
+        ]
+        features_bchw = self._encode_images(torch.stack(images)).half().cpu().numpy()
+        return [
+            Embedding(features_chw, (pixels_hwc.shape[0], pixels_hwc.shape[1]))
+            for features_chw, pixels_hwc in zip(features_bchw, windows, strict=True)
+        ]
+
+    def embed(self, image_bchw: Tensor) -> Tensor:
+        """Embed images that fill the encoder's square along their longest side.
+
+        Parameters
+        ----------
+        image_bchw
+            (b, 3, h, w), 0..255.
+
+        Returns
+        -------
+        (b, c, side / 16, side / 16), float32.
+        """
+        return self._encode_images(self.preprocess(image_bchw.float()))
+
+    def _square(self, pixels_hwc: NDArray[np.uint8]) -> Tensor:
+        # Bytes go to the device, and become numbers there.
+        image = torch.from_numpy(pixels_hwc).to(self.device).permute(2, 0, 1)
+        return self.preprocess(image.float())
+
+    @torch.no_grad()
+    def _encode_images(self, image_bchw: Tensor) -> Tensor:
+        if self.inference is None or self.image_encoder.training:
+            features: Tensor = self.image_encoder(image_bchw)
+            return features
+        with torch.autocast(self.device.type, enabled=False):
+            return self.inference.of(self.image_encoder)(image_bchw)
 
     @torch.no_grad()
     def predict(
@@ -170,17 +230,15 @@ class Sam(nn.Module):
         shape = embedding.window_shape
         resized = input_shape(shape, self.image_encoder.img_size)
         # A copy: torch does not take arrays that a cache made read-only.
-        features = torch.tensor(embedding.features_chw, device=self.device).float()
-        sparse, dense = self.prompt_encoder(
-            *self._prompt_tensors(prompts, shape, resized)
-        )
-        ambiguous = len(prompts) == 1 and isinstance(prompts[0], Click)
-        low_res, scores = self.mask_decoder(
-            features[None],
-            self.prompt_encoder.get_dense_pe(),
+        features = torch.tensor(embedding.features_chw, device=self.device)
+        points, box, mask = self._prompt_tensors(prompts, shape, resized)
+        sparse, dense = self.prompt_encoder(points, box, mask)
+        low_res, scores = predict_masks(
+            self.mask_decoder,
+            image_of(self.prompt_encoder, self.mask_decoder, features),
             sparse,
-            dense,
-            multimask_output=ambiguous,
+            None if mask is None else dense,
+            multimask_output=len(prompts) == 1 and isinstance(prompts[0], Click),
         )
         logits = self.postprocess_masks(low_res, resized, shape)[0].cpu().numpy()
         answers = [
@@ -193,7 +251,7 @@ class Sam(nn.Module):
         self, embedding: Embedding, clicks: Sequence[Click], query: PointQuery
     ) -> PointMasks:
         """Answer many clicks, each about an object of its own, with all it may mean."""
-        features = torch.tensor(embedding.features_chw, device=self.device).float()
+        features = torch.tensor(embedding.features_chw, device=self.device)
         shape = embedding.window_shape
         scale_xy = self._scale_xy(shape)
         points_xy, _ = sam_points(clicks)

@@ -125,12 +125,12 @@ class Attention(nn.Module):
         # In the published weights the query, key and value of a head lie together.
         qkv = self.qkv(self.norm(x_bnc)).view(b, n, self.heads, 3, c // self.heads)
         q, k, v = qkv.permute(3, 0, 2, 1, 4)
-        bias = self._distance_bias().to(q.dtype)
+        bias = self.distance_bias().to(q.dtype)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         out: Tensor = self.proj(y.transpose(1, 2).reshape(b, n, c))
         return out
 
-    def _distance_bias(self) -> Tensor:
+    def distance_bias(self) -> Tensor:
         """What every query adds to its score for a key: (1, heads, n, n)."""
         steps = torch.arange(self.window, device=self.attention_biases.device)
         apart = (steps[:, None] - steps[None, :]).abs()

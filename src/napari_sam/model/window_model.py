@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,3 +66,19 @@ class WindowModel(Protocol):
         self, embedding: Any, prompts: Sequence[Prompt]
     ) -> Sequence[WindowMask]:
         """Masks for prompts in the window's own pixels, (y, x), best score first."""
+
+
+@runtime_checkable
+class BatchEncodingModel(Protocol):
+    """A window model that embeds several windows in one go.
+
+    It may also have `windows_at_once`: how many it is best given, on the device on
+    which it is. The embeddings do not depend on that.
+    """
+
+    def encode_many(self, windows: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
+        """What `encode` gives for each of the windows, in their order.
+
+        A device without room for all raises `torch.OutOfMemoryError`, or MemoryError,
+        and is given fewer.
+        """

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_sam.errors import PredictorError, PromptError
+from napari_sam.model.fast_decoder import image_of, predict_masks
 from napari_sam.model.resizing import input_shape, resize_for_encoder
 from napari_sam.model.sam import Sam
 
@@ -160,9 +161,7 @@ class SamPredictor:
         self.reset_image()
         self.original_size = tuple(original_image_size)
         self.input_size = shape[-2:]
-        self.features = self.model.image_encoder(
-            self.model.preprocess(transformed_image)
-        )
+        self.features = self.model.embed(transformed_image)
         self.is_image_set = True
 
     def predict(
@@ -271,11 +270,12 @@ class SamPredictor:
             mask_input = mask_input.expand(len(others[0]), *mask_input.shape[1:])
         self._check_shapes(points, boxes, mask_input)
         sparse, dense = self.model.prompt_encoder(points, boxes, mask_input)
-        low_res, scores = self.model.mask_decoder(
-            self.features,
-            self.model.prompt_encoder.get_dense_pe(),
+        encoder, decoder = self.model.prompt_encoder, self.model.mask_decoder
+        low_res, scores = predict_masks(
+            decoder,
+            image_of(encoder, decoder, self.get_image_embedding()[0]),
             sparse,
-            dense,
+            None if mask_input is None else dense,
             multimask_output=multimask_output,
         )
         masks = self.model.postprocess_masks(low_res, self.input_size or size, size)
