@@ -26,6 +26,12 @@ screenshots: $(VENV)/.installed-dev ## docs/napari.png and docs/notebook.png, fr
 	NAPARI_CONFIG=$$(mktemp -d)/settings.yaml xvfb-run -a -s "-screen 0 1400x900x24" $(BIN)/python benchmarks/screenshots.py docs/napari.png
 	$(BIN)/python benchmarks/notebook_screenshot.py docs/notebook.png
 
+bench: $(VENV)/.installed-dev ## the benchmarks that need no GPU; larger ones are run by hand
+	for name in decoder one_click encoder postprocessing pipeline; do \
+		$(BIN)/python benchmarks/$$name.py || exit 1; \
+	done
+	$(BIN)/python benchmarks/everything.py --largest 2048 --clicks 16
+
 clean:
 	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache
 

@@ -1,6 +1,7 @@
 """Draw docs/notebook.png: a real JupyterLab, a photograph and the embedded model.
 
 Needs the extras of developers and chromium. The browser is driven as the tests do it.
+A second argument names another theme, such as "JupyterLab Dark".
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ def accept(notebook: Notebook, shown: Shown, label_id: int) -> None:
     shown.says(f"Object {label_id} is in the labels")
 
 
-def photograph(notebook: Notebook, path: Path) -> None:
+def photograph(notebook: Notebook, path: Path, theme: str) -> None:
     """Segment a few coins as a person would, and take the picture."""
+    notebook.command("apputils:change-theme", {"theme": theme})
     notebook.page.set_viewport_size(SIZE)
-    notebook.page.keyboard.press("Control+b")  # without the list of files
+    notebook.command("application:toggle-left-area")  # without the list of files
     shown = notebook.widget(-1)
     for label_id, (y, x) in enumerate(CLICKS, 1):
         shown.click(y + 0.5, x + 0.5)
@@ -45,11 +47,12 @@ def photograph(notebook: Notebook, path: Path) -> None:
     shown.click(*NOT_THIS, modifiers=["Shift"])
     shown.says("candidate, score")
     notebook.page.mouse.move(0, 0)
-    notebook.page.wait_for_timeout(1000)
+    beside = (LAST[0] + 9, LAST[1] - 9)
+    shown.wait_for_colour(*beside, lambda rgba: min(rgba[:2]) > rgba[2] + 20)  # yellow
     notebook.page.locator(".jp-Notebook").screenshot(path=path)
 
 
-def main(path: Path) -> None:
+def main(path: Path, theme: str = "JupyterLab Light") -> None:
     """Start everything, in a folder that is gone afterwards."""
     with TemporaryDirectory() as name:
         folder, own = Path(name) / "notebooks", Path(name) / "lab"
@@ -58,10 +61,11 @@ def main(path: Path) -> None:
         write_notebook(folder / "coins.ipynb", [], first=CELL)
         with jupyter_lab(folder, own) as url, chromium() as browser:
             notebook = Notebook(browser, url, "coins")
-            photograph(notebook, path)
+            photograph(notebook, path, theme)
             notebook.close()
     print(f"{path}: {len(CLICKS) + 1} objects")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/notebook.png"))
+    place, *theme = sys.argv[1:] or ["docs/notebook.png"]
+    main(Path(place), *theme)

@@ -19,6 +19,7 @@ from napari_sam.errors import PredictorError, PromptError
 from napari_sam.masks import from_run_lengths
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.facts import ModelFacts
+from napari_sam.model.fast_upscaling import Upscaling
 from napari_sam.model.sam import Sam
 
 EVERYTHING = Settings(
@@ -150,13 +151,13 @@ def test_no_mask_is_drawn_for_a_click_whose_answers_are_all_expected_to_be_bad(
 ) -> None:
     best = max(r["predicted_iou"] for r in fast(tiny, picture, EVERYTHING))
     drawn: list[int] = []
-    draw = tiny.mask_decoder.draw
+    draw = Upscaling.draw
 
-    def counted(tokens: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        drawn.append(len(image))
-        return draw(tokens, image)
+    def counted(upscaling: Upscaling, filters: torch.Tensor, *rest: Any) -> Any:
+        drawn.append(len(filters))
+        return draw(upscaling, filters, *rest)
 
-    monkeypatch.setattr(tiny.mask_decoder, "draw", counted)
+    monkeypatch.setattr(Upscaling, "draw", counted)
     fast(tiny, picture, EVERYTHING)
     assert sum(drawn) == 16  # the control: with no threshold every click is drawn
     drawn.clear()

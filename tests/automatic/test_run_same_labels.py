@@ -25,8 +25,8 @@ from napari_sam.automatic import settling
 from napari_sam.automatic.pipeline import Pace
 from napari_sam.automatic.plan import RunPlan
 from napari_sam.automatic.run_folder import RunFolder
+from napari_sam.automatic.segmenting import compute_tile
 from napari_sam.automatic.tile_files import TileFiles
-from napari_sam.automatic.tiles import compute_tile
 from napari_sam.errors import Cancelled, LabelError
 from napari_sam.geometry import Box
 from napari_sam.tiling.labels import LabelStore
@@ -88,7 +88,12 @@ def test_however_windows_are_grouped_the_labels_are_the_same(
 
 
 @pytest.mark.parametrize(
-    "pace", [Pace(readers=1, ahead=1, unwritten=0), Pace(readers=8, ahead=20)]
+    "pace",
+    [
+        Pace(readers=1, ahead=1, unwritten=0),
+        Pace(readers=8, ahead=20),
+        Pace(encode_ahead=True),
+    ],
 )
 def test_however_much_is_done_at_once_the_labels_are_the_same(
     image: Path, tmp_path: Path, whole: dict[str, str], pace: Pace

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from napari_sam.masks import EIGHT_NEIGHBOURS
 from napari_sam.model.point_masks import PointMasks
 
 CLEAR_VOTE = 0.75
@@ -25,10 +24,9 @@ def spans_window(
     masks: PointMasks, shape: tuple[int, int], max_share: float
 ) -> NDArray[np.bool_]:
     """Whether a mask touches all four borders, or covers more than a share."""
-    areas = np.array([np.count_nonzero(masks.crop(i)) for i in range(len(masks))])
     whole = np.array([0, 0, *shape])
     spans: NDArray[np.bool_] = (masks.boxes_n4 == whole).all(axis=1)
-    return spans | (areas > max_share * shape[0] * shape[1])
+    return spans | (masks.areas_n > max_share * shape[0] * shape[1])
 
 
 def looks_like_background(
@@ -69,8 +67,12 @@ def _inside_and_around(
         return 0.0, 0.0
     width = max(round(RING_SHARE * area**0.5), 2)
     y0, x0, y1, x1 = masks.boxes_n4[index].tolist()
-    wide = np.pad(crop, width)
-    ring = ndimage.binary_dilation(wide, EIGHT_NEIGHBOURS, iterations=width) & ~wide
+    wide = np.zeros([side + 2 * width for side in crop.shape], dtype=bool)
+    wide[width:-width, width:-width] = crop
+    reach = ndimage.maximum_filter(
+        wide.view(np.uint8), 2 * width + 1, mode="constant"
+    ).view(bool)
+    ring = reach & ~wide
     top, left = min(y0, width), min(x0, width)
     pixels = gray_hw[y0 - top : y1 + width, x0 - left : x1 + width]
     first = (width - top, width - left)

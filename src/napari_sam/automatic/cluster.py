@@ -17,8 +17,9 @@ from typing import Any, cast
 from distributed import Client, Future, Worker, WorkerPlugin, as_completed, get_worker
 
 from napari_sam.automatic.plan import RunPlan, Tile
+from napari_sam.automatic.segmenting import compute_tile
 from napari_sam.automatic.tile_files import TileFiles, TileSummary
-from napari_sam.automatic.tiles import TileResult, compute_tile
+from napari_sam.automatic.tiles import TileResult
 from napari_sam.errors import ImageError, PredictorError
 from napari_sam.model.window_model import WindowModel
 from napari_sam.tiling.images import Image, open_image
@@ -152,8 +153,12 @@ class WorkerTools(WorkerPlugin):
         model = self._named
         if isinstance(model, str):
             from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+            from napari_sam.model.precision import precision_in  # noqa: PLC0415
 
-            model = load_model(model, self._device)
+            # That of the run, whatever is usual on this device: the labels are to be
+            # the same wherever a tile is computed.
+            precision = precision_in(asked.model)
+            model = load_model(model, self._device, precision=precision)
         if model.fingerprint != asked.model:
             raise PredictorError(
                 "Workers need the weights that the run began with; on this one "

@@ -1,8 +1,4 @@
-"""Compute one tile: read its pixels, leave empty windows out, segment the others.
-
-What comes out depends on the plan, the pixels and the model alone, so tiles can be
-computed in any order, anywhere. Reading and segmenting are two steps, so that one
-thread can read ahead of the model.
+"""The pixels of a tile, with its empty windows left out; and what is found in it.
 
 What goes wrong in one window is a failure of that window. A tile whose pixels cannot
 be read at once is read window by window, so that a damaged chunk costs only the
@@ -11,7 +7,7 @@ windows that lie on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,17 +15,14 @@ from numpy.typing import NDArray
 
 from napari_sam.automatic.piece import Piece
 from napari_sam.automatic.plan import Cell, Plane, RunPlan, Tile
-from napari_sam.automatic.window import segment_window
-from napari_sam.errors import Cancelled, ImageReadError, SamError
+from napari_sam.automatic.shared_reads import SharedReads
+from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.windows import at_level
 from napari_sam.tiling.images import Image
+from napari_sam.tiling.images.intensity import as_rgb
 
 Pixels = NDArray[np.uint8]
-
-FAILURES = (SamError, OSError, RuntimeError, MemoryError, ValueError, ArithmeticError)
-"""What a window may fail with; torch tells of a full GPU by a RuntimeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +85,28 @@ class TileResult:
         )
 
 
-def compute_tile(
-    plan: RunPlan, image: Image, model: WindowModel, tile: Tile
-) -> TileResult:
-    """Read and segment a tile."""
-    return segment_tile(plan, model, read_tile(plan, image, tile))
-
-
-def read_tile(plan: RunPlan, image: Image, tile: Tile) -> TilePixels:
+def read_tile(
+    plan: RunPlan, image: Image, tile: Tile, reads: SharedReads
+) -> TilePixels:
     """Read the windows of a tile that are not empty.
 
     An ImageReadError becomes a failure of each window that it concerns.
+
+    Parameters
+    ----------
+    plan, image, tile
+        What to read.
+    reads
+        Of the run, so that no tile reads what another has read.
     """
+    reads.begin(tile)
+    try:
+        return _read(plan, image, tile, reads)
+    finally:
+        reads.done(tile)
+
+
+def _read(plan: RunPlan, image: Image, tile: Tile, reads: SharedReads) -> TilePixels:
     grid = plan.grid
     windows = {cell: grid.window(*cell) for cell in plan.cells_of(tile)}
     count = len(windows)
@@ -112,7 +115,7 @@ def read_tile(plan: RunPlan, image: Image, tile: Tile) -> TilePixels:
     found: dict[Cell, Pixels] = {}
     if windows:
         try:
-            found = _read_at_once(plan, image, tile.plane, windows)
+            found = _read_at_once(plan, reads, tile, windows)
         except ImageReadError:
             found, failures = _read_each(plan, image, tile.plane, windows)
     if (emptiness := plan.emptiness) is not None:
@@ -122,43 +125,6 @@ def read_tile(plan: RunPlan, image: Image, tile: Tile) -> TilePixels:
             if not emptiness.is_empty(pixels)
         }
     return TilePixels(tile, found, count - len(found) - len(failures), tuple(failures))
-
-
-def segment_tile(
-    plan: RunPlan,
-    model: WindowModel,
-    pixels: TilePixels,
-    before_window: Callable[[Box], None] | None = None,
-) -> TileResult:
-    """Segment the windows of a tile.
-
-    Parameters
-    ----------
-    plan, model, pixels
-        What to do, with what, on what.
-    before_window
-        Is told of each window, in pixels of the level; may raise `Cancelled`.
-    """
-    grid = plan.grid
-    bounds = Box.of_shape(plan.level_shape)
-    pieces: dict[Cell, Piece] = {}
-    failures = list(pixels.failures)
-    for cell, pixels_hwc in pixels.windows.items():
-        window = grid.window(*cell)
-        if before_window is not None:
-            before_window(window)
-        try:
-            found = segment_window(model, pixels_hwc, plan.options)
-        except Cancelled:
-            raise
-        except FAILURES as error:
-            failures.append(_failure(plan, pixels.tile.plane, window, error))
-            continue
-        if len(found.scores_n):
-            pieces[cell] = Piece.of(window, grid.core(*cell), bounds, found)
-    return TileResult(
-        pixels.tile, pieces, len(pixels.windows), pixels.empty_count, tuple(failures)
-    )
 
 
 def _not_empty_coarsely(
@@ -185,10 +151,10 @@ def _not_empty_coarsely(
 
 
 def _read_at_once(
-    plan: RunPlan, image: Image, plane: Plane, windows: Mapping[Cell, Box]
+    plan: RunPlan, reads: SharedReads, tile: Tile, windows: Mapping[Cell, Box]
 ) -> dict[Cell, Pixels]:
     whole = Box.around(windows.values())
-    pixels_hwc = image.read_rgb(plane, plan.level, whole, plan.contrast)
+    pixels_hwc = as_rgb(reads.read(tile, whole), plan.contrast)
     return {
         cell: pixels_hwc[box.relative_to(whole).slices] for cell, box in windows.items()
     }
@@ -197,18 +163,20 @@ def _read_at_once(
 def _read_each(
     plan: RunPlan, image: Image, plane: Plane, windows: Mapping[Cell, Box]
 ) -> tuple[dict[Cell, Pixels], list[TileFailure]]:
+    """Window by window, and no more than each: what is beside it may be damaged."""
     found: dict[Cell, Pixels] = {}
     failures = []
     for cell, box in windows.items():
         try:
             found[cell] = image.read_rgb(plane, plan.level, box, plan.contrast)
         except ImageReadError as error:
-            failures.append(_failure(plan, plane, box, error))
+            failures.append(failure_of(plan, plane, box, error))
     return found, failures
 
 
-def _failure(
+def failure_of(
     plan: RunPlan, plane: Plane, window: Box, error: BaseException
 ) -> TileFailure:
+    """What to tell of an error in a window, a box of the run's level."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return TileFailure(plane, plan.on_plane(window), reason)

@@ -9,19 +9,20 @@ The masks go through a funnel, in which each step is cheap for what is left:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from napari_sam.automatic.background import looks_like_background, spans_window
 from napari_sam.automatic.filtering import without_duplicates
 from napari_sam.automatic.grid_points import point_grid
+from napari_sam.automatic.islands import in_one_piece
 from napari_sam.automatic.label_image import paint
 from napari_sam.automatic.options import EverythingOptions
-from napari_sam.masks import bounding_box, stability, without_specks
+from napari_sam.geometry import Box
+from napari_sam.masks import stability
 from napari_sam.model.point_masks import (
     ManyPointModel,
     PointMasks,
@@ -31,8 +32,6 @@ from napari_sam.model.point_masks import (
 )
 from napari_sam.model.window_model import WindowMask, WindowModel
 from napari_sam.prompts import Click
-
-ISLAND_SHARE = 1.0  # of the largest island of a mask: an object is in one piece
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +87,11 @@ def objects_in(
         without_duplicates(masks.boxes_n4, _ranks(masks), options.max_box_overlap)
     )
     least = options.min_object_share * (options.object_size or 0) ** 2
-    masks = _without_specks(masks, max(least, 1))
+    masks = in_one_piece(masks, least)
     if options.reject_background:
         gray_hw = pixels_hwc.mean(axis=2, dtype=np.float32)
         masks = masks.take(np.flatnonzero(~looks_like_background(masks, gray_hw)))
-    masks = masks.take(_best_of_overlapping(masks, shape, options.max_shared))
+    masks = masks.take(_best_of_overlapping(masks, options.max_shared))
     return _compact(paint(masks, shape), masks.scores_n, least)
 
 
@@ -146,49 +145,41 @@ def _ranks(masks: PointMasks) -> NDArray[np.float32]:
     return masks.scores_n * masks.stabilities_n
 
 
-def _without_specks(masks: PointMasks, least_area: float) -> PointMasks:
-    """Masks without islands and holes, and only those with an area."""
-    boxes, packed, kept = masks.boxes_n4.copy(), list(masks.packed), []
-    for index in range(len(masks)):
-        crop = masks.crop(index)
-        if not crop.any():
-            continue
-        cleaned = without_specks(crop, share=ISLAND_SHARE)
-        box = bounding_box(cleaned)
-        if box is not None and np.count_nonzero(cleaned) >= least_area:
-            y0, x0 = boxes[index, :2]
-            boxes[index] = (y0 + box.y0, x0 + box.x0, y0 + box.y1, x0 + box.x1)
-            packed[index] = np.packbits(cleaned[box.slices])
-            kept.append(index)
-    cleaned_masks = replace(masks, boxes_n4=boxes, packed=tuple(packed))
-    return cleaned_masks.take(np.array(kept, dtype=np.int64))
-
-
-def _best_of_overlapping(
-    masks: PointMasks, shape: tuple[int, int], max_shared: float
-) -> NDArray[np.int64]:
+def _best_of_overlapping(masks: PointMasks, max_shared: float) -> NDArray[np.int64]:
     """Indices of masks that share little of their area with a better one."""
-    if len(masks) == 0:
-        return np.zeros(0, np.int64)
-    pixels = [np.flatnonzero(masks.draw(i, shape)) for i in range(len(masks))]
-    areas = np.array([len(some) for some in pixels])
-    rows = sparse.csr_array(
-        (
-            np.ones(areas.sum(), dtype=np.int32),
-            np.concatenate(pixels),
-            np.concatenate([[0], np.cumsum(areas)]),
-        ),
-        shape=(len(masks), shape[0] * shape[1]),
-    )
-    shared = (rows @ rows.T).toarray()
-    too_much = shared > max_shared * np.minimum(areas[:, None], areas)
+    areas, boxes = masks.areas_n, masks.boxes_n4
     alive = np.ones(len(masks), dtype=bool)
     order = np.argsort(-_ranks(masks), kind="stable")
-    for position, index in enumerate(order):
-        if alive[index]:
-            rest = order[position + 1 :]
-            alive[rest[too_much[index, rest]]] = False
+    for position, index in enumerate(order.tolist()):
+        if not alive[index]:
+            continue
+        rest = order[position + 1 :]
+        rest = rest[alive[rest]]
+        near = (boxes[rest, :2] < boxes[index, 2:]) & (
+            boxes[rest, 2:] > boxes[index, :2]
+        )
+        rest = rest[near.all(axis=1)]
+        shared = _shared_with(masks, index, rest)
+        too_much = shared > max_shared * np.minimum(areas[index], areas[rest])
+        alive[rest[too_much]] = False
     return np.flatnonzero(alive)
+
+
+def _shared_with(
+    masks: PointMasks, index: int, others: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Pixels that a mask shares with each of others, whose boxes meet its own."""
+    shared = np.zeros(len(others), dtype=np.int64)
+    if not len(others):
+        return shared
+    mask, box = masks.crop(index), Box(*masks.boxes_n4[index].tolist())
+    for place, other in enumerate(others.tolist()):
+        other_box = Box(*masks.boxes_n4[other].tolist())
+        common = box.clip(other_box)
+        ours = mask[common.relative_to(box).slices]
+        theirs = masks.crop(other)[common.relative_to(other_box).slices]
+        shared[place] = np.count_nonzero(ours & theirs)
+    return shared
 
 
 def _compact(

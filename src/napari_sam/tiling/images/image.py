@@ -11,6 +11,7 @@ import hashlib
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import lcm
 from operator import index
 from os import PathLike
 from threading import Lock
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box, is_index
 from napari_sam.tiling.images.block_means import read_block_means
-from napari_sam.tiling.images.intensity import stretch
+from napari_sam.tiling.images.intensity import as_rgb
 from napari_sam.tiling.images.layout import (
     Layout,
     Ranges,
@@ -240,6 +241,21 @@ class Image:
             return base.read(plane, self.channels, box)
         return read_block_means(base, plane, self.channels, box, plan.step)
 
+    def blocks(self, level: int) -> tuple[int, int] | None:
+        """(height, width) of what a read costs whole, in pixels of a level.
+
+        A read of whole blocks, counted from the level's first pixel, decodes no chunk
+        in vain. None where a read costs but its own pixels, as of arrays in memory.
+        """
+        plan = self._plans[level]
+        base = self._layout.levels[plan.base]
+        if not base.is_chunked:
+            return None
+        height, width = (
+            lcm(chunk, plan.step) // plan.step for chunk in base.plane_chunks
+        )
+        return height, width
+
     def read_rgb(
         self,
         plane: tuple[int, ...],
@@ -254,15 +270,7 @@ class Image:
         """
         pixels_chw = self.read(plane, level, box)
         ranges = self._contrast_for(pixels_chw) if contrast is None else contrast
-        shown = [
-            stretch(pixels_hw, low, high)
-            for pixels_hw, (low, high) in zip(pixels_chw, ranges, strict=True)
-        ]
-        if len(shown) == 1:
-            shown = shown * 3
-        elif len(shown) == 2:
-            shown.append(np.zeros_like(shown[0]))
-        return np.stack(shown, axis=-1)
+        return as_rgb(pixels_chw, ranges)
 
     def _contrast_for(self, pixels_chw: NDArray[Any]) -> Ranges:
         """The range; where the sample was empty, the window at hand settles it."""

@@ -8,6 +8,7 @@ images with these very functions, so that the model meets what it has learned.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -77,3 +78,21 @@ def stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     real *= 255
     stretched: NDArray[np.uint8] = np.rint(real, out=real).astype(np.uint8)
     return stretched
+
+
+def as_rgb(
+    pixels_chw: NDArray[Any], ranges: Sequence[tuple[float, float]]
+) -> NDArray[np.uint8]:
+    """What the model sees, (height, width, 3), 0..255, of one to three channels.
+
+    One becomes grey, two become red and green; each is stretched from its range.
+    """
+    shown = [
+        stretch(pixels_hw, low, high)
+        for pixels_hw, (low, high) in zip(pixels_chw, ranges, strict=True)
+    ]
+    if len(shown) == 1:
+        shown = shown * 3
+    elif len(shown) == 2:
+        shown.append(np.zeros_like(shown[0]))
+    return np.stack(shown, axis=-1)

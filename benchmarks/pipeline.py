@@ -1,0 +1,180 @@
+"""Tiles from zarr to labels: the whole run against its slowest stage alone (P1).
+
+    python benchmarks/pipeline.py
+
+An image of blobs is written as zarr, compressed. The model is a stand-in that keeps a
+thread busy for a set time a window without the interpreter's lock, as a device does,
+so the table is about the pipeline: whether reading, computing and keeping results
+overlap. Each stage is measured alone, then all of them one after the other, then as
+`segment_image` runs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from measuring import interleaved, show
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.automatic.batching import RoomyModel
+from napari_sam.automatic.options import ANY_QUERY, EverythingOptions
+from napari_sam.automatic.pipeline import Pace, run_tiles
+from napari_sam.automatic.plan import Asked, RunPlan
+from napari_sam.automatic.segmenting import segmented
+from napari_sam.automatic.settling import settled_plan
+from napari_sam.automatic.shared_reads import SharedReads
+from napari_sam.automatic.tile_files import TileFiles
+from napari_sam.automatic.tiles import TilePixels, TileResult, read_tile
+from napari_sam.geometry import Box
+from napari_sam.model.point_masks import PointMasks, PointQuery, pack
+from napari_sam.prompts import Click
+from napari_sam.tiling.images import Image, open_image
+
+OBJECT = 40  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Finds what is bright, as soon as a device would have.
+
+    Parameters
+    ----------
+    seconds
+        That a window takes on the device.
+    """
+
+    seconds: float
+    window_size: int = 512
+    fingerprint: str = "bright"
+    point_query: PointQuery = ANY_QUERY
+
+    def encode(self, pixels_hwc: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Wait, and remember what is bright."""
+        time.sleep(self.seconds)
+        bright: NDArray[np.bool_] = pixels_hwc[..., 0] > 100
+        return bright
+
+    def predict(self, embedding: Any, prompts: Any) -> Any:
+        """Everything asks about many clicks at once."""
+        raise NotImplementedError
+
+    def predict_many(
+        self, embedding: NDArray[np.bool_], clicks: Sequence[Click], query: PointQuery
+    ) -> PointMasks:
+        """Each island of what is bright."""
+        islands, _ = ndimage.label(embedding)
+        places = ndimage.find_objects(islands)
+        boxes = np.array([(y.start, x.start, y.stop, x.stop) for y, x in places])
+        boxes = boxes.reshape(-1, 4)
+        scores = np.ones(len(boxes), dtype=np.float32)
+        bits = [pack(embedding[None], box[None])[0] for box in boxes]
+        clicked = np.zeros(len(boxes), dtype=np.int64)
+        return PointMasks(clicked, scores, scores, boxes, tuple(bits))
+
+
+def blobs(side: int) -> NDArray[np.uint16]:
+    """Round objects on a noisy ground."""
+    random = np.random.default_rng(0)
+    y, x = np.ogrid[:side, :side]
+    step = 2 * OBJECT
+    inside = (y % step - OBJECT) ** 2 + (x % step - OBJECT) ** 2 < (OBJECT / 2) ** 2
+    ground = random.integers(80, 120, (side, side), dtype=np.uint16)
+    return np.where(inside, ground + np.uint16(700), ground)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stages:
+    """One run, to be done stage by stage or at once."""
+
+    plan: RunPlan
+    image: Image
+    model: Device
+    files: TileFiles
+
+    @classmethod
+    def of(cls, path: Path, folder: Path, seconds: float) -> Stages:
+        """Settle a run on the image at a path."""
+        image, model = open_image(path, contrast_limits=(0, 1000)), Device(seconds)
+        options = EverythingOptions(object_size=OBJECT, max_clicks_per_side=1)
+        whole = Box.of_shape(image.shape)
+        prints = (image.fingerprint, model.fingerprint)
+        asked = Asked(*prints, ((),), whole, 0, options, skip_empty=False)
+        plan = settled_plan(image, model, asked)
+        return cls(plan, image, model, TileFiles.of(folder, plan))
+
+    def read(self) -> list[TilePixels]:
+        """Every tile's pixels."""
+        reads = SharedReads(self.plan, self.image)
+        tiles = self.plan.tiles()
+        return [read_tile(self.plan, self.image, tile, reads) for tile in tiles]
+
+    def compute(self, pixels: Sequence[TilePixels]) -> list[TileResult]:
+        """Every tile's objects."""
+        model = RoomyModel(self.model, self.plan.options)
+        return list(segmented(self.plan, model, pixels))
+
+    def keep(self, results: Sequence[TileResult]) -> None:
+        """Every result on disk."""
+        for result in results:
+            self.files.save(result)
+
+    def run(self, pace: Pace) -> None:
+        """All of it as `segment_image` does."""
+        work = (self.files, self.image, self.model, self.plan.tiles())
+        for _ in run_tiles(*work, lambda window: None, pace):
+            pass
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=4096, help="of the image, pixels")
+    parser.add_argument("--window", type=float, default=0.1, help="seconds a window")
+    parser.add_argument("--repeats", type=int, default=2)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "image.zarr"
+        shape = (asked.side, asked.side)
+        array = zarr.create_array(
+            str(path), shape=shape, chunks=(512, 512), dtype="uint16"
+        )
+        array[...] = blobs(asked.side)
+        stages = Stages.of(path, folder, asked.window)
+        pixels = stages.read()
+        results = stages.compute(pixels)
+        taken = interleaved(
+            {
+                "read": stages.read,
+                "compute": lambda: stages.compute(pixels),
+                "keep": lambda: stages.keep(results),
+                "one after the other": lambda: stages.keep(
+                    stages.compute(stages.read())
+                ),
+                "at the same time": lambda: stages.run(Pace()),
+                "also encoding ahead": lambda: stages.run(Pace(encode_ahead=True)),
+            },
+            asked.repeats,
+        )
+    slowest = max(taken[name].wall for name in ("read", "compute", "keep"))
+    count = stages.plan.window_count
+    rows = [
+        [stage, f"{t.wall:.2f}", f"{t.wall / slowest:.2f}", f"{count / t.wall:.1f}"]
+        for stage, t in taken.items()
+    ]
+    title = f"{asked.side} x {asked.side} uint16 from zarr, {count} windows"
+    header = ["stage", "s", "of the slowest", "windows/s"]
+    show(f"{title}, {asked.window} s each on the device", header, rows)
+
+
+if __name__ == "__main__":
+    main()
