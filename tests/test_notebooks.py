@@ -41,7 +41,7 @@ def test_a_notebook_runs_from_top_to_bottom(
     for _ in range(2 if path.stem == "annotate" else 1):
         book = nbformat.read(path, as_version=4)
         NotebookClient(
-            book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}
+            book, timeout=900, resources={"metadata": {"path": str(tmp_path)}}
         ).execute()
     outputs = [o for cell in book.cells for o in cell.get("outputs", [])]
     assert any(o["output_type"] == "stream" for o in outputs) or path.stem == "evaluate"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,10 +16,17 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from lab_needs import CHROMIUM
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    WebSocket,
+    WebSocketRoute,
+    sync_playwright,
+)
 
 HERE = Path(__file__).parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,8 +35,12 @@ ARGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Whatever else the browser itself may want to look up.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-MOST_S = 40
+MOST_S = float(os.environ.get("MOST_S", "240"))
+"""To wait for anything; a machine may be slow, and have other things to do."""
+
 FIRST_CELL = f"import sys\nsys.path.insert(0, {str(HERE)!r})\n" + (
     "import ipywidgets as ipw\nimport napari_sam as ns\nfrom widget_scene import *"
 )
@@ -81,9 +91,9 @@ def jupyter_lab(folder: Path, own: Path) -> Iterator[str]:
         "--IdentityProvider.token=",
         "--ServerApp.password=",
         f"--ServerApp.root_dir={folder}",
-        "--LabApp.collapse_file_browser=True",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
+        "--expose-app-in-browser",
     )
     with (own / "lab.log").open("w") as log:
         server = subprocess.Popen(
@@ -93,7 +103,7 @@ def jupyter_lab(folder: Path, own: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_until(lambda: is_up(url))
+            wait_until(lambda: is_up(url), "the server")
             yield url
         finally:
             server.terminate()
@@ -102,7 +112,7 @@ def jupyter_lab(folder: Path, own: Path) -> Iterator[str]:
 
 def is_up(url: str) -> bool:
     try:
-        with urlopen(f"{url}/api/status", timeout=1):
+        with urlopen(f"{url}/api/status", timeout=10):
             return True
     except (URLError, OSError):
         return False
@@ -116,10 +126,40 @@ def wait_until(is_so: Callable[[], bool], what: str = "it") -> None:
         time.sleep(0.1)
 
 
+IS_READY = """() => {
+    const { sessionContext: context } = window.jupyterapp?.shell.currentWidget ?? {};
+    const kernel = context?.isReady && context.session?.kernel;
+    const isThere = kernel && kernel.connectionStatus === "connected";
+    return isThere && kernel.status === "idle";
+}"""
+"""Whether the notebook is open, and its kernel listens and has nothing to do."""
+
+RESTART = """() => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    window.nsamIsDone = false;
+    kernel.restart().then(() => kernel.info).then(() => { window.nsamIsDone = true; });
+}"""
+
+COMMAND = """([name, options, cell]) => {
+    const { commands, shell } = window.jupyterapp;
+    if (cell !== null) shell.currentWidget.content.activeCellIndex = cell;
+    window.nsamIsDone = false;
+    commands.execute(name, options).then(() => { window.nsamIsDone = true; });
+}"""
+
+
 class Notebook:
     """A notebook in a page; remembers what it asked other computers for."""
 
-    def __init__(self, browser: Browser, url: str, name: str, ratio: float = 1) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        name: str,
+        ratio: float = 1,
+        *,
+        can_be_cut: bool = False,
+    ) -> None:
         self.context = browser.new_context(
             viewport={"width": 1100, "height": 900}, device_scale_factor=ratio
         )
@@ -129,7 +169,31 @@ class Notebook:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(MOST_S * 1000)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("websocket", self._on_socket)
+        self._lines: list[WebSocketRoute] = []
+        if can_be_cut:
+            self.page.route_web_socket("**/channels**", self._on_line)
         self.page.goto(f"{url}/lab/workspaces/{name}-{ratio}/tree/{name}.ipynb?reset")
+        self.ready()
+
+    def _on_socket(self, socket: WebSocket) -> None:
+        self._on_request(socket.url)
+
+    def _on_line(self, line: WebSocketRoute) -> None:
+        line.connect_to_server()
+        self._lines.append(line)
+
+    def cut(self) -> None:
+        """Cut the connection to the kernel, and wait until JupyterLab has a new one."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            line.close(code=1011)
+
+        def is_back() -> bool:
+            self.page.wait_for_timeout(100)  # in which the page can tell of it
+            return bool(self._lines)
+
+        wait_until(is_back, "a new connection")
         self.ready()
 
     def _on_request(self, url: str) -> None:
@@ -141,24 +205,36 @@ class Notebook:
     def ready(self) -> None:
         """Wait until the notebook is open and its kernel has time."""
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
-        self.page.wait_for_selector(
-            ".jp-Notebook-ExecutionIndicator[data-status='idle']"
-        )
+        self.page.wait_for_function(IS_READY)
+
+    def command(
+        self,
+        name: str,
+        options: dict[str, object] | None = None,
+        cell: int | None = None,
+    ) -> None:
+        """Let JupyterLab do something, and wait until it is done."""
+        self.page.evaluate(COMMAND, [name, options or {}, cell])
+        self.page.wait_for_function("() => window.nsamIsDone")
+
+    def start(self, index: int) -> None:
+        """Run a cell, and do not wait until it has ended."""
+        self.page.evaluate(COMMAND, ["notebook:run-cell", {}, index + 1])
 
     def run(self, index: int) -> Locator:
-        """Run a cell, counted without the first one, and return it."""
-        cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index + 1)
-        cell.locator(".jp-InputArea-editor").click()
-        before = cell.locator(".jp-InputPrompt").inner_text()
+        """Run a cell to its end, counted without the first one, and return it."""
+        self.command("notebook:run-cell", cell=index + 1)
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index + 1)
 
-        def is_taken() -> bool:
-            # A kernel that is just being connected lets the first press go by.
-            self.page.keyboard.press("Control+Enter")
-            self.page.wait_for_timeout(500)
-            return cell.locator(".jp-InputPrompt").inner_text() != before
+    def save(self) -> None:
+        """Write the notebook's file."""
+        self.command("docmanager:save")
 
-        wait_until(is_taken, "the cell's run")
-        return cell
+    def restart(self) -> None:
+        """Let the kernel forget everything."""
+        self.page.evaluate(RESTART)
+        self.page.wait_for_function("() => window.nsamIsDone")
+        self.ready()
 
     def widget(self, index: int, which: int = 0) -> Shown:
         """Run a cell, and find the widget below it."""
@@ -190,6 +266,16 @@ class Shown:
     def complains(self, text: str) -> None:
         """Wait until an error is shown."""
         self.root.locator(".nsam-error", has_text=text).wait_for()
+
+    def look_at(self, y: float, x: float, zoom: float) -> None:
+        """Move the view, and wait until that is drawn."""
+        self.canvas.evaluate(
+            """(canvas, place) => {
+                canvas.nsamLook(place);
+                return new Promise((drawn) => requestAnimationFrame(drawn));
+            }""",
+            {"y": y, "x": x, "zoom": zoom},
+        )
 
     def place(self, y: float, x: float) -> dict[str, float]:
         """Where in the canvas, in pixels of the page, a point of the image is."""

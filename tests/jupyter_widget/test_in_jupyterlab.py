@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
+from base64 import b64decode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from shutil import which
+from typing import Any
 
 import numpy as np
 import pytest
-from widget_scene import SHAPE, SQUARES, on_disk
+from lab_needs import MISSING, needs_browser
+from PIL import Image as Picture
+from widget_scene import SHAPE, SQUARES, on_disk, pixel_of
 
 from napari_sam.tiling.labels import LabelStore
 
-MISSING = [
-    name
-    for name in ("jupyterlab", "ipykernel", "playwright", "anywidget")
-    if importlib.util.find_spec(name) is None
-]
-if not (which("chromium") or which("chromium-browser")):
-    MISSING.append("chromium")
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"a browser test needs {', '.join(MISSING)}"
-)
-
 if not MISSING:
-    from lab import Notebook, Shown, chromium, jupyter_lab, wait_until, write_notebook
+    from lab import Notebook, Shown, wait_until, write_notebook
+
+pytestmark = needs_browser
 
 CELLS = (
     'ns.SegmentWidget(stack(), "first.zarr", SquaresModel(), height=330).show();',
@@ -33,37 +28,23 @@ CELLS = (
     'b = ns.SegmentWidget(stack(), "right.zarr", SquaresModel(), height=250)\n'
     "ipw.HBox([a, b])",
     'ns.SegmentWidget(stack(), "slow.zarr", SquaresModel(0.03), height=330).show();',
-    "image = ns.open_image(stack(), contrast_limits=(0, 255))\n"
-    'ns.SegmentWidget(image, "sharp.zarr", SquaresModel(), height=330).show();',
     'ns.SegmentWidget(stack(), "bad.zarr", SquaresModel(is_broken=True)).show();',
 )
-FIRST, TWO, SLOW, SHARP, BROKEN = range(5)
+FIRST, TWO, SLOW, BROKEN = range(4)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("notebooks")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    write_notebook(folder / "all.ipynb", CELLS)
-    with jupyter_lab(folder, tmp_path_factory.mktemp("lab")) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def opened(url: str, browser: object) -> Iterator[Notebook]:
-    notebook = Notebook(browser, url, "all")
+def opened(lab_url: str, lab_folder: Path, browser: Any) -> Iterator[Notebook]:
+    write_notebook(lab_folder / "all.ipynb", CELLS)
+    notebook = Notebook(browser, lab_url, "all")
     notebook.run(-1)
     yield notebook
     notebook.close()
+
+
+@pytest.fixture
+def folder(lab_folder: Path) -> Path:
+    return lab_folder
 
 
 @pytest.fixture
@@ -129,7 +110,7 @@ def test_the_slider_shows_another_plane_and_clicks_go_there(
     shown.cell.get_by_role("slider").first.focus()
     notebook.page.keyboard.press("ArrowRight")
     notebook.page.keyboard.press("ArrowRight")
-    shown.says("z 3 of 4")
+    shown.says("z 2 (0 to 3)")
     shown.click(210, 270)
     shown.says("candidate 1 of 3")
     notebook.page.keyboard.press("Enter")
@@ -138,13 +119,13 @@ def test_the_slider_shows_another_plane_and_clicks_go_there(
     assert (found[2] == 4).sum() == SQUARES[3].area
     assert not (found[[0, 1, 3]] == 4).any()
     notebook.page.keyboard.press("PageUp")
-    shown.says("z 2 of 4")
+    shown.says("z 1 (0 to 3)")
 
 
 def test_an_object_can_be_picked_and_deleted(notebook: Notebook, folder: Path) -> None:
     shown, labels = notebook.shown(FIRST), folder / "first.zarr"
     notebook.page.keyboard.press("PageUp")
-    shown.says("z 1 of 4")
+    shown.says("z 0 (0 to 3)")
     shown.click(190, 90, modifiers=["Control"])
     shown.says("changing object 3")
     notebook.page.keyboard.press("Delete")
@@ -157,7 +138,8 @@ def test_the_mask_under_the_mouse_is_shown_before_any_click(
     shown = notebook.shown(FIRST)
     shown.canvas.focus()
     notebook.page.keyboard.press("p")
-    gray = shown.colour(210, 285)
+    gray = [255, 255, 255, 255]
+    shown.wait_for_colour(210, 285, lambda rgba: rgba == gray)
     shown.canvas.hover(position=shown.place(210, 270))
     shown.wait_for_colour(210, 285, lambda rgba: rgba != gray)
     notebook.page.keyboard.press("p")
@@ -178,7 +160,7 @@ def test_keys_on_the_canvas_do_nothing_to_the_notebook(notebook: Notebook) -> No
 
 def test_the_keyboard_alone_is_enough(notebook: Notebook, folder: Path) -> None:
     shown, labels = notebook.shown(FIRST), folder / "first.zarr"
-    shown.canvas.evaluate("canvas => canvas.nsamLook({ y: 60, x: 210, zoom: 2 })")
+    shown.look_at(60, 210, zoom=2)
     shown.canvas.hover(position={"x": 1, "y": 1})
     notebook.page.mouse.move(0, 0)
     shown.canvas.focus()
@@ -194,47 +176,81 @@ def test_the_keyboard_alone_is_enough(notebook: Notebook, folder: Path) -> None:
     notebook.page.keyboard.press("b")
     shown.says("candidate, score")
     notebook.page.keyboard.press("Escape")
+    wait_until(lambda: pixel_of(labels) is None, "the discard")
     notebook.page.keyboard.press("0")
     notebook.page.keyboard.press("Tab")
     assert not shown.canvas.evaluate("canvas => canvas === document.activeElement")
 
 
-FINGERS = """(canvas, [type, fingers]) => {
+def test_escape_gives_up_a_corner_and_its_cross(
+    notebook: Notebook, folder: Path
+) -> None:
+    shown, labels = notebook.shown(FIRST), folder / "first.zarr"
+    shown.canvas.focus()
+    for key in ("b", "ArrowDown", "Escape"):
+        notebook.page.keyboard.press(key)
+    shown.canvas.hover(position=shown.place(210.5, 270.5))
+    shown.canvas.focus()
+    notebook.page.keyboard.press("Space")
+    wait_until(lambda: pixel_of(labels) == (210, 270), "a click at the mouse")
+    notebook.page.keyboard.press("Escape")
+    wait_until(lambda: pixel_of(labels) is None, "the discard")
+
+
+FINGERS = """(canvas, [type, fingers, how]) => {
     const rect = canvas.getBoundingClientRect();
     fingers.forEach(([id, x, y]) => canvas.dispatchEvent(new PointerEvent(type, {
-        pointerType: "touch", pointerId: id, bubbles: true,
+        pointerType: "touch", pointerId: id, bubbles: true, ...how,
         clientX: rect.left + x, clientY: rect.top + y,
     })));
 }"""
+
+
+def touch(
+    shown: Shown, kind: str, *fingers: tuple[int, float, float], **how: object
+) -> None:
+    shown.canvas.evaluate(FINGERS, [f"pointer{kind}", fingers, how])
 
 
 def test_a_tap_clicks_a_long_press_says_no_and_two_fingers_zoom(
     notebook: Notebook, folder: Path
 ) -> None:
     shown, labels = notebook.shown(FIRST), folder / "first.zarr"
-
-    def touch(kind: str, *fingers: tuple[int, float, float]) -> None:
-        shown.canvas.evaluate(FINGERS, [f"pointer{kind}", fingers])
-
     at = shown.place(70.5, 230.5)
-    touch("down", (7, at["x"], at["y"]))
-    touch("up", (7, at["x"], at["y"]))
+    touch(shown, "down", (7, at["x"], at["y"]))
+    touch(shown, "up", (7, at["x"], at["y"]))
     wait_until(lambda: pixel_of(labels) == (70, 230), "the tap")
     at = shown.place(80.5, 250.5)
-    touch("down", (7, at["x"], at["y"]))
+    touch(shown, "down", (7, at["x"], at["y"]))
     wait_until(lambda: pixel_of(labels) == (80, 250), "the long press")
-    touch("up", (7, at["x"], at["y"]))
+    touch(shown, "up", (7, at["x"], at["y"]))
     shown.says("candidate, score")
     zoom = shown.canvas.evaluate("canvas => canvas.nsamView.zoom")
-    touch("down", (7, 200, 100), (8, 260, 100))
-    touch("move", (8, 320, 100))
-    touch("up", (7, 200, 100), (8, 320, 100))
+    touch(shown, "down", (7, 200, 100), (8, 260, 100))
+    touch(shown, "move", (8, 320, 100))
+    touch(shown, "up", (7, 200, 100), (8, 320, 100))
     assert shown.canvas.evaluate("canvas => canvas.nsamView.zoom") == pytest.approx(
         2 * zoom
     )
     shown.canvas.focus()
     notebook.page.keyboard.press("Escape")
     notebook.page.keyboard.press("0")
+    wait_until(lambda: pixel_of(labels) is None, "the discard")
+
+
+@pytest.mark.parametrize("how", [{"button": 2}, {"button": 5}], ids=["side", "eraser"])
+def test_a_pen_points_and_its_button_or_eraser_says_no(
+    notebook: Notebook, folder: Path, how: dict[str, int]
+) -> None:
+    shown, labels = notebook.shown(FIRST), folder / "first.zarr"
+    for y, x, extra in ((70.5, 230.5, {"button": 0}), (80.5, 250.5, how)):
+        at = shown.place(y, x)
+        for kind in ("down", "up"):
+            pen = {"pointerType": "pen", **extra}
+            touch(shown, kind, (9, at["x"], at["y"]), **pen)
+    wait_until(lambda: points_of(labels) == [(70, 230, 1), (80, 250, 0)], "the pen")
+    shown.canvas.focus()
+    notebook.page.keyboard.press("Escape")
     wait_until(lambda: pixel_of(labels) is None, "the discard")
 
 
@@ -295,8 +311,7 @@ def test_a_reload_goes_on_where_it_was(notebook: Notebook, folder: Path) -> None
     shown = notebook.shown(SLOW)
     shown.click(70, 70)
     shown.says("candidate 1 of 3")
-    notebook.page.keyboard.press("Control+s")
-    notebook.page.wait_for_timeout(500)
+    notebook.save()
     notebook.page.reload()
     notebook.ready()
     shown = notebook.shown(SLOW)
@@ -309,22 +324,22 @@ def test_a_reload_goes_on_where_it_was(notebook: Notebook, folder: Path) -> None
 
 
 def test_a_saved_notebook_without_its_kernel_shows_a_picture_and_a_hint(
-    notebook: Notebook, url: str, browser: object, folder: Path
+    notebook: Notebook, lab_url: str, browser: Any, folder: Path
 ) -> None:
-    # The picture follows the widget once it rests.
-    notebook.page.wait_for_timeout(2500)
     assert not notebook.page.locator(".napari-sam-still").first.is_visible()
-    notebook.page.keyboard.press("Control+s")
-    notebook.page.wait_for_timeout(500)
-    saved = (folder / "all.ipynb").read_text()
-    (folder / "copy.ipynb").write_text(saved)
-    copy = Notebook(browser, url, "copy")
+
+    def is_in_the_file() -> bool:
+        # The picture follows the widget once it rests.
+        notebook.save()
+        return coloured_of(folder / "all.ipynb") > 1000
+
+    wait_until(is_in_the_file, "accepted objects are coloured in the picture")
+    (folder / "copy.ipynb").write_text((folder / "all.ipynb").read_text())
+    copy = Notebook(browser, lab_url, "copy")
     picture = copy.page.locator(".napari-sam-still img").first
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") == SHAPE[1]
     copy.page.get_by_text("Run the cell again").first.wait_for()
-    colours = picture.evaluate(COLOURED)
-    assert colours > 1000, "the accepted objects are coloured in the picture"
     assert copy.elsewhere == []
     copy.close()
 
@@ -333,90 +348,35 @@ def test_a_restarted_kernel_goes_on_from_the_labels_on_disk(
     notebook: Notebook, folder: Path
 ) -> None:
     before = on_disk(folder / "first.zarr")
-    notebook.page.locator(".jp-Notebook .jp-InputPrompt").first.click()
-    notebook.page.keyboard.press("0")
-    notebook.page.keyboard.press("0")
-    notebook.page.locator(".jp-Dialog button.jp-mod-accept").click()
-    notebook.page.wait_for_timeout(1000)
-    notebook.ready()
+    notebook.restart()
     notebook.run(-1)
     shown = notebook.widget(FIRST)
     shown.says("3 objects")
     assert np.array_equal(on_disk(folder / "first.zarr"), before)
     shown.canvas.focus()
+    # The last step before the restart was to discard prompts: they come back.
     notebook.page.keyboard.press("Control+z")
+    shown.says("Enter accepts")
+    notebook.page.keyboard.press("Enter")
     shown.says("4 objects")
 
 
-COLOURED = """(image) => {
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-    const context = canvas.getContext("2d");
-    context.drawImage(image, 0, 0);
-    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-    let count = 0;
-    for (let at = 0; at < data.length; at += 4) {
-        const rgb = [data[at], data[at + 1], data[at + 2]];
-        if (Math.max(...rgb) - Math.min(...rgb) > 30) count += 1;
-    }
-    return count;
-}"""
-"""How many pixels of a picture are not gray."""
-
-BRIGHT = """(canvas) => {
-    const { width, height } = canvas;
-    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-    const rect = canvas.getBoundingClientRect();
-    const found = [];
-    for (let at = 0; at < width * height; at += 1) {
-        if (data[4 * at] > 240) found.push(at);
-    }
-    const page = (at) => ({
-        x: rect.left + ((at % width) + 0.5) * (rect.width / width),
-        y: rect.top + (Math.floor(at / width) + 0.5) * (rect.height / height),
-    });
-    return [page(found[0]), page(found[found.length - 1])];
-}"""
-"""Where on the page the first and the last bright pixel of the screen are."""
+def coloured_of(notebook: Path) -> int:
+    """How many pixels of the first picture in a notebook are not gray."""
+    text = notebook.read_text()
+    outputs = [o for cell in json.loads(text)["cells"] for o in cell["outputs"]]
+    html = ["".join(o.get("data", {}).get("text/html", "")) for o in outputs]
+    _, _, encoded = "".join(html).partition("base64,")
+    if not encoded:
+        return 0
+    picture = Picture.open(BytesIO(b64decode(encoded.partition('"')[0])))
+    rgb = np.asarray(picture.convert("RGB")).astype(int)
+    return int((np.ptp(rgb, axis=-1) > 30).sum())
 
 
-@pytest.mark.parametrize("ratio", [1, 2])
-def test_the_pixel_that_is_clicked_is_the_pixel_that_arrives(
-    url: str, opened: Notebook, browser: object, folder: Path, ratio: int
-) -> None:
-    notebook = opened if ratio == 1 else Notebook(browser, url, "all", ratio)
-    shown, labels = notebook.widget(SHARP), folder / "sharp.zarr"
-    assert shown.canvas.evaluate("canvas => devicePixelRatio") == ratio
-    for zoom in (0.73, 1, 3.3, 24):
-        shown.canvas.evaluate(
-            "(canvas, zoom) => canvas.nsamLook({ y: 268.7, x: 349.1, zoom })", zoom
-        )
-        # The 3 x 3 bright pixels, as they are seen, from the first to the last.
-        shown.wait_for_colour(271.5, 351.5, lambda rgba: rgba[0] > 240)
-        corners = ((270, 350), (272, 352)) if zoom * ratio >= 1 else (None, None)
-        for place, corner in zip(shown.canvas.evaluate(BRIGHT), corners, strict=True):
-            notebook.page.mouse.click(place["x"], place["y"])
-            wait_until(lambda: pixel_of(labels) is not None, "the click")
-            y, x = pixel_of(labels) or (0, 0)
-            assert corner is None or (y, x) == corner, f"at zoom {zoom}"
-            assert 270 <= y < 273
-            assert 350 <= x < 353
-            notebook.page.keyboard.press("Escape")
-            wait_until(lambda: pixel_of(labels) is None, "the discard")
-    assert notebook.elsewhere == []
-    assert notebook.errors == []
-
-
-def pixel_of(labels: Path) -> tuple[int, int] | None:
-    """The pixel of the last click, as the journal has it; None: nothing is said."""
+def points_of(labels: Path) -> list[tuple[int, int, int]]:
+    """y, x and label of the clicks of the draft, as the journal has them."""
     with LabelStore.open(labels, mode="r") as store:
         drafts = [e.data for e in store.journal.entries() if e.kind == "draft"]
-    if not drafts or not drafts[-1]["prompts"]:
-        return None
-    y, x, _ = drafts[-1]["prompts"][-1]["points"][0]
-    return int(y), int(x)
-
-
-def test_the_scene_has_what_the_tests_click_on() -> None:
-    assert SHAPE == (300, 400)
-    assert len({(box.y0, box.x0) for box in SQUARES}) == 4
+    rows = [row for prompt in drafts[-1]["prompts"] for row in prompt["points"]]
+    return [(int(y), int(x), int(label)) for y, x, label in rows]

@@ -8,6 +8,8 @@ import pytest
 
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.messages import (
+    Arrived,
+    AskedAgain,
     Chosen,
     Commanded,
     Displayed,
@@ -46,6 +48,8 @@ CLICK = {"type": "click", "plane": [2], "y": 1.5, "x": 2, "positive": False}
         ({"type": "hover", "plane": [0]}, Hovered((0,), None)),
         ({"type": "pick", "plane": [0], "y": 1, "x": 2}, Picked((0,), 1, 2)),
         ({"type": "choose", "index": 2}, Chosen(2)),
+        ({"type": "arrived", "number": 3}, Arrived(3)),
+        ({"type": "again"}, AskedAgain()),
         ({"type": "move", "axis": 0, "step": -1}, Moved(0, -1)),
         ({"type": "command", "command": "accept"}, Commanded("accept")),
         ({"type": "display", "labels": "off"}, Displayed(labels="off")),
@@ -83,6 +87,8 @@ def test_a_message_becomes_a_value(content: Any, message: object) -> None:
         ({"type": "box", "plane": [], "box": [1, 2, 3, float("inf")]}, "4 numbers"),
         ({"type": "choose", "index": -1}, "index"),
         ({"type": "choose", "index": "1"}, "index"),
+        ({"type": "arrived", "number": 0}, "number"),
+        ({"type": "arrived", "number": "1"}, "number"),
         ({"type": "move", "axis": 0}, "axis"),
         ({"type": "command", "command": "format"}, "accept"),
         ({"type": "display", "labels": "pink"}, "outline"),

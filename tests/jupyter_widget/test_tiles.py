@@ -5,14 +5,12 @@ from __future__ import annotations
 import zlib
 from io import BytesIO
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 from PIL import Image as Picture
 
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.stage import cheap, mask_level
-from napari_sam.jupyter_widget.tile_server import TileServer
 from napari_sam.jupyter_widget.tiles import (
     SIDE,
     TileKey,
@@ -154,40 +152,3 @@ def test_a_tile_that_would_read_a_whole_slide_is_not_asked_for() -> None:
     is_cheap = cheap(slide)
     assert is_cheap[0]
     assert not is_cheap[-1]
-
-
-def test_the_newest_view_is_served_first_and_stale_tiles_never() -> None:
-    started, go_on, served = Event(), Event(), []
-
-    def serve(key: TileKey) -> None:
-        served.append((key.kind, key.column))
-        started.set()
-        assert go_on.wait(10)
-
-    server = TileServer(serve, lambda key, error: None)
-    server.want("one", [TileKey("image", (), 0, 0, c) for c in range(5)])
-    assert started.wait(10)
-    server.want("two", [TileKey("labels", (), 0, 0, 0)])
-    server.want("one", [TileKey("image", (), 0, 0, 7)])
-    last = Event()
-    server.want("three", [TileKey("preview", (), 0, 0, 0)])
-    go_on.set()
-    while len(served) < 4:
-        last.wait(0.01)
-    server.close()
-    assert served == [("image", 0), ("preview", 0), ("image", 7), ("labels", 0)]
-
-
-def test_a_tile_that_fails_does_not_stop_the_next_one() -> None:
-    failed, done = [], Event()
-
-    def serve(key: TileKey) -> None:
-        if key.column == 0:
-            raise OSError("a damaged chunk")
-        done.set()
-
-    server = TileServer(serve, lambda key, error: failed.append(str(error)))
-    server.want("one", [TileKey("image", (), 0, 0, c) for c in range(2)])
-    assert done.wait(10)
-    server.close()
-    assert failed == ["a damaged chunk"]

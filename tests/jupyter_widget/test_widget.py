@@ -12,35 +12,13 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 from widget_scene import PLANES, SHAPE, SQUARES, SquaresModel, on_disk, stack
+from widget_talk import MOST_S, clicked, says, sent, wait_for
 
 import napari_sam as ns
 from napari_sam.errors import LabelsLockedError, SamError, SessionError
 from napari_sam.jupyter_widget.widget import SegmentWidget
 
 CLICK = ns.Click(70.5, 70.25)
-
-
-def says(widget: SegmentWidget, **content: Any) -> dict[str, Any]:
-    """Let the browser say something, and return the state that it leads to."""
-    widget.canvas._handle_custom_msg(content, [])
-    widget.wait()
-    return dict(widget.canvas.state)
-
-
-def clicked(widget: SegmentWidget, y: float, x: float, **how: Any) -> dict[str, Any]:
-    content = {"plane": list(widget.plane), "y": y, "x": x, "positive": True}
-    return says(widget, type="click", **{**content, **how})
-
-
-def sent(widget: SegmentWidget) -> list[tuple[dict[str, Any], bytes | None]]:
-    """Collect what is sent to the browser from now on."""
-    heard: list[tuple[dict[str, Any], bytes | None]] = []
-
-    def send(content: Any, buffers: Any = None) -> None:
-        heard.append((content, buffers[0] if buffers else None))
-
-    widget.canvas.send = send
-    return heard
 
 
 def test_one_line_shows_a_numpy_array(
@@ -112,7 +90,7 @@ def test_another_plane_is_shown_and_clicks_go_there(
     widget: SegmentWidget, labels: Path
 ) -> None:
     widget.controls.sliders[0].value = 2
-    assert widget.wait(10)
+    assert widget.wait(MOST_S)
     assert widget.canvas.state["plane"] == [2]
     assert says(widget, type="move", axis=0, step=1)["plane"] == [3]
     assert widget.controls.sliders[0].value == 3
@@ -219,19 +197,19 @@ def test_the_main_thread_is_free_while_the_model_computes(labels: Path) -> None:
 
     def predict(*given: Any) -> Any:
         entered.set()
-        assert may_go.wait(10)
+        assert may_go.wait(MOST_S)
         return plain(*given)
 
     model.predict = predict  # type: ignore[method-assign]
     widget = ns.SegmentWidget(stack(), labels, model)
     content = {"type": "click", "plane": [0], "y": 70, "x": 70, "positive": True}
     widget.canvas._handle_custom_msg(content, [])
-    assert entered.wait(10)
+    assert entered.wait(MOST_S)
     # The handler has come back, and the prompt is on show before its answer is.
     assert widget.canvas.state["pending"]
     assert len(widget.canvas.state["prompts"]) == 1
     may_go.set()
-    assert widget.wait(10)
+    assert widget.wait(MOST_S)
     assert not widget.canvas.state["pending"]
     widget.close()
 
@@ -260,6 +238,16 @@ def test_a_new_candidate_in_view_is_sent_before_it_is_asked_for(
     assert found["kind"] == "candidate"
     assert found["encoding"] == "bits"
     assert found["version"] == widget.canvas.state["versions"]["candidate"]
+
+
+def test_a_page_that_missed_the_state_is_told_again(
+    widget: SegmentWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clicked(widget, 70, 70)
+    told: list[Any] = []
+    monkeypatch.setattr(widget.canvas, "send_state", told.append)
+    says(widget, type="again")
+    assert told == ["state"]
 
 
 def test_views_are_told_where_labels_have_changed(widget: SegmentWidget) -> None:
@@ -378,44 +366,3 @@ def test_closing_lets_others_write(labels: Path, model: SquaresModel) -> None:
     widget.close()
     with ns.Session(stack(), labels, model) as session:
         assert session.prompts == (CLICK,)
-
-
-def test_everything_in_view_is_found_and_objects_that_are_there_stay(
-    widget: SegmentWidget, labels: Path
-) -> None:
-    clicked(widget, 70, 70)
-    widget.accept()
-    view = {"type": "view", "view": "v", "plane": [0], "box": [0, 0, 290, 400]}
-    says(widget, **view, zoom=1, tiles=[])
-    row = widget.controls.everything
-    row.start.click()
-    wait_for(lambda: "objects" in row.said.value and not row.start.disabled)
-    found = on_disk(labels)
-    assert (found[0][SQUARES[0].slices] == 1).all()
-    ids = [set(np.unique(found[0][box.slices]).tolist()) for box in SQUARES]
-    assert all(len(seen) == 1 and 0 not in seen for seen in ids)
-    assert len(set.union(*ids)) == 4
-    assert not found[1:].any()
-    widget.undo()
-    assert len(np.unique(on_disk(labels))) == 2
-
-
-def test_segmenting_everything_can_be_cancelled(labels: Path) -> None:
-    widget = ns.SegmentWidget(stack(), labels, SquaresModel(0.05))
-    row = widget.controls.everything
-    row.start.click()
-    wait_for(lambda: row.cancel.layout.display == "")
-    row.cancel.click()
-    wait_for(lambda: row.said.value == "Cancelled")
-    assert not row.start.disabled
-    assert not on_disk(labels).any()
-    widget.close()
-
-
-def wait_for(is_so: Any) -> None:
-    tick = Event()
-    for _ in range(500):
-        if is_so():
-            return
-        tick.wait(0.02)
-    raise TimeoutError("It did not happen in 10 s.")

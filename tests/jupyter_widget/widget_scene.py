@@ -10,6 +10,7 @@ from pathlib import Path
 from time import sleep
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -102,3 +103,45 @@ def on_disk(folder: Path) -> NDArray[np.integer]:
     with LabelStore.open(folder, mode="r") as store:
         whole = Box.of_shape(SHAPE)
         return np.stack([store.read((z,), whole) for z in range(PLANES)])
+
+
+def pixel_of(folder: Path) -> tuple[int, int] | None:
+    """The pixel of the last click, as the journal has it; None: nothing is said."""
+    with LabelStore.open(folder, mode="r") as store:
+        drafts = [e.data for e in store.journal.entries() if e.kind == "draft"]
+    if not drafts or not drafts[-1]["prompts"]:
+        return None
+    y, x, _ = drafts[-1]["prompts"][-1]["points"][0]
+    return int(y), int(x)
+
+
+SIDE = 100_000
+LEVELS = 9
+BRIGHT = Box(98_900, 98_900, 99_100, 99_100)
+
+
+def write_slide(folder: str | Path) -> Path:
+    """An OME-Zarr of 100,000 x 100,000 pixels, with one bright square far out.
+
+    Of gray chunks there are none on disk, which is what keeps it small.
+    """
+    group = zarr.open_group(folder, mode="w", zarr_format=3)
+    datasets = []
+    for level in range(LEVELS):
+        step = 1 << level
+        shape = (-(-SIDE // step),) * 2
+        array = group.create_array(
+            str(level), shape=shape, chunks=(512, 512), dtype="u1", fill_value=60
+        )
+        rows, columns = (
+            slice(s.start // step, -(-s.stop // step)) for s in BRIGHT.slices
+        )
+        array[rows, columns] = 250
+        scale = {"type": "scale", "scale": [step, step]}
+        datasets.append({"path": str(level), "coordinateTransformations": [scale]})
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [{"axes": axes, "datasets": datasets}],
+    }
+    return Path(folder)

@@ -1,7 +1,7 @@
 /* The canvas of napari_sam.SegmentWidget: draws tiles, and says what the hand does.
  *
  *   kernel   facts, state, display (traits)    tiles, stale (messages with bytes)
- *   here     view, click, box, hover, pick, choose, move, command, display
+ *   here     view, arrived, again, click, box, hover, pick, choose, move, command, display
  *
  * Coordinates are y, x in pixels of level 0. The view is kept as its centre and zoom, in
  * pixels of the page, so that neither a resize nor another screen moves what is looked
@@ -16,6 +16,7 @@ const HOVER_MS = 60;
 const VIEW_MS = 30;
 const SILENCE_MS = 8000;
 const MOST_ZOOM = 64;
+const UNANSWERED = new Set(["view", "arrived", "hover"]); // a view, by its tiles if any
 
 const HELP = [
   ["Click, or Space at the cross", "on the object"],
@@ -223,6 +224,33 @@ class View {
   }
 }
 
+/* ---- the controls around it ---------------------------------------------------- */
+
+/* What ipywidgets do not tell a screen reader: sliders' names, which toggle is down. */
+function nameControls(around) {
+  const nameOf = (part) => part.querySelector(".widget-label").textContent.trim();
+  for (const part of around.querySelectorAll(".widget-slider")) {
+    const name = nameOf(part);
+    const handles = part.querySelectorAll("[role=slider]");
+    handles.forEach((handle, i) => {
+      const end = handles.length > 1 ? [", from", ", to"][i] : "";
+      handle.setAttribute("aria-label", `${name}${end}`);
+    });
+    const readout = part.querySelector(".widget-readout");
+    if (readout) {
+      readout.setAttribute("role", "textbox");
+      readout.setAttribute("aria-label", `${name}, as a number`);
+    }
+  }
+  for (const part of around.querySelectorAll(".widget-toggle-buttons")) {
+    part.setAttribute("role", "group");
+    part.setAttribute("aria-label", nameOf(part));
+    for (const button of part.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", button.classList.contains("mod-active"));
+    }
+  }
+}
+
 /* ---- the widget ----------------------------------------------------------------- */
 
 class SegmentCanvas {
@@ -301,7 +329,10 @@ class SegmentCanvas {
       this.undo.push(() => model.off(name, act));
     };
     follow("change:facts", () => this.onFacts());
-    follow("change:state", () => this.onState());
+    follow("change:state", () => {
+      this.hearKernel();
+      this.onState();
+    });
     follow("change:display", () => this.onState());
     follow("change:height", () => this.resize());
     follow("change:focus", () => this.lookAt(model.get("focus")));
@@ -345,6 +376,7 @@ class SegmentCanvas {
   }
 
   send(content) {
+    if (!UNANSWERED.has(content.type)) this.expectAnswer();
     try {
       this.model.send(content);
     } catch (error) {
@@ -382,6 +414,8 @@ class SegmentCanvas {
 
   onState() {
     const { state } = this;
+    if (state.pending) this.askAgain();
+    else this.stop("again");
     this.error.textContent = state.error || "";
     this.error.hidden = !state.error;
     this.status.textContent = this.describe();
@@ -395,7 +429,8 @@ class SegmentCanvas {
     if (!state.prompts) return "Opening...";
     const parts = [];
     [...(facts.axes || "")].forEach((axis, i) => {
-      parts.push(`${axis} ${state.plane[i] + 1} of ${facts.counts[i]}`);
+      // Counted as by the slider and by widget.plane.
+      parts.push(`${axis} ${state.plane[i]} (0 to ${facts.counts[i] - 1})`);
     });
     if (state.pending) parts.push("segmenting...");
     else if (state.scores.length) {
@@ -411,9 +446,9 @@ class SegmentCanvas {
   }
 
   onMessage(content, buffers) {
-    this.stop("silence");
-    this.hint.hidden = true;
+    this.hearKernel();
     if (content.type === "tile") {
+      if (content.number) this.send({ type: "arrived", number: content.number });
       const view = buffers && buffers[0];
       const data = view
         ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
@@ -443,11 +478,33 @@ class SegmentCanvas {
     this.changed();
   }
 
+  expectAnswer() {
+    this.later("silence", SILENCE_MS, () => this.showSilence());
+  }
+
+  hearKernel() {
+    this.stop("silence");
+    if (this.hint.hidden) return;
+    this.hint.hidden = true;
+    // What was sent meanwhile may be lost, as where the connection was.
+    this.askedPlace = null;
+    this.changed();
+  }
+
   showSilence() {
     this.hint.hidden = false;
     this.hint.textContent =
       "The kernel does not answer: it is busy, or it was restarted. If it was, run " +
       "this cell again; it goes on from the labels on disk.";
+    this.askAgain();
+  }
+
+  /* A line that broke may have swallowed the state for which the page still waits. */
+  askAgain() {
+    this.later("again", SILENCE_MS, () => {
+      this.send({ type: "again" });
+      if (this.state.pending || !this.hint.hidden) this.askAgain();
+    });
   }
 
   /* -- drawing -- */
@@ -466,8 +523,21 @@ class SegmentCanvas {
       const focus = this.model.get("focus");
       if (focus && focus.zoom) this.lookAt(focus);
     }
+    this.followControls();
     this.draw();
     this.ask();
+  }
+
+  /* The canvas is drawn before it is put beside the controls; it has a size after. */
+  followControls() {
+    const around = this.root.closest(".nsam-widget");
+    if (!around || this.hasControls) return;
+    this.hasControls = true;
+    const observer = new MutationObserver(() => nameControls(around));
+    const options = { subtree: true, childList: true, attributeFilter: ["class"] };
+    observer.observe(around, options);
+    this.undo.push(() => observer.disconnect());
+    nameControls(around);
   }
 
   fit() {
@@ -758,7 +828,7 @@ class SegmentCanvas {
       zoom: scale,
       tiles: wanted.map(({ row }) => row),
     });
-    if (wanted.length) this.later("silence", SILENCE_MS, () => this.showSilence());
+    if (wanted.length) this.expectAnswer();
   }
 
   /* -- the hand -- */
@@ -821,6 +891,15 @@ class SegmentCanvas {
   onMove(event) {
     const at = this.view.at(event.clientX, event.clientY);
     this.mouse = at;
+    // A page that scrolls under a mouse at rest tells of a move as well.
+    const place = `${event.clientX},${event.clientY}`;
+    const isMoved = place !== this.lastPlace;
+    this.lastPlace = place;
+    if (isMoved && this.cross && !this.corner) {
+      // The hand is back at the mouse.
+      this.cross = null;
+      this.changed();
+    }
     this.showPlace(at);
     if (this.pointers.has(event.pointerId)) {
       this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
@@ -1029,7 +1108,7 @@ class SegmentCanvas {
 
   escape() {
     if (this.corner || (this.drag && this.drag.moved)) {
-      this.corner = this.drag = null;
+      this.corner = this.cross = this.drag = null;
       this.changed();
     } else {
       this.send({ type: "command", command: "discard" });

@@ -156,8 +156,8 @@ class Controls:
                 slider.step = (high - low) / 256
                 slider.readout_format = ".0f" if high - low > 16 else ".3g"
                 slider.value = ranges[index]
-                if len(ranges) > 1:
-                    slider.description = f"Contrast {'RGB'[index]}"
+                which = f" {'RGB'[index]}" if len(ranges) > 1 else ""
+                slider.description = f"Contrast{which}"
 
     def offer_channels(self, count: int, shown: tuple[int, ...]) -> None:
         """Let the user choose among channels."""
@@ -205,6 +205,8 @@ class EverythingRow:
     def __init__(self) -> None:
         self.scope = ipw.Dropdown(
             options=[("in view", "view"), ("in the whole plane", "plane")],
+            description="Where",
+            style={"description_width": "initial"},
             layout=ipw.Layout(width="auto"),
         )
         self.start = ipw.Button(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, TypeVar
@@ -57,9 +58,12 @@ class Desk:
 
         def fulfil() -> None:
             try:
-                done.set_result(act())
+                settle = partial(done.set_result, act())
             except BaseException as error:  # noqa: BLE001 - raised where it was asked
-                done.set_exception(error)
+                settle = partial(done.set_exception, error)
+            # Whoever waited finds everything drawn.
+            self._guarded(self._rested)
+            settle()
 
         self._waiting.put(fulfil)
         return done.result()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam.automatic.run import Progress
-from napari_sam.automatic.run_folder import EverythingReport
+from napari_sam.everything import (
+    EverythingRequest,
+    Merging,
+    find_everything,
+    forget_run,
+)
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.controls import EverythingRow
-from napari_sam.jupyter_widget.everything import Merging, find_everything, forget_run
 from napari_sam.jupyter_widget.stage import seen_of
-from napari_sam.jupyter_widget.worker import Job, Worker
-from napari_sam.tiling.labels import LabelStore
+from napari_sam.jupyter_widget.worker import Job, JobWatch, Worker
 
 if TYPE_CHECKING:
     from napari_sam.jupyter_widget.workspace import Workspace
@@ -50,17 +53,16 @@ class EverythingRun:
         whole = Box.of_shape(session.image.shape)
         seen = seen_of(workspace.stage, session.image.shape)
         region = whole if whole_plane or seen is None else seen
+        request = EverythingRequest((plane,), region)
+
+        def work(watch: JobWatch) -> Merging:
+            report = find_everything(session, request, self._report, watch)
+            return Merging.begin(session, request, report, watch)
+
         self._set_running(True)
         self._row.progress(0, 1, "Starting")
         self._worker.submit(
-            Job(
-                lambda watch: find_everything(
-                    session, plane, region, self._report, watch
-                ),
-                done=lambda report: self._write(report, plane, region),
-                failed=self._on_failed,
-                topic=TOPIC,
-            )
+            Job(work, done=self._write, failed=self._on_failed, topic=TOPIC)
         )
 
     def cancel(self) -> None:
@@ -79,39 +81,36 @@ class EverythingRun:
             text = f"{progress.stage}: {progress.objects} objects"
             self._row.progress(progress.done, progress.count, text)
 
-    def _write(
-        self, report: EverythingReport, plane: tuple[int, ...], region: Box
-    ) -> None:
+    def _write(self, merging: Merging) -> None:
         """Write block by block; what the user does meanwhile comes in between."""
-        desk = self._workspace.desk
-        merging = Merging(plane)
-        store = LabelStore.open(report.labels, mode="r")
-        blocks = merging.blocks(region)
+        workspace = self._workspace
+        blocks = iter(merging.blocks)
 
         def write_next() -> None:
-            box = next(blocks, None) if self._is_running else None
-            if box is None:
-                store.close()
-                self._finish(report, len(merging.ids))
+            block = next(blocks, None) if self._is_running else None
+            if block is None:
+                merging.close()
+                self._finish(merging)
                 return
             try:
-                merging.write(self._workspace.session, store, box)
+                merging.write(workspace.session, block)
             except Exception as error:  # noqa: BLE001 - a full disk; told to the user
-                store.close()
+                merging.close()
                 self._on_failed(error)
                 return
-            desk.post(write_next)
+            workspace.desk.post(write_next)
 
         write_next()
 
-    def _finish(self, report: EverythingReport, count: int) -> None:
+    def _finish(self, merging: Merging) -> None:
         if not self._is_running:
             return
         self._set_running(False)
-        if report.is_complete:
-            forget_run(report)
-        failed = f", {len(report.failures)} windows failed" if report.failures else ""
-        self._row.progress(1, 1, f"{count} objects{failed}")
+        failures = merging.report.failures
+        if not failures:
+            forget_run(self._workspace.session)
+        failed = f", {len(failures)} windows failed" if failures else ""
+        self._row.progress(1, 1, f"{merging.count} objects{failed}")
 
     def _on_failed(self, error: Exception) -> None:
         self._set_running(False)

@@ -56,6 +56,18 @@ class ViewMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """The tile of this number is in the browser, and so are those before it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """The page waits for long, and may have missed what the state has come to be."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pointed:
     """A click, or a box that was dragged."""
 
@@ -112,7 +124,16 @@ class Displayed:
 
 
 Message = (
-    ViewMoved | Pointed | Hovered | Picked | Chosen | Moved | Commanded | Displayed
+    ViewMoved
+    | Arrived
+    | AskedAgain
+    | Pointed
+    | Hovered
+    | Picked
+    | Chosen
+    | Moved
+    | Commanded
+    | Displayed
 )
 
 
@@ -173,6 +194,15 @@ def _tile(row: Any, plane: Plane) -> TileKey:
             f"whole numbers >= 0, got {_brief(row)}."
         )
     return TileKey(row[0], plane, row[1], row[2], row[3])
+
+
+def _arrived(content: Mapping[str, Any]) -> Arrived:
+    number: Any = content.get("number")
+    if not _is_whole(number) or number < 1:
+        raise MessageError(
+            f"arrived needs a number, a whole one above 0, got {_brief(number)}."
+        )
+    return Arrived(number)
 
 
 def _click(content: Mapping[str, Any]) -> Pointed:
@@ -248,6 +278,8 @@ def _display(content: Mapping[str, Any]) -> Displayed:
 
 
 _PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
+    "again": lambda content: AskedAgain(),
+    "arrived": _arrived,
     "box": _box,
     "choose": _choose,
     "click": _click,

@@ -86,6 +86,10 @@ class Page:
         self.controls.draw(state, moves_sliders=self._on_way == 0)
         self.still.soon()
 
+    def repeat(self) -> None:
+        """Tell views the state once more; on the desk."""
+        self.canvas.send_state("state")
+
     def change_display(self, change: Displayed) -> None:
         """Take over what a key in the browser has changed; on the desk."""
         self.controls.change_display(change)

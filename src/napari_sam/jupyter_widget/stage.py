@@ -131,6 +131,10 @@ class Stage:
         self.view = message
         self._server.want(message.view, message.tiles)
 
+    def arrived(self, number: int) -> None:
+        """A view has this tile, and those before it."""
+        self._server.count_arrived(number)
+
     def move_to(self, session: Session) -> None:
         """Show another session's image, over the same labels."""
         self._session = session
@@ -203,6 +207,7 @@ class Stage:
         if tile is not None:
             content = _named(tile.key, version)
             content |= {"encoding": tile.encoding, "shape": list(tile.shape)}
+            content["number"] = self._server.count_sent()
             self._send(content, tile.data)
 
     def _on_failed(self, key: TileKey, error: Exception) -> None:

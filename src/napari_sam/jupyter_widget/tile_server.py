@@ -10,9 +10,20 @@ from napari_sam.jupyter_widget.tiles import TileKey
 MOST_VIEWS = 8
 """A page that was reloaded leaves a view behind that nobody looks at any more."""
 
+MOST_AHEAD = 8
+"""Tiles on their way to the browser: on a slow line, more would be stale on arrival."""
+
+PATIENCE_S = 2.0
+"""A kernel that runs a cell does not hear that tiles have arrived; they go on then."""
+
 
 class TileServer:
     """Makes one tile after the other, and looks for newer wishes in between.
+
+    Tiles are counted as they are sent, and the browser says which have arrived:
+
+        sent      1 2 3 ... 9 10 |          10 - 2 = 8 are on their way: wait, and
+        arrived   1 2            |          serve what is in view by then
 
     Parameters
     ----------
@@ -30,6 +41,9 @@ class TileServer:
         self._serve = serve
         self._failed = failed
         self._wanted: dict[str, list[TileKey]] = {}
+        self._newest = ""
+        self._sent = 0
+        self._arrived = 0
         self._changed = Condition()
         self._is_closed = False
         self._thread = Thread(target=self._run, name="napari-sam tiles", daemon=True)
@@ -38,11 +52,26 @@ class TileServer:
     def want(self, view: str, keys: Sequence[TileKey]) -> None:
         """Serve these instead of what the view wanted before."""
         with self._changed:
+            if view != self._newest:
+                # The one before may be a page that is gone, with what was on its way.
+                self._newest, self._arrived = view, self._sent
             self._wanted.pop(view, None)
             if keys:
                 self._wanted[view] = list(keys)
             while len(self._wanted) > MOST_VIEWS:
                 del self._wanted[next(iter(self._wanted))]
+            self._changed.notify()
+
+    def count_sent(self) -> int:
+        """The number of a tile that is sent now, counted from 1."""
+        with self._changed:
+            self._sent += 1
+            return self._sent
+
+    def count_arrived(self, number: int) -> None:
+        """A tile has arrived, and so have those before it."""
+        with self._changed:
+            self._arrived = min(max(self._arrived, number), self._sent)
             self._changed.notify()
 
     def close(self) -> None:
@@ -55,15 +84,21 @@ class TileServer:
 
     def _next(self) -> TileKey | None:
         with self._changed:
-            while not self._wanted and not self._is_closed:
-                self._changed.wait()
-            if self._is_closed:
-                return None
-            view, keys = next(reversed(self._wanted.items()))
-            key = keys.pop(0)
-            if not keys:
-                del self._wanted[view]
-            return key
+            while not self._is_closed:
+                if not self._wanted:
+                    self._changed.wait()
+                elif self._sent - self._arrived < MOST_AHEAD:
+                    return self._take()
+                elif not self._changed.wait(PATIENCE_S):
+                    self._arrived = self._sent
+            return None
+
+    def _take(self) -> TileKey:
+        view, keys = next(reversed(self._wanted.items()))
+        key = keys.pop(0)
+        if not keys:
+            del self._wanted[view]
+        return key
 
     def _run(self) -> None:
         while (key := self._next()) is not None:

@@ -24,12 +24,18 @@ from napari_sam.prompts import BoxPrompt, Click, Prompt
 from napari_sam.session import Session
 from napari_sam.tiling.labels import Edit
 
+HEARD = {"type": "heard"}
+"""To a page, which tells its user when the kernel says nothing for long."""
+
 
 class Screen(Protocol):
     """Where a workspace is drawn; called on the desk, and from the tiles' thread."""
 
     def show(self, state: dict[str, Any]) -> None:
         """Draw this state."""
+
+    def repeat(self) -> None:
+        """Tell views the state once more: what a line lost when it broke."""
 
     def change_display(self, change: messages.Displayed) -> None:
         """A key in the browser has changed how things are shown."""
@@ -97,11 +103,19 @@ class Workspace:
         except messages.MessageError as error:
             # Otherwise the name is unbound by the time that the desk calls.
             refused = error
+            self._screen.send(HEARD)
             self.desk.post(lambda: self.show_error(refused))
             return
-        if isinstance(message, messages.ViewMoved):
+        if isinstance(message, messages.Arrived):
+            self.stage.arrived(message.number)
+        elif isinstance(message, messages.AskedAgain):
+            self._screen.send(HEARD)
+            self.desk.post(self._screen.repeat)
+        elif isinstance(message, messages.ViewMoved):
             self.stage.want(message)
         else:
+            if not isinstance(message, messages.Hovered):
+                self._screen.send(HEARD)
             self.desk.post(lambda: self._do(message))
 
     def point_at(self, prompts: Sequence[Prompt], plane: tuple[int, ...]) -> None:
@@ -112,6 +126,7 @@ class Workspace:
             self.asking.add(prompts)
 
         self.hovering.show(None)
+        self._notice = ""
         # Clicks need not wait for the answers to those before, but for all else.
         if self.asking.has_waiting:
             self.asking.soon(add)

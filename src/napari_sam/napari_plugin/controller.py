@@ -5,6 +5,7 @@ No widgets here; the dock draws what this says, and calls it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,7 @@ from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.activity import Activity
+from napari_sam.napari_plugin.everything_run import EverythingRun
 from napari_sam.napari_plugin.hovering import Hovering
 from napari_sam.napari_plugin.jobs import Job, Jobs, JobWatch
 from napari_sam.napari_plugin.mouse import Mouse
@@ -91,6 +93,10 @@ class Controller:
         self.choices = Choices(settings.model, settings.device)
         self.jobs = Jobs()
         self.activity = Activity(self.jobs)
+        # A worker of its own: clicks do not wait for a run that takes hours.
+        self.long_jobs = Jobs()
+        self._long_activity = Activity(self.long_jobs)
+        self.everything: EverythingRun | None = None
         self.cache = settings.cache()
         self.workspace: Workspace | None = None
         self.takes_many_boxes = False
@@ -102,14 +108,8 @@ class Controller:
         self._previews = False
         self._handover: _Handover | None = None
         self._is_closed = False
-        self._view_timer = QTimer()
-        self._view_timer.setSingleShot(True)
-        self._view_timer.setInterval(VIEW_MS)
-        self._view_timer.timeout.connect(self._prepare_view)
-        self._swap_timer = QTimer()
-        self._swap_timer.setSingleShot(True)
-        self._swap_timer.setInterval(0)
-        self._swap_timer.timeout.connect(self._open_swapped)
+        self._view_timer = _timer(VIEW_MS, self._prepare_view)
+        self._swap_timer = _timer(0, self._open_swapped)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.scene.camera.events.connect(self._on_view)
         viewer.dims.events.current_step.connect(self._on_view)
@@ -177,10 +177,10 @@ class Controller:
         workspace, self.workspace = self.workspace, None
         if workspace is None:
             return
-        for part in (self._prefetch, self.hovering, self._mouse):
+        for part in (self.everything, self._prefetch, self.hovering, self._mouse):
             if part is not None:
                 part.close()
-        self._prefetch = self.hovering = self._mouse = None
+        self.everything = self._prefetch = self.hovering = self._mouse = None
         workspace.layer.events.data.disconnect(self._on_swapped)
         try:
             workspace.close()
@@ -200,8 +200,10 @@ class Controller:
         self.viewer.scene.camera.events.disconnect(self._on_view)
         self.viewer.dims.events.current_step.disconnect(self._on_view)
         self.leave()
-        self.activity.close()
-        self.jobs.close()
+        for activity in (self.activity, self._long_activity):
+            activity.close()
+        for jobs in (self.long_jobs, self.jobs):
+            jobs.close()
         self._refuse()
         self.changed.disconnect()
         self.edited.disconnect()
@@ -223,7 +225,10 @@ class Controller:
         workspace = self.workspace
         if workspace is None:
             return
-        if self.takes_many_boxes and isinstance(prompt, BoxPrompt):
+        area = None if self.everything is None else self.everything.area
+        if area is not None and area.is_drawing and isinstance(prompt, BoxPrompt):
+            area.take(prompt.box)
+        elif self.takes_many_boxes and isinstance(prompt, BoxPrompt):
             workspace.collect(prompt, plane)
         else:
             workspace.point_at(prompt, plane)
@@ -256,6 +261,7 @@ class Controller:
             workspace, points, self.point_at, self.hovering.at, workspace.choose_next
         )
         self._prefetch = Prefetch(opened.session, self.jobs, self.cache)
+        self.everything = EverythingRun(workspace, self.long_jobs, self.view)
         workspace.begin()
         self._on_view()
         self.edited()
@@ -305,6 +311,14 @@ class Controller:
             plane = workspace.plane_in_view
             if plane is not None:
                 self._prefetch.look_at(plane, view)
+
+
+def _timer(interval_ms: int, on_timeout: Callable[[], None]) -> QTimer:
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(interval_ms)
+    timer.timeout.connect(on_timeout)
+    return timer
 
 
 def view_box(workspace: Workspace) -> Box | None:

@@ -14,6 +14,7 @@ from napari_sam.napari_plugin.controller import Controller
 from napari_sam.napari_plugin.draft_panel import DraftPanel
 from napari_sam.napari_plugin.drawing_context import DrawingContext
 from napari_sam.napari_plugin.encoded_layer import EncodedLayer
+from napari_sam.napari_plugin.everything_panel import EverythingPanel
 from napari_sam.napari_plugin.guarding import for_workspace, guarded
 from napari_sam.napari_plugin.keys import Keys
 from napari_sam.napari_plugin.labels_panel import LabelsPanel
@@ -105,6 +106,7 @@ class SegmentWidget(QWidget):
         self.progress.setMaximumHeight(8)
         self.draft = DraftPanel(controller)
         self.painting = PaintingPanel(controller)
+        self.everything = EverythingPanel(controller)
         self.objects = ObjectList()
         self.objects.visited.connect(act(Workspace.visit))
         self.objects.edited.connect(act(Workspace.edit))
@@ -124,6 +126,8 @@ class SegmentWidget(QWidget):
 
     def _lay_out(self) -> None:
         content = QWidget()
+        everything = section("Segment everything", self.everything)
+        self.everything.section = everything
         layout = QVBoxLayout(content)
         layout.setContentsMargins(6, 6, 6, 6)
         for part in (
@@ -132,6 +136,7 @@ class SegmentWidget(QWidget):
             self.progress,
             self.draft,
             self.painting,
+            everything,
             section("Objects", self.objects, is_open=True),
             section("Image and model", self.image, self.encoded),
             section("Labels and prompts", self.labels),
@@ -203,7 +208,7 @@ class SegmentWidget(QWidget):
             self._on_workspace(workspace)
         for part in (self.objects, self.encoded):
             part.setEnabled(workspace is not None)
-        for panel in (self.draft, self.painting, self.labels):
+        for panel in (self.draft, self.painting, self.everything, self.labels):
             panel.draw()
         is_other = self._selected_image() is not (workspace and workspace.layer)
         active = self._viewer.layers.selection.active

@@ -10,8 +10,10 @@ costs a little more, so it is done at once only where that level is on show.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
+import zarr
 from napari.layers import Labels
 from psygnal import Signal
 from qtpy.QtCore import QTimer
@@ -19,7 +21,6 @@ from qtpy.QtCore import QTimer
 from napari_sam.napari_plugin.label_array import as_shown
 from napari_sam.napari_plugin.placement import Placement
 from napari_sam.tiling.images.axes import PLANE
-from napari_sam.tiling.labels import LabelStore
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -31,15 +32,23 @@ SETTLE_MS = 400
 """The coarsest level and the thumbnail follow once there were no edits for so long."""
 
 
+class Pyramid(Protocol):
+    """What a layer is drawn from, such as a label store."""
+
+    @property
+    def levels(self) -> Sequence[zarr.Array[Any]]:
+        """(stack axes, y, x), the finest first."""
+
+
 class LabelLayer:
-    """Draws a label store over its image; `close` it with the session.
+    """Draws a pyramid of labels over its image; `close` it with the session.
 
     Parameters
     ----------
     viewer
         Where to add the layer.
     store
-        The labels.
+        The labels, or what stands for them.
     placement
         Of the image.
     name
@@ -58,7 +67,7 @@ class LabelLayer:
     def __init__(
         self,
         viewer: ViewerModel,
-        store: LabelStore,
+        store: Pyramid,
         placement: Placement,
         name: str,
     ) -> None:

@@ -55,12 +55,15 @@ class Workspace:
         Emits when a panel has to be drawn anew.
     edited
         Emits when the labels have changed.
+    moved
+        Emits when the image layer has another transform.
     objects
         What is in them, as of the last write; counting them takes the worker.
     """
 
     changed = Signal()
     edited = Signal()
+    moved = Signal()
 
     def __init__(
         self,
@@ -338,3 +341,4 @@ class Workspace:
     def _on_moved(self, event: object = None) -> None:
         for part in (self.labels, self.preview, self.candidate, self.prompts):
             part.follow(self.placement)
+        self.moved()

@@ -1,0 +1,339 @@
+"""Everything in a part of an image, found beside a session's labels, then put in.
+
+The run has a label volume of its own, in the folder that belongs to the labels, so it
+can be gone on with after anything that ended it:
+
+    slide.labels.ome.zarr/                                     the session's labels
+    slide.labels.ome.zarr.napari-sam/
+        labels.everything.ome.zarr/                            what the run has found
+        labels.everything.ome.zarr.napari-sam/labels.everything/
+            run.json, tiles/                                   what it goes on with
+            merged.npz                                         who has an id by now
+
+What it finds goes into the session's labels block by block. Pixels that have an object
+keep it, and an object of which others have most is left out: it would be a rim around
+something that is there already.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.automatic.options import EverythingOptions
+from napari_sam.automatic.plan import Asked, Plane, RunPlan
+from napari_sam.automatic.run import Progress, segment_image
+from napari_sam.automatic.run_folder import EverythingReport, RunFolder
+from napari_sam.automatic.tile_files import write_whole
+from napari_sam.automatic.tiles import TileFailure
+from napari_sam.geometry import Box
+from napari_sam.predictor.watching import Look, Watch
+from napari_sam.session import Session
+from napari_sam.tiling.labels import LabelStore
+from napari_sam.tiling.labels.bulk import identity_at
+from napari_sam.tiling.labels.place import LabelPlace, find_place
+
+BLOCK = 2048
+"""Side of what is written at once, in pixels: 16 MB of ids."""
+
+Block = tuple[Plane, Box]
+
+
+@dataclass(frozen=True, slots=True)
+class EverythingRequest:
+    """Where a run looks, and what for.
+
+    Parameters
+    ----------
+    planes
+        Indices along the stack axes.
+    region
+        In pixels of level 0, inside of the plane.
+    object_size
+        Side of a typical object, in pixels of level 0; None: estimated.
+    level
+        That the model is shown; None: the one that suits the size of the objects.
+    """
+
+    planes: tuple[Plane, ...]
+    region: Box
+    object_size: float | None = None
+    level: int | None = None
+
+    @property
+    def options(self) -> EverythingOptions:
+        """The same for `segment_image`."""
+        return EverythingOptions(object_size=self.object_size)
+
+    def asked(self, session: Session) -> Asked:
+        """What `segment_image` keeps of it in the run's plan."""
+        return Asked(
+            session.image.fingerprint,
+            session.predictor.model.fingerprint,
+            tuple(sorted(set(self.planes))),
+            self.region,
+            self.level,
+            self.options,
+            skip_empty=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """A run beside a session's labels of which something is left to do.
+
+    Parameters
+    ----------
+    request
+        What goes on with it.
+    tiles_done, tile_count
+        How far it is.
+    fits_image, fits_model
+        Whether the session's image and model are the run's; it needs both.
+    failures
+        Windows that failed, where the run came to its end.
+    """
+
+    request: EverythingRequest
+    tiles_done: int
+    tile_count: int
+    fits_image: bool
+    fits_model: bool
+    failures: tuple[TileFailure, ...]
+
+
+def all_planes(session: Session) -> tuple[Plane, ...]:
+    """Every plane of the session's image, in order."""
+    return tuple(product(*map(range, session.image.stack_shape)))
+
+
+def run_place(session: Session) -> LabelPlace:
+    """Where the label volume of a session's run is, or will be."""
+    beside = find_place(session.labels.path).everything
+    return find_place(beside.with_name(f"{beside.name}.ome.zarr"))
+
+
+def run_plan(session: Session) -> RunPlan | None:
+    """The plan of the run that is there, None if there is none."""
+    return RunFolder(run_place(session)).plan()
+
+
+def unfinished_run(session: Session) -> UnfinishedRun | None:
+    """The run beside the session's labels, None if there is none; reads a folder."""
+    folder = RunFolder(run_place(session))
+    plan = folder.plan()
+    if plan is None:
+        return None
+    asked, written = plan.asked, folder.written()
+    is_found = folder.finished() is not None
+    done = sum(1 for _ in (folder.path / "tiles").rglob("*.tile"))
+    return UnfinishedRun(
+        EverythingRequest(
+            asked.planes, asked.region, asked.options.object_size, asked.level
+        ),
+        plan.tile_count if is_found else done,
+        plan.tile_count,
+        asked.image == session.image.fingerprint,
+        asked.model == session.predictor.model.fingerprint,
+        () if written is None else written.report.failures,
+    )
+
+
+def find_everything(
+    session: Session,
+    request: EverythingRequest,
+    report: Callable[[Progress], None],
+    watch: Watch,
+) -> EverythingReport:
+    """Segment what was asked for into the run's volume; on a worker.
+
+    An unfinished run of the same request is gone on with, one of another is replaced.
+    """
+    folder = RunFolder(run_place(session))
+    plan = folder.plan()
+    is_same = plan is not None and plan.asked == request.asked(session)
+    return segment_image(
+        session.image,
+        folder.place.path,
+        session.predictor.model,
+        options=request.options,
+        planes=request.planes,
+        region=request.region,
+        level=request.level,
+        # What is found, but not merged yet, is not to be found again.
+        overwrite=not (is_same and folder.finished() is not None),
+        on_progress=report,
+        watch=watch,
+    )
+
+
+def forget_run(session: Session) -> None:
+    """Take away the run beside the labels, once all of it is in them."""
+    place = run_place(session)
+    RunFolder(place).clear()
+    for folder in (place.path, place.folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(slots=True, eq=False)
+class Merging:
+    """Puts what was found into a session's labels; `close` it in the end.
+
+    Parameters
+    ----------
+    report
+        Of the run.
+    store
+        What was found, open to read.
+    blocks
+        What to `write`, one after the other, in any order, at any pace.
+    """
+
+    report: EverythingReport
+    store: LabelStore
+    blocks: tuple[Block, ...]
+    _ids: _Ids
+    _is_wanted: NDArray[np.bool_] = field(repr=False)
+
+    @classmethod
+    def begin(
+        cls,
+        session: Session,
+        request: EverythingRequest,
+        report: EverythingReport,
+        watch: Watch,
+    ) -> Merging:
+        """Look which objects are new, and where; on a worker."""
+        store = LabelStore.open(report.labels, mode="r")
+        try:
+            ids = _Ids.load(session, report)
+            survey = _Survey.of(session, store, request, ids, watch)
+        except BaseException:
+            store.close()
+            raise
+        # An id without a pixel: a kill came between the two, or it was undone.
+        ids.of_n[survey.own_n == 0] = 0
+        wanted = (2 * survey.taken_n <= survey.area_n) | (ids.of_n > 0)
+        wanted[0] = False
+        return cls(report, store, survey.blocks, ids, wanted)
+
+    @property
+    def count(self) -> int:
+        """How many objects have an id of the labels by now."""
+        return int(np.count_nonzero(self._ids.of_n))
+
+    def write(self, session: Session, block: Block) -> None:
+        """Write the objects of a block where there is background: a step for undo."""
+        plane, box = block
+        found_hw = self.store.read(plane, box)
+        labels_hw = session.labels.read(plane, box)
+        is_new = self._is_wanted[found_hw] & (labels_hw == 0)
+        if is_new.any():
+            self._ids.give(session, found_hw[is_new])
+            new_hw = np.where(is_new, self._ids.of_n[found_hw], labels_hw)
+            session.paint(new_hw, box, plane)
+
+    def close(self) -> None:
+        """Let go of what was found."""
+        self.store.close()
+
+
+@dataclass(slots=True, eq=False)
+class _Ids:
+    """Which id of the labels each object of a run has been given, 0 for none."""
+
+    file: Path
+    identity: str  # of the run's volume
+    of_n: NDArray[np.uint32]
+
+    @classmethod
+    def load(cls, session: Session, report: EverythingReport) -> _Ids:
+        """Those of an earlier call, if it merged the same volume."""
+        file = report.objects_file.with_name("merged.npz")
+        identity = identity_at(run_place(session)) or ""
+        of_n = np.zeros(report.objects + 1, dtype=np.uint32)
+        try:
+            with np.load(file, allow_pickle=False) as kept:
+                if str(kept["identity"]) == identity:
+                    of_n = kept["of_n"]
+        except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+            pass  # not there, or damaged: as if nothing had been merged
+        return cls(file, identity, of_n)
+
+    def give(self, session: Session, found: NDArray[np.uint32]) -> None:
+        """Give an id to each object that has none; kept before it is used.
+
+        Only as they are written, so that an object that the user accepts between two
+        blocks gets none of them.
+        """
+        seen = np.unique(found)
+        new = seen[self.of_n[seen] == 0]
+        if not len(new):
+            return
+        first = session.labels.next_id
+        self.of_n[new] = np.arange(first, first + len(new), dtype=np.uint32)
+        stream = BytesIO()
+        np.savez(stream, identity=np.array(self.identity), of_n=self.of_n)
+        write_whole(self.file, stream.getvalue())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Survey:
+    """What there is of each object of a run, in pixels.
+
+    Parameters
+    ----------
+    area_n, taken_n, own_n
+        All of it, what any object of the labels has, what it has itself by now.
+    blocks
+        In which there is any.
+    """
+
+    area_n: NDArray[np.int64]
+    taken_n: NDArray[np.int64]
+    own_n: NDArray[np.int64]
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(
+        cls,
+        session: Session,
+        store: LabelStore,
+        request: EverythingRequest,
+        ids: _Ids,
+        watch: Watch,
+    ) -> _Survey:
+        count = len(ids.of_n)
+        area_n, taken_n, own_n = (np.zeros(count, dtype=np.int64) for _ in range(3))
+        blocks = []
+        for plane, box in _blocks(request.planes, request.region):
+            watch(Look(0, box, 0, 0, 0))
+            found_hw = store.read(plane, box)
+            if not found_hw.any():
+                continue
+            labels_hw = session.labels.read(plane, box)
+            is_taken = labels_hw > 0
+            is_own = is_taken & (ids.of_n[found_hw] == labels_hw)
+            area_n += np.bincount(found_hw.ravel(), minlength=count)
+            taken_n += np.bincount(found_hw[is_taken], minlength=count)
+            own_n += np.bincount(found_hw[is_own], minlength=count)
+            blocks.append((plane, box))
+        return cls(area_n, taken_n, own_n, tuple(blocks))
+
+
+def _blocks(planes: Sequence[Plane], region: Box) -> list[Block]:
+    """The blocks of a region, plane by plane, on a lattice of the image's."""
+    corners = product(
+        range(region.y0 // BLOCK * BLOCK, region.y1, BLOCK),
+        range(region.x0 // BLOCK * BLOCK, region.x1, BLOCK),
+    )
+    boxes = [Box(y, x, y + BLOCK, x + BLOCK).clip(region) for y, x in corners]
+    return [(plane, box) for plane in sorted(set(planes)) for box in boxes]

@@ -1,0 +1,44 @@
+"""Segment everything, from the widget's own button."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from widget_scene import SQUARES, SquaresModel, on_disk, stack
+from widget_talk import clicked, says, wait_for
+
+import napari_sam as ns
+from napari_sam.jupyter_widget.widget import SegmentWidget
+
+
+def test_everything_in_view_is_found_and_objects_that_are_there_stay(
+    widget: SegmentWidget, labels: Path
+) -> None:
+    clicked(widget, 70, 70)
+    widget.accept()
+    view = {"type": "view", "view": "v", "plane": [0], "box": [0, 0, 290, 400]}
+    says(widget, **view, zoom=1, tiles=[])
+    row = widget.controls.everything
+    row.start.click()
+    wait_for(lambda: "objects" in row.said.value and not row.start.disabled)
+    found = on_disk(labels)
+    assert (found[0][SQUARES[0].slices] == 1).all()
+    ids = [set(np.unique(found[0][box.slices]).tolist()) for box in SQUARES]
+    assert all(len(seen) == 1 and 0 not in seen for seen in ids)
+    assert len(set.union(*ids)) == 4
+    assert not found[1:].any()
+    widget.undo()
+    assert len(np.unique(on_disk(labels))) == 2
+
+
+def test_segmenting_everything_can_be_cancelled(labels: Path) -> None:
+    widget = ns.SegmentWidget(stack(), labels, SquaresModel(0.05))
+    row = widget.controls.everything
+    row.start.click()
+    wait_for(lambda: row.cancel.layout.display == "")
+    row.cancel.click()
+    wait_for(lambda: row.said.value == "Cancelled")
+    assert not row.start.disabled
+    assert not on_disk(labels).any()
+    widget.close()
