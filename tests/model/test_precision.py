@@ -126,6 +126,6 @@ def test_the_precision_can_be_told_from_the_fingerprint(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with_trials(monkeypatch, exact_s=2, low_s=1)
-    for precision in ("float32", "bfloat16"):
-        model = load_model("default", "cpu", precision=precision)
-        assert precision_in(model.fingerprint) == precision
+    for name in ("float32", "bfloat16"):
+        model = load_model("default", "cpu", precision=name)
+        assert precision_in(model.fingerprint) == name
