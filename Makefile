@@ -23,8 +23,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m npe2 validate src/napari_sam/napari.yaml
 
 screenshots: $(VENV)/.installed-dev ## docs/napari.png and docs/notebook.png, from the real windows
-	NAPARI_CONFIG=$$(mktemp -d)/settings.yaml xvfb-run -a -s "-screen 0 1400x900x24" $(BIN)/python benchmarks/screenshots.py docs/napari.png
-	$(BIN)/python benchmarks/notebook_screenshot.py docs/notebook.png
+	NAPARI_CONFIG=$$(mktemp -d)/settings.yaml xvfb-run -a -s "-screen 0 1400x900x24" $(BIN)/python benchmarks/screenshots.py docs
 
 bench: $(VENV)/.installed-dev ## the benchmarks that need no GPU; larger ones are run by hand
 	for name in decoder one_click encoder postprocessing pipeline; do \

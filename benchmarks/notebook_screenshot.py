@@ -1,7 +1,6 @@
-"""Draw docs/notebook.png: a real JupyterLab, a photograph and the embedded model.
+"""The picture of the notebook's widget, in a real JupyterLab.
 
-Needs the extras of developers and chromium. The browser is driven as the tests do it.
-A second argument names another theme, such as "JupyterLab Dark".
+The browser is driven as the tests do it.
 """
 
 from __future__ import annotations
@@ -12,16 +11,13 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "jupyter_widget"))
 
+from coins_scene import BOX, CLICKS, LAST, NOT_THIS
 from lab import Notebook, Shown, chromium, jupyter_lab, write_notebook
 
 CELL = """import napari_sam as ns
 from skimage.data import coins
 
 widget = ns.SegmentWidget(coins(), labels="coins.ome.zarr", height=420).show()"""
-CLICKS = ((125, 46), (127, 103), (125, 206), (120, 271), (188, 348), (195, 275))
-BOX = (108, 132, 147, 175)
-LAST = (197, 103)
-NOT_THIS = (197, 128)
 SIZE = {"width": 960, "height": 900}
 
 
@@ -52,7 +48,7 @@ def photograph(notebook: Notebook, path: Path, theme: str) -> None:
     notebook.page.locator(".jp-Notebook").screenshot(path=path)
 
 
-def main(path: Path, theme: str = "JupyterLab Light") -> None:
+def draw_notebook(path: Path, theme: str = "JupyterLab Light") -> None:
     """Start everything, in a folder that is gone afterwards."""
     with TemporaryDirectory() as name:
         folder, own = Path(name) / "notebooks", Path(name) / "lab"
@@ -64,8 +60,3 @@ def main(path: Path, theme: str = "JupyterLab Light") -> None:
             photograph(notebook, path, theme)
             notebook.close()
     print(f"{path}: {len(CLICKS) + 1} objects")
-
-
-if __name__ == "__main__":
-    place, *theme = sys.argv[1:] or ["docs/notebook.png"]
-    main(Path(place), *theme)
