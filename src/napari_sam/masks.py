@@ -99,9 +99,20 @@ def without_specks(
         An island, or a hole, that is a speck has at most this share of the area of
         the largest island, 0..1.
     """
-    islands, count = ndimage.label(mask, EIGHT_NEIGHBOURS)
-    if count == 0 or share <= hole_share <= 0:
+    box = bounding_box(mask)
+    if box is None or share <= hole_share <= 0:
         return mask
+    # What is outside of a frame around the object is neither island nor hole.
+    frame = Box(box.y0 - 1, box.x0 - 1, box.y1 + 1, box.x1 + 1)
+    inside = frame.clip(Box.of_shape(mask.shape)).slices
+    cleaned = mask.copy()
+    kept_inside = None if keep is None else keep[inside]
+    cleaned[inside] = _cleaned(mask[inside], kept_inside, share, hole_share)
+    return cleaned
+
+
+def _cleaned(mask: Mask, keep: Mask | None, share: float, hole_share: float) -> Mask:
+    islands, _ = ndimage.label(mask, EIGHT_NEIGHBOURS)
     areas = np.bincount(islands.ravel())
     largest = areas[1:].max()
     wanted = (areas > share * largest) | (areas == largest)
