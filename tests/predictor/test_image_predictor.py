@@ -24,7 +24,7 @@ from stand_ins import (
     with_specks,
 )
 
-from napari_sam.errors import PredictorError, PromptError
+from napari_sam.errors import ImageError, PredictorError, PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowMask
@@ -390,3 +390,8 @@ def test_what_is_no_list_of_prompts_is_refused(
 ) -> None:
     with pytest.raises(PromptError, match=message):
         predictor.predict(prompts, plane=(0,))
+
+
+def test_a_plain_array_is_told_how_to_become_an_image() -> None:
+    with pytest.raises(ImageError, match="open_image"):
+        ImagePredictor(RegionOracle(), np.zeros((8, 8), np.uint8))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 from operator import index
 
-from napari_sam.errors import PredictorError, PromptError
+from napari_sam.errors import ImageError, PredictorError, PromptError
 from napari_sam.geometry import Box, is_index
 from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowModel
@@ -64,6 +64,12 @@ class ImagePredictor:
         cache: EmbeddingCache | None = None,
         options: PredictorOptions | None = None,
     ) -> None:
+        if not hasattr(image, "stack_shape"):
+            raise ImageError(
+                "An image of open_image is needed, which takes paths, URLs and arrays; "
+                f"got {type(image).__name__}. Use ImagePredictor(model, "
+                "open_image(...))."
+            )
         self._model = model
         self._image = image
         self._cache = EmbeddingCache() if cache is None else cache
