@@ -13,7 +13,6 @@ looked at together, and only those that are not simple are cleaned pixel by pixe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +21,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from napari_sam.masks import bounding_box, without_specks
-from napari_sam.model.point_masks import PointMasks
+from napari_sam.model.point_masks import PointMasks, portions
 
 ISLAND_SHARE = 1.0  # of the largest island of a mask: an object is in one piece
 PIXELS_AT_ONCE = 2**24
@@ -46,36 +45,29 @@ def in_one_piece(masks: PointMasks, least_area: float) -> PointMasks:
 
 def are_simple(masks: PointMasks) -> NDArray[np.bool_]:
     """Whether each mask is one island, corners touching, without holes."""
-    parts = [_are_simple(masks, some) for some in _portions(masks)]
+    pixels_n = (masks.boxes_n4[:, 2:] - masks.boxes_n4[:, :2]).prod(axis=1).tolist()
+    parts = [
+        _are_simple(masks.take(np.arange(some.start, some.stop)))
+        for some in portions(pixels_n, PIXELS_AT_ONCE)
+    ]
     return np.concatenate([np.zeros(0, dtype=bool), *parts])
 
 
-def _portions(masks: PointMasks) -> Iterator[range]:
-    """Runs of masks of about so many pixels."""
-    sizes = (masks.boxes_n4[:, 2:] - masks.boxes_n4[:, :2]).prod(axis=1)
-    start = total = 0
-    for index, size in enumerate(sizes.tolist()):
-        if index > start and total + size > PIXELS_AT_ONCE:
-            yield range(start, index)
-            start, total = index, 0
-        total += size
-    if start < len(sizes):
-        yield range(start, len(sizes))
-
-
-def _are_simple(masks: PointMasks, some: range) -> NDArray[np.bool_]:
+def _are_simple(masks: PointMasks) -> NDArray[np.bool_]:
     """`are_simple` of a few masks, as rows under rows of one long strip."""
-    sides = masks.boxes_n4[some.start : some.stop]
-    heights, widths = (sides[:, 2:] - sides[:, :2]).T
+    heights, widths = (masks.boxes_n4[:, 2:] - masks.boxes_n4[:, :2]).T
+    count = len(masks)
     # Each row ends with a free pixel, and each mask begins with a free row, so that
     # nothing touches what is not its own.
-    strip = np.concatenate([_with_margin(masks.crop(index)).ravel() for index in some])
+    strip = np.concatenate(
+        [_with_margin(masks.crop(index)).ravel() for index in range(count)]
+    )
     row_lengths = np.repeat(widths + 1, heights + 1)
     row_ends = np.cumsum(row_lengths)
     edges = np.diff(strip.view(np.int8), prepend=0, append=0)
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     rows = np.searchsorted(row_ends, starts, side="right")
-    mask_of_row = np.repeat(np.arange(len(some)), heights + 1)
+    mask_of_row = np.repeat(np.arange(count), heights + 1)
     # Where a run would be, one row further up.
     lengths = row_lengths[rows]
     first = np.searchsorted(stops, starts - lengths, side="left")
@@ -92,9 +84,9 @@ def _are_simple(masks: PointMasks, some: range) -> NDArray[np.bool_]:
     owners = mask_of_row[rows]
     # An island's first run: the islands of a mask are counted by them.
     _, first_runs = np.unique(islands, return_index=True)
-    island_counts = np.bincount(owners[first_runs], minlength=len(some))
-    runs = np.bincount(owners, minlength=len(some))
-    pairs = np.bincount(owners[below], minlength=len(some))
+    island_counts = np.bincount(owners[first_runs], minlength=count)
+    runs = np.bincount(owners, minlength=count)
+    pairs = np.bincount(owners[below], minlength=count)
     simple: NDArray[np.bool_] = (island_counts == 1) & (runs - pairs == 1)
     return simple
 

@@ -20,7 +20,6 @@ so they are drawn together, as many at a time as stay in a processor's cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,7 +29,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model.point_masks import PointMasks, PointQuery, boxes_around
+from napari_sam.model.point_masks import (
+    PointMasks,
+    PointQuery,
+    boxes_around,
+    portions,
+)
 
 PATCH = 64  # pixels along a side; a multiple of 8
 PATCHES_AT_ONCE = {"cpu": 128}
@@ -142,7 +146,7 @@ def draw_masks(
     """
     busy_nij = _may_hold(answers.logits_nhw, axes, threshold - query.stability_offset)
     parts = []
-    for some in _portions(busy_nij.sum(dim=(1, 2)).tolist()):
+    for some in portions(busy_nij.sum(dim=(1, 2)).tolist(), PATCHES_KEPT):
         drawn = _drawn(
             answers.logits_nhw[some], busy_nij[some], axes, (threshold, query)
         )
@@ -193,18 +197,6 @@ def _may_hold(
         dim=1,
     )
     return rows_niw[..., axes[1].seen_pk].any(dim=-1)
-
-
-def _portions(patches_n: list[int]) -> Iterator[slice]:
-    """Runs of masks with about as many patches as are kept, at least one mask each."""
-    start = total = 0
-    for index, count in enumerate(patches_n):
-        if index > start and total + count > PATCHES_KEPT:
-            yield slice(start, index)
-            start, total = index, 0
-        total += count
-    if start < len(patches_n):
-        yield slice(start, len(patches_n))
 
 
 def _drawn(

@@ -7,7 +7,7 @@ are made for those that are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -186,3 +186,15 @@ def boxes_around(
         sides.append((first, np.where(seen_nk.any(axis=1), stop, 0)))
     (y0, y1), (x0, x1) = sides
     return np.stack([y0, x0, y1, x1], axis=1).astype(np.int64)
+
+
+def portions(costs_n: Iterable[int], most: int) -> Iterator[slice]:
+    """Runs of neighbouring masks that cost `most` together, or are one mask alone."""
+    start = stop = total = 0
+    for cost in costs_n:
+        if stop > start and total + cost > most:
+            yield slice(start, stop)
+            start, total = stop, 0
+        stop, total = stop + 1, total + cost
+    if start < stop:
+        yield slice(start, stop)
