@@ -1,5 +1,7 @@
 """Segment squares in an image that is made as it is read; print the peak memory.
 
+With the allocator as the command line has it.
+
 python run_memory.py SIDE FOLDER
 """
 
@@ -17,6 +19,7 @@ from scipy import ndimage
 
 from napari_sam.automatic.options import ANY_QUERY, EverythingOptions
 from napari_sam.automatic.run import segment_image
+from napari_sam.cli.allocator import give_memory_back
 from napari_sam.model.point_masks import PointMasks, PointQuery, pack
 from napari_sam.prompts import Click
 from napari_sam.tiling.images import open_image
@@ -77,6 +80,7 @@ class Bright:
 def main() -> None:
     side, folder = int(sys.argv[1]), Path(sys.argv[2])
     os.fsync = lambda _: None
+    give_memory_back()
     levels = [Squares(side), Squares(side // FACTOR)]
     image = open_image(levels, axes="yx", contrast_limits=(0, 255))
     level = next(i for i, lv in enumerate(image.levels) if i and lv.stored)

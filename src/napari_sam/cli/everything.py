@@ -26,6 +26,7 @@ from napari_sam.automatic.run import Progress as RunProgress
 from napari_sam.automatic.run import segment_image
 from napari_sam.automatic.run_folder import EverythingReport
 from napari_sam.cli import segment
+from napari_sam.cli.allocator import give_memory_back
 from napari_sam.cli.checking import check_picture, check_writable
 from napari_sam.cli.clusters import cluster_client
 from napari_sam.cli.everything_request import EverythingRequest, chosen_planes
@@ -61,6 +62,7 @@ def run_everything(request: EverythingRequest) -> int:
     SamError
         The request, the model or the output cannot be used.
     """
+    give_memory_back()
     ask = _checked(request)
     with ask.image:
         try:
