@@ -129,7 +129,8 @@ class EverythingPanel(QWidget):
 
     def _fit(self) -> None:
         """Have all of it seen: a section keeps the height that it was unfolded with."""
-        self.said.setMinimumHeight(self.said.heightForWidth(self.width()))
+        needed = self.said.heightForWidth(self.width())
+        self.said.setMinimumHeight(max(needed, 0))  # of an empty text it is -1
         layout, section = self.layout(), self.section
         height = layout.sizeHint().height()
         if section is not None and section.isExpanded() and height != self._height:
