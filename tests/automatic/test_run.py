@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,7 @@ from napari_sam.geometry import Box
 from napari_sam.predictor.watching import Look
 from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore
 
-
-@pytest.fixture(autouse=True)
-def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: only a power cut could tell."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+pytestmark = pytest.mark.usefixtures("no_flushing")
 
 
 @pytest.fixture

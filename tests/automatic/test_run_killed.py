@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -30,16 +29,13 @@ from napari_sam.tiling.labels import LabelGeometry, LabelStore
 
 SHAPE = (160, 200)
 
-pytestmark = pytest.mark.skipif(
-    "forkserver" not in multiprocessing.get_all_start_methods(),
-    reason="Windows cannot fork; starting this many Pythons there takes minutes",
-)
-
-
-@pytest.fixture(autouse=True)
-def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: only a power cut could tell."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+pytestmark = [
+    pytest.mark.usefixtures("no_flushing"),
+    pytest.mark.skipif(
+        "forkserver" not in multiprocessing.get_all_start_methods(),
+        reason="Windows cannot fork; starting this many Pythons there takes minutes",
+    ),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,11 +31,7 @@ from napari_sam.geometry import Box
 from napari_sam.tiling.labels import LabelStore
 from napari_sam.tiling.labels.place import find_place
 
-
-@pytest.fixture(autouse=True)
-def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: only a power cut could tell."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+pytestmark = pytest.mark.usefixtures("no_flushing")
 
 
 @pytest.fixture

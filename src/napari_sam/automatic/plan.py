@@ -25,15 +25,13 @@ from napari_sam.geometry import Box
 from napari_sam.model.point_masks import PointQuery
 from napari_sam.predictor.windows import at_level, from_level
 from napari_sam.tiling.images import Level
-from napari_sam.tiling.window_grid import WindowGrid
+from napari_sam.tiling.window_grid import Cell, WindowGrid
 
 FORMAT = 1
 """Of what is kept on disk, and of how a window is segmented: to be raised when either
 changes. Runs of another one are not gone on with."""
 
 Plane = tuple[int, ...]
-Cell = tuple[int, int]
-"""Row and column of a window in the grid."""
 
 
 @dataclass(frozen=True, slots=True)

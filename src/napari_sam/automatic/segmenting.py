@@ -21,7 +21,7 @@ from typing import Any
 
 from napari_sam.automatic.batching import FAILURES, RoomyModel
 from napari_sam.automatic.piece import Piece
-from napari_sam.automatic.plan import Cell, RunPlan, Tile
+from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.shared_reads import SharedReads
 from napari_sam.automatic.tiles import (
     TileFailure,
@@ -34,6 +34,7 @@ from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
 from napari_sam.model.window_model import WindowModel
 from napari_sam.tiling.images import Image
+from napari_sam.tiling.window_grid import Cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)

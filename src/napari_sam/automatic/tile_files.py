@@ -24,11 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.automatic.piece import Piece
-from napari_sam.automatic.plan import Cell, RunPlan, Tile
+from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.tiles import TileFailure, TileResult
 from napari_sam.automatic.window import WindowObjects
 from napari_sam.geometry import Box
 from napari_sam.tiling.labels.journal import sync_folder
+from napari_sam.tiling.window_grid import Cell
 
 CODEC = numcodecs.Blosc(cname="zstd", clevel=3, shuffle=1)
 DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError)

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.automatic.piece import Piece
-from napari_sam.automatic.plan import Cell, Plane, RunPlan, Tile
+from napari_sam.automatic.plan import Plane, RunPlan, Tile
 from napari_sam.automatic.shared_reads import SharedReads
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.predictor.windows import at_level
 from napari_sam.tiling.images import Image
 from napari_sam.tiling.images.intensity import as_rgb
+from napari_sam.tiling.window_grid import Cell
 
 Pixels = NDArray[np.uint8]
 

@@ -21,12 +21,13 @@ from scipy import ndimage
 from napari_sam.automatic.mosaic import paint
 from napari_sam.automatic.overlaps import overlaps
 from napari_sam.automatic.piece import Piece
-from napari_sam.automatic.plan import Cell, Plane
+from napari_sam.automatic.plan import Plane
 from napari_sam.automatic.stitching import Assignment, Stitcher
 from napari_sam.automatic.tile_files import TileFiles
 from napari_sam.geometry import Box
 from napari_sam.predictor.windows import at_level
 from napari_sam.tiling.labels.bulk import BulkLabels
+from napari_sam.tiling.window_grid import Cell
 
 TILES_AT_ONCE = 6
 """That are kept in memory: those around a block of labels, and some more."""

@@ -8,14 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -31,6 +28,7 @@ from napari_sam.cli.checking import check_picture, check_writable
 from napari_sam.cli.clusters import cluster_client
 from napari_sam.cli.everything_request import EverythingRequest, chosen_planes
 from napari_sam.cli.overlay import Shown, draw_overlay
+from napari_sam.cli.progress import Bars
 from napari_sam.cli.reporting import FAILED, INTERRUPTED, note, say, warn
 from napari_sam.cli.request import Network, Precision, RequestError
 from napari_sam.geometry import Box
@@ -182,24 +180,19 @@ def _draw(ask: _Ask, report: EverythingReport, file: Path) -> None:
     say(f"Overlay: {file}")
 
 
-class _Bars:
+class _Bars(Bars):
     """What is done of the run's stage: a bar on a terminal, else a line a minute."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._is_shown = console.is_terminal
-        self._bars = Progress(
+        super().__init__(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[facts]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not self._is_shown,
         )
-        self._task = self._bars.add_task("looking", total=None, facts="")
+        self._task = self.bars.add_task("looking", total=None, facts="")
         self._stage, self._begun, self._first = "", monotonic(), 0
         self._logged = monotonic()
 
@@ -208,30 +201,18 @@ class _Bars:
         now = monotonic()
         if progress.stage != self._stage:
             self._stage, self._begun, self._first = progress.stage, now, progress.done
-            self._bars.reset(self._task, total=progress.count)
+            self.bars.reset(self._task, total=progress.count)
         seconds = now - self._begun
         rate = (progress.done - self._first) / seconds if seconds > 0 else 0.0
         facts = f"{progress.objects} objects, {rate:.2g} {progress.stage}/s"
         if progress.failures:
             facts = f"{facts}, {progress.failures} failed"
-        self._bars.update(
+        self.bars.update(
             self._task,
             description=progress.stage,
             completed=progress.done,
             facts=facts,
         )
-        if not self._is_shown and now - self._logged >= LOG_EVERY_S:
+        if not self.is_terminal and now - self._logged >= LOG_EVERY_S:
             self._logged = now
             note(f"{progress.stage} {progress.done}/{progress.count}: {facts}")
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.stop()

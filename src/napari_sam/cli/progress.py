@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -17,7 +18,40 @@ from rich.progress import (
 )
 
 
-class Steps:
+class Bars:
+    """A task's bar on stderr, if that is a terminal; gone when it is left.
+
+    Parameters
+    ----------
+    columns
+        Of the bar, as `rich.progress.Progress` takes them.
+    """
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        console = Console(stderr=True)
+        self.is_terminal = console.is_terminal
+        self.bars = Progress(
+            *columns, console=console, transient=True, disable=not self.is_terminal
+        )
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bars.stop()
+
+    def __enter__(self) -> Self:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Steps(Bars):
     """Shows which of several steps is done; on stderr, if that is a terminal.
 
     Parameters
@@ -27,34 +61,18 @@ class Steps:
     """
 
     def __init__(self, count: int) -> None:
-        console = Console(stderr=True)
-        self._bars = Progress(
+        super().__init__(
             SpinnerColumn(),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.description}", markup=False),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
-        self._task = self._bars.add_task("", total=count)
+        self._task = self.bars.add_task("", total=count)
         self._begun = 0
 
     def begin(self, name: str) -> None:
         """Show the step that is next; those before it are done."""
-        self._bars.update(self._task, description=name, completed=self._begun)
+        self.bars.update(self._task, description=name, completed=self._begun)
         self._begun += 1
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.stop()

@@ -6,19 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
-    Progress,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
+from napari_sam.cli.progress import Bars
 from napari_sam.cli.reporting import INTERRUPTED, note, say
 from napari_sam.errors import TrainingError
 from napari_sam.evaluation.datasets import read_dataset
@@ -184,24 +182,19 @@ def _left_out(request: TrainRequest, folder: Path, goal: Goal) -> int:
     return math.floor(LEFT_OUT_SHARE * len(read_dataset(folder).planes))
 
 
-class _Shown:
+class _Shown(Bars):
     """Progress on stderr: a bar on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        self.marks: dict[str, float] = {}
-        self._is_terminal = console.is_terminal
-        self._bars = Progress(
+        super().__init__(
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
-        self._bar = self._bars.add_task("", total=1.0)
+        self.marks: dict[str, float] = {}
+        self._bar = self.bars.add_task("", total=1.0)
         self._next_line = 0.0
 
     def after_step(self, report: Report) -> None:
@@ -210,24 +203,8 @@ class _Shown:
         values = {**report.values, **self.marks}
         told = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
         line = f"step {report.step}: {told}"
-        self._bars.update(self._bar, completed=report.progress, description=line)
+        self.bars.update(self._bar, completed=report.progress, description=line)
         is_due = report.progress >= self._next_line or bool(report.marks)
-        if is_due and not self._is_terminal:
+        if is_due and not self.is_terminal:
             note(f"{line} ({100 * report.progress:.0f} %)")
             self._next_line = report.progress + 1 / REPORT_LINES
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self._bars.stop()
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +9,6 @@ import pytest
 from label_scenes import GEOMETRY, SMALL
 
 from napari_sam.tiling.labels import LabelStore
-
-
-@pytest.fixture
-def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save time: only a power cut could tell."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture
