@@ -29,6 +29,7 @@ from napari_sam import everything
 from napari_sam.automatic.plan import Tile
 from napari_sam.everything import run_place
 from napari_sam.geometry import Box
+from napari_sam.napari_plugin import everything_run
 from napari_sam.napari_plugin.dock import SegmentWidget
 from napari_sam.napari_plugin.everything_area import Where
 from napari_sam.napari_plugin.everything_panel import EverythingPanel
@@ -225,8 +226,10 @@ def test_all_planes_are_segmented_each_by_itself(
 
 
 def test_the_preview_fills_while_the_window_and_clicks_go_on(
-    flat: Person, model: IslandsModel
+    flat: Person, model: IslandsModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The first tile is told of, however soon it comes after the line before.
+    monkeypatch.setattr(everything_run, "REPORT_INTERVAL_S", 3600.0)
     flat.click(40 + 7, 40 + 7)  # the window around it is encoded now
     flat.wait()
     model.allow(SOME)

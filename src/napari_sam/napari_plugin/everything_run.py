@@ -309,6 +309,7 @@ class _Teller:
         self._found, self._watch, self._emit = found, watch, emit
         self._speed = Speed()
         self._progress: Progress | None = None
+        self._kept_back: Line | None = None
         self._told_s = 0.0
 
     def look(self, look: Look) -> None:
@@ -316,22 +317,27 @@ class _Teller:
         self._speed.begin()
         if self._progress is None:
             # A tile may take a while.
-            self._say(0, 0, look_words(look))
+            self._say((0, 0, look_words(look)))
+        elif self._kept_back is not None:
+            self._say(self._kept_back)
         self._watch()
 
     def tell(self, progress: Progress) -> None:
         """Take notice of a step."""
-        self._progress = progress
+        is_first, self._progress = self._progress is None, progress
         if progress.tile is not None:
             self._speed.done = progress.done
             self._found.add(progress.tile)
         words = progress_words(progress, self._speed.per_second)
-        self._say(progress.done, progress.count, words)
+        line = (progress.done, progress.count, words)
+        self._say(line, at_once=is_first or progress.done == progress.count)
         if not self._watch.is_cancelled:
             self._watch.progress(progress.done, progress.count)
 
-    def _say(self, done: int, count: int, words: str) -> None:
-        now, is_last = monotonic(), 0 < done == count
-        if now - self._told_s > REPORT_INTERVAL_S or is_last:
-            self._told_s = now
-            self._emit(self._found, (done, count, words))
+    def _say(self, line: Line, at_once: bool = False) -> None:
+        now = monotonic()
+        if at_once or now - self._told_s > REPORT_INTERVAL_S:
+            self._told_s, self._kept_back = now, None
+            self._emit(self._found, line)
+        else:
+            self._kept_back = line
