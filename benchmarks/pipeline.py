@@ -6,7 +6,8 @@ An image of blobs is written as zarr, compressed. The model is a stand-in that k
 thread busy for a set time a window without the interpreter's lock, as a device does,
 so the table is about the pipeline: whether reading, computing and keeping results
 overlap. Each stage is measured alone, then all of them one after the other, then as
-`segment_image` runs them.
+`segment_image` runs them: from a local disk, and from a store that answers late, as
+object stores do.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import zarr
 from measuring import interleaved, show
 from numpy.typing import NDArray
 from scipy import ndimage
+from zarr.storage import LocalStore
+from zarr.testing.store import LatencyStore
 
 from napari_sam.automatic.batching import RoomyModel
 from napari_sam.automatic.options import ANY_QUERY, EverythingOptions
@@ -101,9 +104,9 @@ class Stages:
     files: TileFiles
 
     @classmethod
-    def of(cls, path: Path, folder: Path, seconds: float) -> Stages:
-        """Settle a run on the image at a path."""
-        image, model = open_image(path, contrast_limits=(0, 1000)), Device(seconds)
+    def of(cls, array: zarr.Array[Any], folder: Path, seconds: float) -> Stages:
+        """Settle a run on an image."""
+        image, model = open_image(array, contrast_limits=(0, 1000)), Device(seconds)
         options = EverythingOptions(object_size=OBJECT, max_clicks_per_side=1)
         whole = Box.of_shape(image.shape)
         prints = (image.fingerprint, model.fingerprint)
@@ -134,46 +137,51 @@ class Stages:
             pass
 
 
-def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, default=4096, help="of the image, pixels")
-    parser.add_argument("--window", type=float, default=0.1, help="seconds a window")
-    parser.add_argument("--repeats", type=int, default=2)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = folder / "image.zarr"
-        shape = (asked.side, asked.side)
-        array = zarr.create_array(
-            str(path), shape=shape, chunks=(512, 512), dtype="uint16"
-        )
-        array[...] = blobs(asked.side)
-        stages = Stages.of(path, folder, asked.window)
-        pixels = stages.read()
-        results = stages.compute(pixels)
-        taken = interleaved(
-            {
-                "read": stages.read,
-                "compute": lambda: stages.compute(pixels),
-                "keep": lambda: stages.keep(results),
-                "one after the other": lambda: stages.keep(
-                    stages.compute(stages.read())
-                ),
-                "at the same time": lambda: stages.run(Pace()),
-                "also encoding ahead": lambda: stages.run(Pace(encode_ahead=True)),
-            },
-            asked.repeats,
-        )
+def measured(stages: Stages, title: str, repeats: int) -> None:
+    """Let the stages, and all of them, take turns, and print the table."""
+    pixels = stages.read()
+    results = stages.compute(pixels)
+    taken = interleaved(
+        {
+            "read": stages.read,
+            "compute": lambda: stages.compute(pixels),
+            "keep": lambda: stages.keep(results),
+            "one after the other": lambda: stages.keep(stages.compute(stages.read())),
+            "at the same time": lambda: stages.run(Pace()),
+            "also encoding ahead": lambda: stages.run(Pace(encode_ahead=True)),
+        },
+        repeats,
+    )
     slowest = max(taken[name].wall for name in ("read", "compute", "keep"))
     count = stages.plan.window_count
     rows = [
         [stage, f"{t.wall:.2f}", f"{t.wall / slowest:.2f}", f"{count / t.wall:.1f}"]
         for stage, t in taken.items()
     ]
-    title = f"{asked.side} x {asked.side} uint16 from zarr, {count} windows"
-    header = ["stage", "s", "of the slowest", "windows/s"]
-    show(f"{title}, {asked.window} s each on the device", header, rows)
+    show(title, ["stage", "s", "of the slowest", "windows/s"], rows)
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=4096, help="of the image, pixels")
+    parser.add_argument("--window", type=float, default=0.1, help="seconds a window")
+    parser.add_argument("--late", type=float, default=0.5, help="seconds a chunk")
+    parser.add_argument("--repeats", type=int, default=1)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        disk = LocalStore(Path(name, "image.zarr"))
+        zarr.create_array(disk, data=blobs(asked.side), chunks=(512, 512))
+        for late_s in (0.0, asked.late):
+            store = LatencyStore(disk, get_latency=late_s) if late_s else disk
+            array = zarr.open_array(store, mode="r")
+            stages = Stages.of(array, Path(name, f"run {late_s}"), asked.window)
+            where = f"from a store {late_s} s late" if late_s else "from disk"
+            title = (
+                f"{asked.side} x {asked.side} uint16 {where}, "
+                f"{stages.plan.window_count} windows, {asked.window} s each"
+            )
+            measured(stages, title, asked.repeats)
 
 
 if __name__ == "__main__":
