@@ -361,14 +361,34 @@ def test_threads_share_one_image_and_settle_its_range_once(noise: NDArray) -> No
 
 
 def test_fingerprints_tell_arrays_channels_and_contrast_apart() -> None:
-    array = np.zeros((2, 9, 9))
+    array, other = np.zeros((2, 9, 9)), np.zeros((2, 9, 9))
+    other[1, 8, 8] = 1
     images = [
         open_image(array, axes="cyx"),
-        open_image(array, axes="cyx"),
+        open_image(other, axes="cyx"),
         open_image(array, axes="cyx", channels=[1]),
         open_image(array, axes="cyx", contrast_limits=(0, 1)),
     ]
     assert len({image.fingerprint for image in images}) == 4
+
+
+def test_an_array_in_memory_is_known_by_its_pixels(tmp_path: Path) -> None:
+    pixels = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
+    image = open_image(pixels)
+    copies = (pixels.copy(), np.asfortranarray(pixels), [pixels.copy()])
+    assert {open_image(copy).fingerprint for copy in copies} == {image.fingerprint}
+    others = (pixels.astype(">u2"), pixels.reshape(30, 20), pixels[::-1])
+    assert all(open_image(other).fingerprint != image.fingerprint for other in others)
+    pixels[3, 4] += 1
+    assert open_image(pixels).fingerprint != image.fingerprint
+
+
+def test_arrays_that_would_have_to_be_read_are_new_each_time(tmp_path: Path) -> None:
+    pixels = np.zeros((20, 30), dtype=np.uint8)
+    np.save(tmp_path / "mapped.npy", pixels)
+    mapped = np.asarray(np.load(tmp_path / "mapped.npy", mmap_mode="r"))
+    for array in (mapped, mapped[2:], da.from_array(pixels)):
+        assert open_image(array).fingerprint != open_image(array).fingerprint
 
 
 def test_an_image_goes_to_another_process_as_what_it_was_opened_from(

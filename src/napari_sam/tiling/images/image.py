@@ -63,8 +63,9 @@ class Image:
     source : str or None
         Path or URL; None for arrays in memory.
     fingerprint : str
-        Names this image with its axes, channels and contrast in cache keys. Arrays
-        in memory get a new one each time they are opened.
+        Names this image with its axes, channels and contrast in cache keys. A numpy
+        array up to 1 GiB is known by its pixels; dask arrays, and larger ones, get a
+        new name each time they are opened.
     axes : str
         Of the stored array, such as "tczyx"; an RGB samples axis is "c" too.
     stack_axes : str

@@ -17,6 +17,7 @@ import fsspec
 import zarr
 
 from napari_sam.errors import ImageError
+from napari_sam.tiling.images.from_memory import open_arrays
 from napari_sam.tiling.images.from_raster import open_npy, open_picture
 from napari_sam.tiling.images.from_tiff import open_tiff
 from napari_sam.tiling.images.from_zarr import (
@@ -49,10 +50,10 @@ def find_image(source: object) -> StoredImage:
     if isinstance(source, str | os.PathLike):
         return _open_path(Path(source).expanduser())
     if is_lazy_array(source):
-        return StoredImage((source,))
+        return open_arrays((source,))
     if isinstance(source, Sequence):
         if all(is_lazy_array(level) for level in source):
-            return StoredImage(tuple(source))
+            return open_arrays(source)
         raise ImageError(
             "A pyramid needs to be a list of arrays, finest first, got a list with "
             f"{', '.join(sorted({type(level).__name__ for level in source}))}."
