@@ -17,6 +17,7 @@ something that is there already.
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -202,6 +203,7 @@ class Merging:
     blocks: tuple[Block, ...]
     _ids: _Ids
     _is_wanted: NDArray[np.bool_] = field(repr=False)
+    _scores_n: NDArray[np.float64] = field(repr=False)
 
     @classmethod
     def begin(
@@ -223,7 +225,7 @@ class Merging:
         ids.of_n[survey.own_n == 0] = 0
         wanted = (2 * survey.taken_n <= survey.area_n) | (ids.of_n > 0)
         wanted[0] = False
-        return cls(report, store, survey.blocks, ids, wanted)
+        return cls(report, store, survey.blocks, ids, wanted, _scores_of(report))
 
     @property
     def count(self) -> int:
@@ -237,9 +239,12 @@ class Merging:
         labels_hw = session.labels.read(plane, box)
         is_new = self._is_wanted[found_hw] & (labels_hw == 0)
         if is_new.any():
-            self._ids.give(session, found_hw[is_new])
+            seen = np.unique(found_hw[is_new])
+            self._ids.give(session, seen)
             new_hw = np.where(is_new, self._ids.of_n[found_hw], labels_hw)
-            session.paint(new_hw, box, plane)
+            labels, scores = self._ids.of_n[seen], self._scores_n[seen]
+            kept = dict(zip(labels.tolist(), scores.tolist(), strict=True))
+            session.paint(new_hw, box, plane, kept)
 
     def close(self) -> None:
         """Let go of what was found."""
@@ -268,13 +273,12 @@ class _Ids:
             pass  # not there, or damaged: as if nothing had been merged
         return cls(file, identity, of_n)
 
-    def give(self, session: Session, found: NDArray[np.uint32]) -> None:
-        """Give an id to each object that has none; kept before it is used.
+    def give(self, session: Session, seen: NDArray[np.uint32]) -> None:
+        """Give an id to each of these objects that has none; kept before it is used.
 
         Only as they are written, so that an object that the user accepts between two
         blocks gets none of them.
         """
-        seen = np.unique(found)
         new = seen[self.of_n[seen] == 0]
         if not len(new):
             return
@@ -327,6 +331,15 @@ class _Survey:
             own_n += np.bincount(found_hw[is_own], minlength=count)
             blocks.append((plane, box))
         return cls(area_n, taken_n, own_n, tuple(blocks))
+
+
+def _scores_of(report: EverythingReport) -> NDArray[np.float64]:
+    """Of each object of a run, as its table says; 0 for the background."""
+    scores_n = np.zeros(report.objects + 1)
+    with report.objects_file.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            scores_n[int(row["id"])] = float(row["score"])
+    return scores_n
 
 
 def _blocks(planes: Sequence[Plane], region: Box) -> list[Block]:

@@ -9,7 +9,7 @@ into the labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from types import TracebackType
@@ -181,8 +181,9 @@ class Session(DraftSession):
         labels_hw: NDArray[np.integer],
         box: Box,
         plane: tuple[int, ...] | None = None,
+        scores: Mapping[int, float] | None = None,
     ) -> Edit | None:
-        """Write pixels that were painted by hand; one step for `undo`.
+        """Write pixels that were painted by hand, or found; one step for `undo`.
 
         Parameters
         ----------
@@ -192,6 +193,8 @@ class Session(DraftSession):
             In pixels of level 0.
         plane
             Where; None for the session's.
+        scores
+            0..1, of ids that have one.
 
         Returns
         -------
@@ -199,7 +202,10 @@ class Session(DraftSession):
         """
         try:
             edit = self.labels.paint(
-                labels_hw, box, self.plane if plane is None else plane
+                labels_hw,
+                box,
+                self.plane if plane is None else plane,
+                scores=scores,
             )
         except NothingToWriteError:
             return None

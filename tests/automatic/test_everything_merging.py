@@ -1,5 +1,6 @@
 """A run beside a session's labels: found, put in without harm, gone on with."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,19 @@ def test_all_that_was_found_goes_in_and_the_run_is_forgotten(session: Session) -
     assert unfinished_run(session) is None
     assert not run_place(session).path.exists()
     assert not run_place(session).folder.exists()
+
+
+def test_each_object_keeps_the_score_that_it_was_found_with(session: Session) -> None:
+    merging = merge(session)
+    with merging.report.objects_file.open() as file:
+        found = {(row["y0"], row["x0"]): row["score"] for row in csv.DictReader(file)}
+    summaries = session.records()
+    assert len(summaries) == len(found)
+    for summary in summaries:
+        score = found[str(summary.box.y0), str(summary.box.x0)]
+        assert summary.score == pytest.approx(float(score))
+    scores = {record.record["score"] for record in session.labels.records()}
+    assert scores == {summary.score for summary in summaries}
 
 
 def test_objects_that_are_there_stay_and_get_no_rim(session: Session) -> None:

@@ -50,6 +50,7 @@ class Gain:
     pixels: int  # that it did not have before
     area: int  # that the edit says it has, in the edit's plane
     box: Box  # around them
+    score: float | None = None  # of its own, 0..1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Ledger:
         self._edits: dict[int, Edit] = {}
         self._gains: dict[int, Mapping[int, Gain]] = {}
         self._taken: dict[int, Mapping[int, int]] = {}
-        self._scores: dict[int, float] = {}
+        self._scores: dict[int, float] = {}  # of edits, for objects without their own
         self._applied: set[int] = set()
         self._areas: Counter[int] = Counter()
         self._adds: dict[int, list[int]] = defaultdict(list)
@@ -148,9 +149,13 @@ class Ledger:
     def _summary(self, label: int, parts: list[int]) -> ObjectSummary:
         planes = sorted({self._edits[part].planes[0] for part in parts})
         box = Box.around(self._gains[part][label].box for part in parts)
-        scores = [self._scores[part] for part in parts if part in self._scores]
-        score = scores[-1] if scores else None
+        scores = [self._score(part, label) for part in parts]
+        score = next((score for score in reversed(scores) if score is not None), None)
         return ObjectSummary(label, tuple(planes), box, self.area(label), score)
+
+    def _score(self, part: int, label: int) -> float | None:
+        own = self._gains[part][label].score
+        return self._scores.get(part) if own is None else own
 
     def _has_pixels(self, label_id: int) -> bool:
         # The journal cannot count what was there before it was begun.
@@ -244,7 +249,9 @@ def gains_of(entry: Entry) -> dict[int, Gain]:
     data = entry.data
     if "gained" in data:
         return {
-            int(label): Gain(gain["pixels"], gain["area"], Box(*gain["box"]))
+            int(label): Gain(
+                gain["pixels"], gain["area"], Box(*gain["box"]), gain.get("score")
+            )
             for label, gain in data["gained"].items()
         }
     if entry.kind == "add":
@@ -253,8 +260,10 @@ def gains_of(entry: Entry) -> dict[int, Gain]:
     return {}
 
 
-def gains_from(patches: Iterable[Patch]) -> dict[int, Gain]:
-    """What patches give to which objects."""
+def gains_from(
+    patches: Iterable[Patch], scores: Mapping[int, float] | None = None
+) -> dict[int, Gain]:
+    """What patches give to which objects, whose scores are known or not."""
     by_label: dict[int, list[Patch]] = defaultdict(list)
     for patch in patches:
         if patch.after:
@@ -262,7 +271,8 @@ def gains_from(patches: Iterable[Patch]) -> dict[int, Gain]:
     gains = {}
     for label, found in by_label.items():
         count = sum(patch.changed_count for patch in found)
-        gains[label] = Gain(count, count, Box.around(patch.box for patch in found))
+        box = Box.around(patch.box for patch in found)
+        gains[label] = Gain(count, count, box, (scores or {}).get(label))
     return gains
 
 
@@ -275,6 +285,7 @@ def overwriting(
             "pixels": gain.pixels,
             "area": gain.area,
             "box": [gain.box.y0, gain.box.x0, gain.box.y1, gain.box.x1],
+            **({} if gain.score is None else {"score": gain.score}),
         }
         for label, gain in gains.items()
     }
@@ -285,6 +296,7 @@ def overwriting(
 def record_of(entry: Entry, label_id: int) -> LabelRecord:
     """The record that the journal entry of an edit holds of an object that it made."""
     edit, gain = edit_of(entry), gains_of(entry)[label_id]
+    own = {} if gain.score is None else {"score": gain.score}
     return LabelRecord(
         edit.sequence,
         label_id,
@@ -293,5 +305,5 @@ def record_of(entry: Entry, label_id: int) -> LabelRecord:
         gain.area,
         OverlapRule(entry.data["rule"]),
         entry.time,
-        entry.data["record"],
+        {**entry.data["record"], **own},
     )

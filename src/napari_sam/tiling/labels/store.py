@@ -4,8 +4,8 @@ An edit is one line of the journal, flushed to disk before any pixel is written.
 whatever ends the program, the journal knows exactly which objects were accepted, and
 opening the labels again brings every level of the pyramid to that state.
 
-There is one writer at a time, which holds a lock as long as it is open. Readers take
-no lock and write nothing; they may see an edit before all of its blocks are there.
+One writer at a time holds a lock as long as it is open. Readers take none, and may see
+an edit before all of its blocks are there.
 """
 
 from __future__ import annotations
@@ -222,6 +222,7 @@ class LabelStore(LabelView):
         plane: Sequence[int] = (),
         *,
         record: Mapping[str, Any] | None = None,
+        scores: Mapping[int, float] | None = None,
     ) -> Edit:
         """Make a box look like this, several objects at once; one edit.
 
@@ -231,6 +232,8 @@ class LabelStore(LabelView):
             Label ids over `box`, integers; 0 erases. Ids may be new.
         box, plane, record
             As for `add`; the record goes with each id that gets pixels.
+        scores
+            0..1, of ids with one of their own.
 
         Raises
         ------
@@ -250,7 +253,7 @@ class LabelStore(LabelView):
                 patches = plan_paint(self._finest, index, labels_hw, box)
             if not patches:
                 raise NothingToWriteError(f"The labels in {box} are so already.")
-            gains = gains_from(patches)
+            gains = gains_from(patches, scores)
             details = overwriting(gains, record)
             only = next(iter(gains)) if len(gains) == 1 else 0
             return self._change("paint", only, patches, details)
