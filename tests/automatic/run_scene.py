@@ -128,7 +128,10 @@ def opened(path: Path, axes: str | None = None) -> Image:
 
 
 def segment(
-    image: Path | Image, labels: Path, model: Regions | None = None, **options: Any
+    image: Path | Image,
+    labels: Path | str,
+    model: Regions | None = None,
+    **options: Any,
 ) -> EverythingReport:
     source = opened(image) if isinstance(image, Path) else image
     settings = {"options": OPTIONS, "label_options": SMALL, **options}

@@ -13,12 +13,13 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from run_scene import SHAPE, array_bytes, labels_of, opened, scene, segment, write_image
+from run_scene import SHAPE, array_bytes, labels_of, scene, segment, write_image
 
 from napari_sam.errors import LabelError
 from napari_sam.evaluation.compare import compare_labels
 from napari_sam.geometry import Box
 from napari_sam.tiling.images import Image, open_image
+from napari_sam.tiling.labels import LabelStore
 
 
 class Ranges(SimpleHTTPRequestHandler):
@@ -123,9 +124,22 @@ def test_an_image_in_an_object_store_gets_the_same_labels(
     assert array_bytes(other) == array_bytes(labels)
 
 
-def test_labels_are_not_written_to_an_object_store_and_it_says_what_to_do(
-    tmp_path: Path,
+def test_labels_go_to_any_store_that_fsspec_can_write_to(
+    labels: Path, memory: str, tmp_path: Path
 ) -> None:
-    image = opened(write_image(tmp_path / "image.zarr", scene()))
-    with pytest.raises(LabelError, match="copy the finished store"):
-        segment(image, "memory://bucket/new.ome.zarr")  # type: ignore[arg-type]
+    url = f"{memory}/new.ome.zarr"
+    report = segment(tmp_path / "image.zarr", url, staging=tmp_path / "staging")
+    assert report.labels == url
+    files = fsspec.filesystem("memory")
+    files.get("/bucket/new.ome.zarr", str(tmp_path / "copy.ome.zarr"), recursive=True)
+    assert array_bytes(tmp_path / "copy.ome.zarr") == array_bytes(labels)
+
+
+def test_labels_that_are_edited_need_a_local_disk_and_it_says_what_to_do() -> None:
+    with pytest.raises(LabelError, match="Copy the store there, and back"):
+        LabelStore.open("memory://bucket/new.ome.zarr")
+
+
+def test_a_url_of_no_known_kind_is_told(labels: Path, tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="a library that can write there"):
+        segment(tmp_path / "image.zarr", "nowhere://bucket/new.ome.zarr")

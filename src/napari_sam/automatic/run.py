@@ -4,6 +4,7 @@
     tiles    each window by itself, in groups                          -> tiles/
     seams    which objects of overlapping windows are the same
     labels   every pixel's final id, block by block, and the pyramid    -> LABELS.zarr
+    upload   to an object store, where they go to one
 
 The first two lines are the long ones, and are gone on with by the same call, whatever
 ended the run before. The labels follow from what is in the tiles, whoever computed
@@ -17,9 +18,11 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
+from napari_sam.automatic.asked import check_level, checked_planes, checked_region
+from napari_sam.automatic.object_store import RemoteLabels
 from napari_sam.automatic.options import EverythingOptions
 from napari_sam.automatic.pipeline import Pace, run_tiles
-from napari_sam.automatic.plan import Asked, Plane, RunPlan, Tile
+from napari_sam.automatic.plan import Asked, RunPlan, Tile
 from napari_sam.automatic.run_folder import EverythingReport, RunFolder, Written
 from napari_sam.automatic.settling import settled_plan
 from napari_sam.automatic.tile_files import TileFiles, TileSummary
@@ -32,7 +35,7 @@ from napari_sam.tiling.images import Image, open_image
 from napari_sam.tiling.labels import LabelGeometry, LabelOptions
 from napari_sam.tiling.labels.bulk import BulkLabels, as_write_error
 from napari_sam.tiling.labels.lock import lock_for_writing, release_without_trace
-from napari_sam.tiling.labels.place import LabelPlace, find_place
+from napari_sam.tiling.labels.place import find_place, is_url
 from napari_sam.tiling.labels.volume import settle_drafts
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
     from napari_sam.tiling.images.image import ImageLike
 
 
+Stage = Literal["tiles", "seams", "labels", "upload"]
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run has come.
@@ -49,7 +55,7 @@ class Progress:
     Parameters
     ----------
     stage
-        "tiles", then "seams" and "labels" for each plane.
+        "tiles", then "seams" and "labels" for each plane; "upload" counts files.
     done, count
         Steps of the stage that are done, and how many there are.
     objects
@@ -62,7 +68,7 @@ class Progress:
         The one that is done now, in the stage of tiles.
     """
 
-    stage: Literal["tiles", "seams", "labels"]
+    stage: Stage
     done: int
     count: int
     objects: int
@@ -88,6 +94,7 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     device: str = "auto",
     pace: Pace | None = None,
     client: Client | None = None,
+    staging: str | PathLike[str] | None = None,
 ) -> EverythingReport:
     """Find every object in an image or a stack, plane by plane, into a label volume.
 
@@ -99,8 +106,9 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     image
         What `open_image` takes, or what it gave.
     labels
-        A new OME-Zarr label volume: a folder for a store of its own, or
-        IMAGE/labels/NAME inside of an OME-Zarr image.
+        A new OME-Zarr label volume: a folder for a store of its own,
+        IMAGE/labels/NAME inside of an OME-Zarr image, or a URL that fsspec can write
+        to, such as s3://BUCKET/NAME.ome.zarr.
     model
         From `load_model`, or a name or path for it.
     options
@@ -131,6 +139,9 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     client
         Of a dask.distributed cluster, whose workers compute the tiles; they need the
         image at the same path or URL. The labels are the same. None: this process does.
+    staging
+        For labels at a URL: a local folder with room for them, in which the run is
+        carried out and gone on with. None: where programs keep caches.
 
     Returns
     -------
@@ -145,10 +156,11 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
         What `watch` raises; what was found is kept.
     """
     opened = open_image(image)
-    place = find_place(labels, opened.source)
-    asked_planes = _checked_planes(opened, planes)
-    asked_region = _checked_region(opened, region)
-    _check_level(opened, level)
+    remote = RemoteLabels.at(labels, opened.source, staging) if is_url(labels) else None
+    place = find_place(labels, opened.source) if remote is None else remote.place
+    asked_planes = checked_planes(opened, planes)
+    asked_region = checked_region(opened, region)
+    check_level(opened, level)
     loaded = _loaded(model, device)
     asked = Asked(
         opened.fingerprint,
@@ -160,7 +172,8 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
         skip_empty,
     )
     cluster = None if client is None else _cluster(client, image, opened, model, device)
-    run = _Run(opened, loaded, place, on_progress, watch, pace or Pace(), cluster)
+    folder = RunFolder(place, remote)
+    run = _Run(opened, loaded, folder, on_progress, watch, pace or Pace(), cluster)
     lock = lock_for_writing(place)
     try:
         volume = replace(label_options or LabelOptions(), overwrite=False)
@@ -179,7 +192,7 @@ class _Run:
 
     image: Image
     model: WindowModel
-    place: LabelPlace
+    folder: RunFolder
     on_progress: Callable[[Progress], None] | None
     watch: Watch | None
     pace: Pace
@@ -195,8 +208,8 @@ class _Run:
         self, asked: Asked, volume: LabelOptions, *, overwrite: bool
     ) -> EverythingReport:
         """Do what is left of the run."""
-        settle_drafts(self.place)
-        folder = RunFolder(self.place)
+        folder = self.folder
+        settle_drafts(folder.place)
         folder.sweep()
         plan = folder.plan()
         if overwrite and plan is not None:
@@ -208,6 +221,7 @@ class _Run:
             folder.check_same(plan, asked)
             if (report := folder.finished()) is not None:
                 return report
+        folder.check_remote(overwrite=overwrite)
         if not overwrite:
             folder.check_replaceable()
         if plan is None:
@@ -215,10 +229,10 @@ class _Run:
             plan = settled_plan(self.image, self.model, asked)
             folder.begin(plan)
         self.most_windows, self.level = plan.window_count, plan.level
-        files = TileFiles.of(folder.path, plan)
-        nothing = EverythingReport(self.place.path, folder.objects_file, 0, 0, 0, 0, ())
-        report = self._tiles(files, nothing)
-        return self._labels(folder, files, report, volume)
+        report = folder.made() or self._labels(plan, volume)
+        if folder.remote is not None:
+            self._publish(folder.remote)
+        return report
 
     def _tiles(self, files: TileFiles, found: EverythingReport) -> EverythingReport:
         """Compute the tiles that are not there, or not whole."""
@@ -255,15 +269,13 @@ class _Run:
         self._tell("tiles", found.tiles, plan.tile_count, summary.tile)
         return found
 
-    def _labels(
-        self,
-        folder: RunFolder,
-        files: TileFiles,
-        report: EverythingReport,
-        options: LabelOptions,
-    ) -> EverythingReport:
-        """Write the labels anew from what is in the tiles."""
-        bulk = BulkLabels.begin(self.place, LabelGeometry.of(self.image), options)
+    def _labels(self, plan: RunPlan, options: LabelOptions) -> EverythingReport:
+        """Compute the tiles that are missing, and write the labels anew from all."""
+        folder, geometry = self.folder, LabelGeometry.of(self.image)
+        files = TileFiles.of(folder.path, plan)
+        nothing = EverythingReport(folder.labels, folder.objects_file, 0, 0, 0, 0, ())
+        report = self._tiles(files, nothing)
+        bulk = BulkLabels.begin(folder.place, geometry, options)
         objects = LabelWriting(files, bulk, self._step).write(folder.objects_file)
         report = replace(report, objects=objects)
         folder.note_written(Written(bulk.identity, is_placed=False, report=report))
@@ -272,6 +284,18 @@ class _Run:
         if report.is_complete:
             folder.drop_tiles()
         return report
+
+    def _publish(self, remote: RemoteLabels) -> None:
+        """Put the labels that were made into the object store."""
+        written = self.folder.written()
+        if written is not None:
+            remote.publish(written.identity, self.folder.objects_file, self._uploaded)
+            if written.report.is_complete:
+                remote.drop_copy()
+
+    def _uploaded(self, done: int, count: int) -> None:
+        self._look(Box.of_shape(self.image.shape))
+        self._tell("upload", done, count, None)
 
     def _before_tile(self, plan: RunPlan, tile: Tile) -> None:
         cells = plan.cells_of(tile)
@@ -293,7 +317,7 @@ class _Run:
 
     def _tell(
         self,
-        stage: Literal["tiles", "seams", "labels"],
+        stage: Stage,
         done: int,
         count: int,
         tile: Tile | None,
@@ -333,48 +357,3 @@ def _cluster(
             "got an Image of an array. Give segment_image the array itself."
         )
     return Cluster(client, image if is_array else opened, model, device)
-
-
-def _checked_planes(
-    image: Image, planes: Sequence[Sequence[int]] | None
-) -> tuple[Plane, ...]:
-    """Which planes, in the stack's order, none twice."""
-    if planes is None:
-        # Not numpy.ndindex: a stack without axes has one plane, the empty index.
-        return tuple(_all_planes(image.stack_shape))
-    checked = sorted({tuple(plane) for plane in planes})
-    if not checked:
-        raise ImageError(
-            "Segmenting everything needs at least one plane, got none. Leave planes "
-            "out for all of them."
-        )
-    for plane in checked:
-        image.check_plane(plane)
-    return tuple(tuple(int(i) for i in plane) for plane in checked)
-
-
-def _all_planes(stack_shape: tuple[int, ...]) -> list[Plane]:
-    planes: list[Plane] = [()]
-    for count in stack_shape:
-        planes = [(*plane, index) for plane in planes for index in range(count)]
-    return planes
-
-
-def _checked_region(image: Image, region: Box | None) -> Box:
-    whole = Box.of_shape(image.shape)
-    if region is None:
-        return whole
-    is_box = isinstance(region, Box)
-    if not is_box or not whole.contains(region):
-        raise ImageError(
-            f"A region needs to be a Box inside of the {image.shape} pixels of "
-            f"{image.name}, got {region}. Clip it first."
-        )
-    return region
-
-
-def _check_level(image: Image, level: int | None) -> None:
-    if level is not None and not 0 <= level < len(image.levels):
-        raise ImageError(
-            f"{image.name} has levels 0 to {len(image.levels) - 1}, got {level!r}."
-        )

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_sam.automatic.object_store import RemoteLabels
 from napari_sam.automatic.plan import Asked, RunPlan
 from napari_sam.automatic.tile_files import failure_from_json, write_whole
 from napari_sam.automatic.tiles import TileFailure
@@ -33,7 +34,7 @@ class EverythingReport:
     Parameters
     ----------
     labels
-        The label volume.
+        The label volume: its folder, or its URL.
     objects_file
         A table of its objects: id, place in the stack, score, box, area.
     objects
@@ -48,7 +49,7 @@ class EverythingReport:
         Parts of which nothing is known; the same call tries their tiles again.
     """
 
-    labels: Path
+    labels: Path | str
     objects_file: Path
     objects: int
     tiles: int
@@ -83,14 +84,29 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The folder of the run at a place; its caller holds the lock of the labels."""
+    """The folder of the run at a place; its caller holds the lock of the labels.
+
+    Parameters
+    ----------
+    place
+        Of the labels or, where those go to an object store, of the copy they are made
+        from.
+    remote
+        That object store.
+    """
 
     place: LabelPlace
+    remote: RemoteLabels | None = None
 
     @property
     def path(self) -> Path:
         """The folder."""
         return self.place.everything
+
+    @property
+    def labels(self) -> Path | str:
+        """The volume, where it is to be in the end."""
+        return self.place.path if self.remote is None else self.remote.url
 
     @property
     def objects_file(self) -> Path:
@@ -141,10 +157,27 @@ class RunFolder:
 
     def finished(self) -> EverythingReport | None:
         """The report of a run of which nothing is left to do."""
-        written = self.written()
-        if written is None or not written.is_placed or not written.report.is_complete:
+        if self.remote is None:
+            return self.made()
+        written = self._complete()
+        if written is None or self.remote.identity() != written.identity:
             return None
-        return written.report if self._is_there(written) else None
+        return written.report
+
+    def made(self) -> EverythingReport | None:
+        """The report of complete labels that are at the place on this machine."""
+        written = self._complete()
+        if written is None or identity_at(self.place) != written.identity:
+            return None
+        return written.report
+
+    def check_remote(self, *, overwrite: bool) -> None:
+        """Raise a SamError if the labels cannot be put where they are to go."""
+        if self.remote is not None:
+            written = self.written()
+            own = None if written is None else written.identity
+            self.remote.check_replaceable(own, overwrite=overwrite)
+            self.remote.check_writable()
 
     def check_replaceable(self) -> None:
         """Raise a LabelError if there are labels that are more than this run's own."""
@@ -177,12 +210,20 @@ class RunFolder:
         raise LabelError(
             f"{self.path} holds another run, with another {names}. Ask for the same "
             "again to go on with it, choose another place for the labels, or start "
-            "anew (overwrite=True, --overwrite). An array in memory is another image "
-            "each time it is opened: go on with the same opened image."
+            "anew (overwrite=True, --overwrite). A dask array is another image each "
+            "time it is opened: go on with the same opened image."
         )
 
+    def _complete(self) -> Written | None:
+        written = self.written()
+        if written is None or not written.is_placed or not written.report.is_complete:
+            return None
+        return written
+
     def _is_there(self, written: Written) -> bool:
-        return identity_at(self.place) == written.identity
+        if identity_at(self.place) == written.identity:
+            return True
+        return self.remote is not None and self.remote.identity() == written.identity
 
     def _written(self, fields: Mapping[str, Any]) -> Written:
         report = dict(fields["report"])
@@ -190,7 +231,7 @@ class RunFolder:
         return Written(
             fields["identity"],
             fields["is_placed"],
-            EverythingReport(self.place.path, self.objects_file, **report),
+            EverythingReport(self.labels, self.objects_file, **report),
         )
 
     def _text(self, name: str) -> str | None:

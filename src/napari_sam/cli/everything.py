@@ -35,7 +35,7 @@ from napari_sam.geometry import Box
 from napari_sam.model.window_model import WindowModel
 from napari_sam.tiling.images import Image, open_image
 from napari_sam.tiling.labels import LabelOptions, default_labels_path
-from napari_sam.tiling.labels.place import LabelPlace, find_place
+from napari_sam.tiling.labels.place import find_place, is_url
 
 SHOWN_FAILURES = 20
 LOG_EVERY_S = 60.0
@@ -48,7 +48,7 @@ class _Ask:
 
     request: EverythingRequest
     image: Image
-    place: LabelPlace
+    labels: Path | str
     planes: list[tuple[int, ...]] | None
 
 
@@ -94,10 +94,11 @@ def _checked(request: EverythingRequest) -> _Ask:
             f"The planes have {image.shape[0]} rows and {image.shape[1]} columns, got "
             f"--region {request.region}."
         )
-    place = find_place(
-        request.target.path or default_labels_path(image.source), image.source
-    )
-    check_writable(place.store.parent, f"The output {place.path}")
+    labels = request.target.path or default_labels_path(image.source)
+    if not is_url(labels):
+        place = find_place(labels, image.source)
+        check_writable(place.store.parent, f"The output {place.path}")
+        labels = place.path
     if request.overlay is not None:
         taken = [] if image.source is None or "://" in image.source else [image.source]
         check_picture(request.overlay.expanduser(), [Path(path) for path in taken])
@@ -106,7 +107,7 @@ def _checked(request: EverythingRequest) -> _Ask:
             request.objects_file.expanduser().resolve().parent,
             f"The table {request.objects_file}",
         )
-    return _Ask(request, image, place, planes)
+    return _Ask(request, image, labels, planes)
 
 
 def _segmented(
@@ -116,7 +117,7 @@ def _segmented(
     version = request.target.version
     return segment_image(
         ask.image,
-        ask.place.path,
+        ask.labels,
         _model(request.network, to_workers=client is not None),
         options=EverythingOptions(object_size=request.object_size),
         planes=ask.planes,
@@ -128,6 +129,7 @@ def _segmented(
         on_progress=on_progress,
         device=request.network.device,
         client=client,
+        staging=request.staging,
     )
 
 
@@ -174,7 +176,8 @@ def _draw(ask: _Ask, report: EverythingReport, file: Path) -> None:
     y, x = (max((side - SHOWN_SIDE) // 2, 0) for side in image.shape)
     middle = Box(y, x, y + SHOWN_SIDE, x + SHOWN_SIDE).clip(Box.of_shape(image.shape))
     shown = Shown((), None, ask.request.region or middle)
-    picture = draw_overlay(image, plane, report.labels, [shown], file.expanduser())
+    labels = Path(report.labels)
+    picture = draw_overlay(image, plane, labels, [shown], file.expanduser())
     if picture.unreadable_count:
         warn(f"overlay {file}: parts of the image cannot be read and are gray.")
     say(f"Overlay: {file}")

@@ -67,7 +67,7 @@ class Source:
 class Target:
     """A label volume, and how it is to be written."""
 
-    path: Path | None = None  # None: beside the image
+    path: Path | str | None = None  # None: beside the image
     rule: Rule = Rule.KEEP
     overwrite: bool = False  # start a volume anew that exists
     version: Version | None = None  # None: what is there, else 0.5

@@ -48,10 +48,11 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         ),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="LABELS.zarr",
-            help="Label volume, made or continued. Without it: beside the image.",
+            help="Label volume, made or continued; of everything, a new one, or a URL "
+            "such as s3://BUCKET/LABELS.zarr. Without it: beside the image.",
         ),
     ] = None,
     model: Model = "default",
@@ -94,6 +95,13 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         str | None,
         typer.Option(
             metavar="tcp://HOST:PORT", help="Everything: on a dask cluster that runs."
+        ),
+    ] = None,
+    staging: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Everything: where labels are made that go to a URL.",
         ),
     ] = None,
     level: Annotated[
@@ -179,6 +187,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
                 overlay=overlay,
                 workers=workers,
                 scheduler=scheduler,
+                staging=staging,
             )
             raise SystemExit(run_everything(everything))
     _refuse(
@@ -190,6 +199,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
             "--objects": objects,
             "--workers": workers,
             "--scheduler": scheduler,
+            "--staging": staging,
         },
         with_=False,
     )

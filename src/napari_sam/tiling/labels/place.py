@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from napari_sam.errors import LabelError
 from napari_sam.tiling.labels.metadata import ZarrNode, read_node
@@ -91,6 +91,11 @@ def default_labels_path(source: str | PathLike[str] | None) -> Path:
     return store.with_name(f"{'.'.join(names)}.labels.ome.zarr")
 
 
+def is_url(path: object) -> TypeGuard[str]:
+    """Whether this names something that is not on a local disk."""
+    return isinstance(path, str) and URL.match(path) is not None
+
+
 def outermost_store(path: Path) -> Path:
     """The top of the zarr store that `path` is in, or would be; else `path` itself.
 
@@ -131,10 +136,11 @@ def find_place(path: Any, source: str | None = None) -> LabelPlace:
     """
     if not isinstance(path, str | PathLike):
         raise LabelError(f"Labels need the path of a folder, got {path!r}.")
-    if URL.match(str(path)):
+    if is_url(str(path)):
         raise LabelError(
-            f"Labels need a folder on a local disk, got {path}. Write them locally, "
-            "and copy the finished store."
+            f"Labels that are edited need a folder on a local disk, got {path}. Copy "
+            "the store there, and back when it is done. Only segmenting everything "
+            "writes to a URL."
         )
     target = Path(path).expanduser().resolve()
     if source and not URL.match(source.removeprefix("file://")):
