@@ -126,6 +126,7 @@ def measured(side: int, asked: argparse.Namespace) -> list[list[str]]:
                 needed = f"needs {needed_gb(side):.0f}"
                 rows.append([f"{side}", words, "-", "-", needed, "-"])
                 continue
+            print(f"{side} x {side}, {words}", file=sys.stderr)
             facts = in_a_process(way, image, asked)
             rows.append(
                 [
