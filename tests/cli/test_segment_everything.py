@@ -42,7 +42,17 @@ def test_without_prompts_every_object_is_written_and_listed(
         rows = list(csv.DictReader(file))
     assert sorted(int(row["area"]) for row in rows) == sorted(b.area for b in OBJECTS)
     assert picture.stat().st_size > 0
-    assert "3 objects" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 objects" in said
+    assert "estimated" not in said
+
+
+def test_an_estimated_object_size_is_told_so_that_it_can_be_corrected(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("segment", desk.image, "--output", desk.labels, "--contrast", "0,255")
+    assert run(*command) == 0
+    assert "pixels, estimated; if that is wrong" in capsys.readouterr().out
 
 
 def test_the_same_command_again_has_nothing_to_do(desk: Desk) -> None:

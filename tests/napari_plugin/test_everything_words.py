@@ -71,8 +71,9 @@ def test_failures_have_a_place_and_a_reason_and_are_not_endless() -> None:
 
 
 def test_the_result_says_what_was_added_and_what_was_left_out() -> None:
-    report = EverythingReport(Path(), Path(), 12, 1, 1, 0, ())
-    assert result_words(report, 12) == "Done: 12 objects added to the labels."
+    report = EverythingReport(Path(), Path(), 12, 1, 1, 0, (), 27.3)
+    size = "Looked for objects of about 27 pixels."
+    assert result_words(report, 12) == f"Done: 12 objects added to the labels. {size}"
     assert "11 objects added to the labels, 1 left out" in result_words(report, 11)
 
 

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,11 @@ class RunPlan:
     def digest(self) -> str:
         """Names the run in all that is kept of it."""
         return blake2b(self.to_json().encode(), digest_size=16).hexdigest()
+
+    @property
+    def object_size(self) -> float:
+        """Side of a typical object, in pixels of level 0."""
+        return (self.options.object_size or 0.0) * sqrt(prod(self.factors))
 
     @property
     def settled_level(self) -> Level:

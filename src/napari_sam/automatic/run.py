@@ -273,7 +273,8 @@ class _Run:
         """Compute the tiles that are missing, and write the labels anew from all."""
         folder, geometry = self.folder, LabelGeometry.of(self.image)
         files = TileFiles.of(folder.path, plan)
-        nothing = EverythingReport(folder.labels, folder.objects_file, 0, 0, 0, 0, ())
+        place, size = (folder.labels, folder.objects_file), plan.object_size
+        nothing = EverythingReport(*place, 0, 0, 0, 0, (), size)
         report = self._tiles(files, nothing)
         bulk = BulkLabels.begin(folder.place, geometry, options)
         objects = LabelWriting(files, bulk, self._step).write(folder.objects_file)

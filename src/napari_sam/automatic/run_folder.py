@@ -47,6 +47,9 @@ class EverythingReport:
         Windows that were left out, as flat background.
     failures
         Parts of which nothing is known; the same call tries their tiles again.
+    object_size
+        That was looked for, given or estimated: side of a typical object, in pixels of
+        level 0.
     """
 
     labels: Path | str
@@ -56,6 +59,7 @@ class EverythingReport:
     windows: int
     skipped: int
     failures: tuple[TileFailure, ...]
+    object_size: float
 
     @property
     def is_complete(self) -> bool:

@@ -69,7 +69,7 @@ def run_everything(request: EverythingRequest) -> int:
         except KeyboardInterrupt:
             note("interrupted; the same command goes on from here.", "error")
             return INTERRUPTED
-        _tell(report)
+        _tell(report, is_estimated=request.object_size is None)
         if request.objects_file is not None:
             _copy(report.objects_file, request.objects_file)
             say(f"Objects: {request.objects_file}")
@@ -140,11 +140,14 @@ def _model(network: Network, *, to_workers: bool) -> WindowModel | str:
     return segment.load_window_model(network)
 
 
-def _tell(report: EverythingReport) -> None:
+def _tell(report: EverythingReport, *, is_estimated: bool) -> None:
     """Say what is on disk, and what is missing."""
     objects = "1 object" if report.objects == 1 else f"{report.objects} objects"
     empty = f", {report.skipped} empty" if report.skipped else ""
     say(f"Labels: {report.labels} ({objects}; {report.windows} windows{empty})")
+    if is_estimated:
+        size = f"{report.object_size:.0f} pixels"
+        say(f"Object size: {size}, estimated; if that is wrong, give --object-size.")
     if report.is_complete:
         return
     note(f"{len(report.failures)} windows failed; they are empty:", "error")

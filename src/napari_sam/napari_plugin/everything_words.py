@@ -78,7 +78,7 @@ def result_words(report: EverythingReport, added: int) -> str:
     left_out = report.objects - added
     if left_out:
         text += f", {left_out} left out: others have their place"
-    return f"{text}."
+    return f"{text}. Looked for objects of about {report.object_size:.0f} pixels."
 
 
 def failure_words(failures: Sequence[TileFailure]) -> str:
