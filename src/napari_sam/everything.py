@@ -33,7 +33,6 @@ from napari_sam.automatic.options import EverythingOptions
 from napari_sam.automatic.plan import Asked, Plane, RunPlan
 from napari_sam.automatic.run import Progress, segment_image
 from napari_sam.automatic.run_folder import EverythingReport, RunFolder
-from napari_sam.automatic.tile_files import write_whole
 from napari_sam.automatic.tiles import TileFailure
 from napari_sam.geometry import Box
 from napari_sam.predictor.watching import Look, Watch
@@ -41,6 +40,7 @@ from napari_sam.session import Session
 from napari_sam.tiling.labels import LabelStore
 from napari_sam.tiling.labels.bulk import identity_at
 from napari_sam.tiling.labels.place import LabelPlace, find_place
+from napari_sam.whole_files import write_whole
 
 BLOCK = 2048
 """Side of what is written at once, in pixels: 16 MB of ids."""

@@ -31,7 +31,7 @@ def test_the_overlay_shows_the_plane_with_an_outline_for_each_object(
     assert tuple(edge) == PALETTE[0]
     assert tuple(drawn[100 * 8, 100 * 8]) == (0, 0, 0)
     assert f"Overlay: {file}" in capsys.readouterr().out
-    assert not [name for name in files_in(desk.folder) if name.endswith(".part")]
+    assert not [name for name in files_in(desk.folder) if name.endswith(".partial")]
 
 
 def test_further_planes_get_pictures_of_their_own(desk: Desk, tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from typing import Any
 
 from napari_sam.automatic.object_store import RemoteLabels
 from napari_sam.automatic.plan import Asked, RunPlan
-from napari_sam.automatic.tile_files import failure_from_json, write_whole
+from napari_sam.automatic.tile_files import failure_from_json
 from napari_sam.automatic.tiles import TileFailure
 from napari_sam.errors import LabelError
 from napari_sam.tiling.labels.bulk import identity_at, was_edited
 from napari_sam.tiling.labels.place import LabelPlace
+from napari_sam.whole_files import write_whole
 
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 

@@ -11,7 +11,6 @@ checksum of the rest; a file that is damaged, or of another run, counts as not t
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -28,8 +27,8 @@ from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.tiles import TileFailure, TileResult
 from napari_sam.automatic.window import WindowObjects
 from napari_sam.geometry import Box
-from napari_sam.tiling.labels.journal import sync_folder
 from napari_sam.tiling.window_grid import Cell
+from napari_sam.whole_files import write_whole
 
 CODEC = numcodecs.Blosc(cname="zstd", clevel=3, shuffle=1)
 DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError)
@@ -133,19 +132,6 @@ class TileFiles:
         except DAMAGE:
             return None
         return (summary, payload) if is_sound else None
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Put a file in its place, whole, so that it survives a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One name a process and path: whoever else computes this tile writes the same.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
 
 
 def _packed(result: TileResult) -> bytes:

@@ -7,7 +7,6 @@ the pixels of a block. The ids of a plane begin after those of the one before.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +27,7 @@ from napari_sam.geometry import Box
 from napari_sam.predictor.windows import at_level
 from napari_sam.tiling.labels.bulk import BulkLabels
 from napari_sam.tiling.window_grid import Cell
+from napari_sam.whole_files import put_whole
 
 TILES_AT_ONCE = 6
 """That are kept in memory: those around a block of labels, and some more."""
@@ -104,17 +104,16 @@ class LabelWriting:
         table
             Becomes the list of objects, as CSV.
         """
-        partial = table.with_name(f"{table.name}.partial")
         count = 0
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with (
+            put_whole(table) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             axes = self._bulk.geometry.axes[:-2]
             header = ["id", *axes, "score", "y0", "x0", "y1", "x1", "area"]
             csv.writer(file).writerow(header)
             for plane in self._plan.asked.planes:
                 count += self._write_plane(plane, count, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(table)
         return count
 
     def _write_plane(self, plane: Plane, below: int, table: TextIO) -> int:

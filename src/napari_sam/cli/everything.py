@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from napari_sam.model.window_model import WindowModel
 from napari_sam.tiling.images import Image, open_image
 from napari_sam.tiling.labels import LabelOptions, default_labels_path
 from napari_sam.tiling.labels.place import find_place, is_url
+from napari_sam.whole_files import put_whole
 
 SHOWN_FAILURES = 20
 LOG_EVERY_S = 60.0
@@ -164,12 +164,8 @@ def _tell(report: EverythingReport, *, is_estimated: bool) -> None:
 
 def _copy(table: Path, file: Path) -> None:
     """Put a copy in its place, whole."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+    with put_whole(file) as partial:
         shutil.copyfile(table, partial)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _draw(ask: _Ask, report: EverythingReport, file: Path) -> None:

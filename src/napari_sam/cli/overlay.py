@@ -7,7 +7,6 @@ part with the prompts and their objects only.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from napari_sam.geometry import Box
 from napari_sam.prompts import Click, Prompt
 from napari_sam.tiling.images import Image, Level
 from napari_sam.tiling.labels import LabelStore
+from napari_sam.whole_files import put_whole
 
 LONGEST_SIDE = 1600  # of a picture, in its own pixels
 LARGEST_ZOOM = 8
@@ -218,9 +218,5 @@ def _labels(
 
 
 def _write(picture: Pictures.Image, file: Path) -> None:
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        picture.save(part, format="PNG")
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with put_whole(file) as partial:
+        picture.save(partial, format="PNG")

@@ -14,7 +14,7 @@ from napari_sam.evaluation.curves import IOU_TARGETS, Figures, overall, summaris
 from napari_sam.evaluation.datasets import Dataset
 from napari_sam.evaluation.plots import draw_plots
 from napari_sam.evaluation.protocol import ObjectResult, PlaneResult
-from napari_sam.evaluation.results import write_whole
+from napari_sam.whole_files import write_whole
 
 OVERALL = "overall"
 
@@ -58,10 +58,10 @@ def write_report(
     """
     figures = figures_of(results)
     report = {"about": dict(about), "sets": figures}
-    write_whole(output / "report.json", json.dumps(report, indent=1))
-    write_whole(output / "objects.csv", objects_csv(results))
+    write_whole(output / "report.json", json.dumps(report, indent=1).encode())
+    write_whole(output / "objects.csv", objects_csv(results).encode())
     names = draw_plots(output, datasets, results, figures)
-    write_whole(output / "report.md", markdown(report, names))
+    write_whole(output / "report.md", markdown(report, names).encode())
     return report
 
 

@@ -10,7 +10,6 @@ by now, it counts for nothing, and the plane is evaluated again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from napari_sam.evaluation.protocol import (
     PlaneResult,
     Timings,
 )
+from napari_sam.whole_files import write_whole
 
 
 class ResultsFolder:
@@ -48,7 +48,7 @@ class ResultsFolder:
         wanted = json.loads(json.dumps(settings))
         path = self._folder / "settings.json"
         if not path.exists():
-            write_whole(path, json.dumps(wanted, indent=1))
+            write_whole(path, json.dumps(wanted, indent=1).encode())
             return
         there = _parsed(path)
         if there != wanted:
@@ -78,7 +78,7 @@ class ResultsFolder:
         path = self._path(plane)
         path.parent.mkdir(parents=True, exist_ok=True)
         facts = {"source": plane.fingerprint(), **asdict(result)}
-        write_whole(path, json.dumps(facts))
+        write_whole(path, json.dumps(facts).encode())
 
     def _path(self, plane: AnnotatedPlane) -> Path:
         indices = "-".join(str(index) for index in plane.plane)
@@ -88,16 +88,6 @@ class ResultsFolder:
 def weights_of(root: Path) -> str:
     """The fingerprint of the model that a report's results are about."""
     return str(_parsed(root / "planes" / "settings.json")["model"])
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, so that it is there whole or not at all, power cuts included."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def plane_result(facts: Mapping[str, Any]) -> PlaneResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from torch import Tensor
 from napari_sam.errors import CheckpointError, TrainingError
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.config_files import config_tables
+from napari_sam.whole_files import put_whole
 
 FORMAT = "napari-sam training 1"
 LENGTH = ("steps", "minutes")
@@ -25,13 +25,9 @@ LENGTH = ("steps", "minutes")
 
 def save_state(path: Path, state: Mapping[str, Any], config: TrainingConfig) -> None:
     """Write a run's state, whole or not at all."""
-    part = path.with_name(path.name + ".part")
     about = {"format": FORMAT, "config": json.dumps(_fixed(config))}
-    with part.open("wb") as file:
+    with put_whole(path) as partial, partial.open("wb") as file:
         torch.save({**about, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def load_state(

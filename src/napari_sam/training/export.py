@@ -16,6 +16,7 @@ from napari_sam.errors import CheckpointError
 from napari_sam.model.sam import Sam
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.config_files import config_tables
+from napari_sam.whole_files import put_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,5 @@ def write_metadata(path: Path, changes: Mapping[str, str]) -> None:
 
 
 def _write(path: Path, state: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    part = path.with_name(path.name + ".part")
-    save_file(dict(state), part, dict(facts))
-    part.replace(path)
+    with put_whole(path) as partial:
+        save_file(dict(state), partial, dict(facts))

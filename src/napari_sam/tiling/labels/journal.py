@@ -22,6 +22,7 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from napari_sam.errors import LabelError, LabelWriteError
+from napari_sam.whole_files import sync_folder
 
 logger = logging.getLogger("napari_sam")
 
@@ -201,17 +202,6 @@ def open_for_appending(path: Path) -> BinaryIO:
             f"The journal {path} needs a place that can be written ({error})",
         ) from error
     return file
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder survive a power cut."""
-    if os.name == "nt":  # folders cannot be opened there, and need not be
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def encoded_line(entry: Entry) -> bytes:

@@ -8,7 +8,6 @@ in it changes. Blocks on disk are replaced whole, so a reader never sees half of
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, bounding_box
 from napari_sam.tiling.labels.edits import LabelArray, Stroke, pieces
-from napari_sam.tiling.labels.journal import sync_folder
+from napari_sam.whole_files import sync_file, sync_folder
 
 LabelZarr = zarr.Array[Any]
 Block = tuple[int, ...]  # index of a block along every axis
@@ -222,15 +221,6 @@ def block_slices(level: LabelLevel, block: Block) -> tuple[slice, ...]:
     """Index of a block's pixels."""
     sides = zip(block, level.block_shape, strict=True)
     return tuple(slice(index * side, (index + 1) * side) for index, side in sides)
-
-
-def sync_file(path: Path) -> None:
-    """Wait until a file's bytes survive a power cut."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def folders_between(path: Path, levels: Iterable[LabelLevel]) -> Iterator[Path]:

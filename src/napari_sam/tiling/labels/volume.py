@@ -23,7 +23,6 @@ from zarr.storage import LocalStore
 
 from napari_sam.errors import LabelError, LabelWriteError
 from napari_sam.tiling.labels.geometry import LabelGeometry
-from napari_sam.tiling.labels.journal import sync_folder
 from napari_sam.tiling.labels.metadata import (
     IDENTITY_KEY,
     ZARR_FORMATS,
@@ -33,7 +32,8 @@ from napari_sam.tiling.labels.metadata import (
     read_node,
 )
 from napari_sam.tiling.labels.place import LabelPlace
-from napari_sam.tiling.labels.pyramid import LabelLevel, LabelPyramid, sync_file
+from napari_sam.tiling.labels.pyramid import LabelLevel, LabelPyramid
+from napari_sam.whole_files import sync_file, sync_folder
 
 
 @dataclass(frozen=True, slots=True)
