@@ -126,7 +126,6 @@ def measured(side: int, asked: argparse.Namespace) -> list[list[str]]:
                 needed = f"needs {needed_gb(side):.0f}"
                 rows.append([f"{side}", words, "-", "-", needed, "-"])
                 continue
-            print(f"{side} x {side}, {words}", file=sys.stderr)
             facts = in_a_process(way, image, asked)
             rows.append(
                 [
@@ -158,6 +157,8 @@ def main() -> None:
     while side <= asked.largest:
         rows += measured(side, asked)
         side *= 2
+        if side <= asked.largest:
+            print(*rows, sep="\n", file=sys.stderr)  # the next may take an hour
     header = ["side", "way", "s", "kpixels/s", "GB", "objects"]
     show(f"Everything, model {asked.model} on {asked.device}", header, rows)
 
