@@ -28,9 +28,9 @@ from rich.progress import track
 from rich.table import Table
 
 import napari_sam as ns
-from napari_sam.automatic.object_size import estimate_object_size
 from napari_sam.automatic.options import EverythingOptions
-from napari_sam.automatic.settling import halo_for
+from napari_sam.automatic.plan import Asked
+from napari_sam.automatic.settling import halo_for, settled_plan
 from napari_sam.automatic.window import segment_window
 from napari_sam.evaluation.compare import compare_labels
 from napari_sam.evaluation.datasets import AnnotatedPlane, read_dataset
@@ -114,7 +114,10 @@ def segment_both(
     truth = plane.read_labels()
     with plane.open_image() as image:
         whole = Box.of_shape(image.shape)
-        size = estimate_object_size(image.read_rgb(plane.plane, 0, whole)) or 16.0
+        prints = (image.fingerprint, model.fingerprint)
+        where = ((tuple(plane.plane),), whole, 0)
+        asked = Asked(*prints, *where, EverythingOptions(), skip_empty=False)
+        size = settled_plan(image, model, asked).object_size
         options = EverythingOptions(object_size=size)
         side = options.window_side(model)
         grid = WindowGrid(whole, whole, side, halo_for(size, side))

@@ -10,7 +10,7 @@ the skew of the intensities: objects are what there is less of.
 
 It is the size of what stands out, which suits nuclei, cells and vesicles. Cells that
 are outlined rather than filled, as in phase contrast, have parts that stand out more:
-there a person who knows better gives the size instead.
+there a model that is asked finds better (`size_trial`), or a person gives the size.
 """
 
 from __future__ import annotations

@@ -2,13 +2,15 @@
 
 The size of the objects, the intensity range and the background are of the image, not
 of a window, so they come from looks at parts of it that are spread over the region
-and the stack. A plane of up to 1024 pixels a side is looked at whole.
+and the stack. A plane of up to 1024 pixels a side is looked at whole. Where nobody
+says how large objects are, the model is asked, about parts of the look that shows most
+and two windows of coarser levels around it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil, sqrt
 
 import numpy as np
@@ -18,6 +20,13 @@ from napari_sam.automatic.emptiness import Emptiness
 from napari_sam.automatic.object_size import estimate_object_size
 from napari_sam.automatic.options import EverythingOptions
 from napari_sam.automatic.plan import Asked, RunPlan
+from napari_sam.automatic.size_trial import (
+    Rung,
+    agreed_size,
+    best_windows,
+    rung,
+    trial_sides,
+)
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.model.window_model import WindowModel
@@ -38,6 +47,7 @@ CONTENT = 0.5  # of the largest standard deviation; looks below it show little
 TOO_LARGE = sqrt(2)  # times the size that a model sees best in its largest window
 FINEST_HALO, WIDEST_HALO = 1 / 8, 1 / 4  # of a window
 HALO_STEP = 8  # pixels
+COARSE_RUNGS = 2  # levels, of which one window is tried
 WINDOWS_ALONG = 4
 """Windows along a side of a tile, at most: what a kill can cost is a tile, what a tile
 costs beside its windows is a file.
@@ -46,6 +56,20 @@ TILE_SIDE = 2048
 """Pixels along a side of a tile's cores, at most, as far as a window is no larger: some
 tiles are in memory at a time.
 """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A part of a level, as the model sees it: where it is and what it shows."""
+
+    plane: tuple[int, ...]
+    box: Box
+    pixels_hwc: NDArray[np.uint8]
+
+    @property
+    def deviation(self) -> float:
+        """How much it shows."""
+        return float(self.pixels_hwc.mean(axis=2).std())
 
 
 def settled_plan(image: Image, model: WindowModel, asked: Asked) -> RunPlan:
@@ -60,7 +84,7 @@ def settled_plan(image: Image, model: WindowModel, asked: Asked) -> RunPlan:
     along = max(min(WINDOWS_ALONG, TILE_SIDE // (side - 2 * halo)), 1)
     emptiness = None
     if asked.skip_empty:
-        looks = list(_looks(image, asked, level, contrast))
+        looks = [each.pixels_hwc for each in _looks(image, asked, level, contrast)]
         emptiness = Emptiness.settled(looks, image.levels, level, size)
     return RunPlan(
         asked,
@@ -111,7 +135,7 @@ def _options_and_level(
     """The options with the object size in pixels of the level to segment, and it."""
     size = asked.options.object_size  # in pixels of level 0
     if size is None:
-        size = _measured(image, asked, contrast)
+        size = _measured(image, model, asked, contrast)
     level = asked.level
     if level is None:
         level = 0 if size is None else _level_for(size, image, model)
@@ -137,41 +161,86 @@ def _level_for(size: float, image: Image, model: WindowModel) -> int:
     return next(fitting, len(image.levels) - 1)
 
 
-def _measured(image: Image, asked: Asked, contrast: Ranges) -> float | None:
+def _measured(
+    image: Image, model: WindowModel, asked: Asked, contrast: Ranges
+) -> float | None:
     """Side of a typical object in pixels of level 0, None where nothing stands out."""
     first = 0 if asked.level is None else asked.level
-    size = None
+    size, finest = None, None
     for level in range(first, len(image.levels)):
         looks = list(_looks(image, asked, level, contrast))
-        deviations = [float(look.mean(axis=2).std()) for look in looks]
+        deviations = [look.deviation for look in looks]
+        finest = finest or looks[int(np.argmax(deviations))]
         sizes = [
             found
             for look, deviation in zip(looks, deviations, strict=True)
             if deviation >= CONTENT * max(deviations)
-            and (found := estimate_object_size(look)) is not None
+            and (found := estimate_object_size(look.pixels_hwc)) is not None
         ]
         if not sizes:
             break
         size = float(np.median(sizes)) * _pixel_side(image, level)
-        largest = max(max(look.shape) for look in looks)
+        largest = max(max(look.pixels_hwc.shape) for look in looks)
         if largest < LOOK_SIDE or float(np.median(sizes)) <= LARGEST_SEEN * largest:
             break
-    return size
+    if size is None or finest is None:
+        return None
+    share = WindowSizes.of(model).share
+    if share is None:  # it sees objects of any size alike, so there is nothing to try
+        return size
+    rungs = _rungs(image, model, asked, (first, finest), contrast)
+    return agreed_size(rungs, size, share)
 
 
-def _looks(
-    image: Image, asked: Asked, level: int, contrast: Ranges
-) -> Iterator[NDArray[np.uint8]]:
+def _rungs(
+    image: Image,
+    model: WindowModel,
+    asked: Asked,
+    seen: tuple[int, Look],
+    contrast: Ranges,
+) -> Iterator[Rung | None]:
+    """What the model finds where most is seen, in windows of more and more pixels."""
+    first, look = seen
+    sides = trial_sides(model)
+    room = max(look.pixels_hwc.shape[:2])
+    for index, side in enumerate(sides):
+        if index and sides[index - 1] >= room:
+            return  # the one before has shown all there is
+        windows = best_windows(look.pixels_hwc, side)
+        yield rung(model, windows, side, _pixel_side(image, first))
+    before = image.levels[first].factors
+    y, x = (c * factor for c, factor in zip(look.box.center, before, strict=True))
+    for level in range(first + 1, first + 1 + COARSE_RUNGS) if sides else ():
+        if level >= len(image.levels):
+            return
+        found = image.levels[level]
+        finer = at_level(asked.region, image.levels[level - 1])
+        if sides[-1] >= max(finer.shape):
+            return
+        top, left = (
+            c / factor - sides[-1] / 2
+            for c, factor in zip((y, x), found.factors, strict=True)
+        )
+        box = place(top, left, sides[-1], found.shape)
+        try:
+            pixels_hwc = _look(image, (look.plane, level, box), contrast)
+        except ImageReadError:
+            continue
+        yield rung(model, [pixels_hwc], sides[-1], _pixel_side(image, level))
+
+
+def _looks(image: Image, asked: Asked, level: int, contrast: Ranges) -> Iterator[Look]:
     """Parts of a level, as the model sees them; at least one, or an ImageReadError."""
     damage: ImageReadError | None = None
     count = 0
     for plane, box in _places(image, asked, level):
         try:
-            yield _look(image, (plane, level, box), contrast)
+            pixels_hwc = _look(image, (plane, level, box), contrast)
         except ImageReadError as error:
             damage = error
         else:
             count += 1
+            yield Look(plane, box, pixels_hwc)
     if not count and damage is not None:
         raise damage
 
