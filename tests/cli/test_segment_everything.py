@@ -55,6 +55,14 @@ def test_an_estimated_object_size_is_told_so_that_it_can_be_corrected(
     assert "pixels, estimated; if that is wrong" in capsys.readouterr().out
 
 
+def test_a_picture_needs_labels_on_a_local_disk(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("segment", desk.image, "--output", "memory://bucket/labels.zarr")
+    assert run(*command, "--overlay", desk.folder / "overlay.png") == 1
+    assert "--overlay needs labels on a local disk" in capsys.readouterr().err
+
+
 def test_the_same_command_again_has_nothing_to_do(desk: Desk) -> None:
     assert everything(desk) == 0
     before = desk.labels.stat().st_mtime_ns

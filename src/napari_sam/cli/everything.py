@@ -99,6 +99,8 @@ def _checked(request: EverythingRequest) -> _Ask:
         place = find_place(labels, image.source)
         check_writable(place.store.parent, f"The output {place.path}")
         labels = place.path
+    elif request.overlay is not None:
+        raise RequestError(f"--overlay needs labels on a local disk, got {labels}.")
     if request.overlay is not None:
         taken = [] if image.source is None or "://" in image.source else [image.source]
         check_picture(request.overlay.expanduser(), [Path(path) for path in taken])

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from napari_sam.cli.request import Network, RequestError, Source, Target
 from napari_sam.geometry import Box
-from napari_sam.tiling.labels.place import is_url
 
 ALL = "*"
 PlaneRanges = tuple[tuple[tuple[int, int], ...] | None, ...]
@@ -35,10 +34,6 @@ class EverythingRequest:
     staging: Path | None = None  # where labels are made that go to a URL
 
     def __post_init__(self) -> None:
-        if self.overlay is not None and is_url(self.target.path):
-            raise RequestError(
-                f"--overlay needs labels on a local disk, got {self.target.path}."
-            )
         size = self.object_size
         if size is not None and not (isfinite(size) and size > 0):
             raise RequestError(
