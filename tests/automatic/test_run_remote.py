@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,16 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from run_scene import SHAPE, array_bytes, labels_of, scene, segment, write_image
+from run_scene import (
+    SHAPE,
+    SMALL,
+    Regions,
+    array_bytes,
+    labels_of,
+    scene,
+    segment,
+    write_image,
+)
 
 from napari_sam.errors import LabelError
 from napari_sam.evaluation.compare import compare_labels
@@ -133,6 +143,25 @@ def test_labels_go_to_any_store_that_fsspec_can_write_to(
     files = fsspec.filesystem("memory")
     files.get("/bucket/new.ome.zarr", str(tmp_path / "copy.ome.zarr"), recursive=True)
     assert array_bytes(tmp_path / "copy.ome.zarr") == array_bytes(labels)
+
+
+def test_the_old_ome_zarr_version_goes_there_too_and_is_known_again(
+    memory: str, tmp_path: Path
+) -> None:
+    image, url = write_image(tmp_path / "image.zarr", scene()), f"{memory}/old.zarr"
+    options = {
+        "staging": tmp_path / "staging",
+        "label_options": replace(SMALL, version="0.4"),
+    }
+    first, model = segment(image, url, **options), Regions()
+    assert_levels_are(open_image(url), write_locally(image, tmp_path))
+    assert segment(image, url, model, **options) == first
+    assert model.encodes == 0
+
+
+def write_locally(image: Path, folder: Path) -> Path:
+    segment(image, folder / "local.ome.zarr")
+    return folder / "local.ome.zarr"
 
 
 def test_labels_that_are_edited_need_a_local_disk_and_it_says_what_to_do() -> None:
