@@ -78,7 +78,7 @@ class Workspace:
         self._screen = screen
         self._notice = notice
         self._error = ""
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._state: dict[str, Any] = {}
         self._settled = Event()
         self._is_closed = False
@@ -314,7 +314,7 @@ class Workspace:
         self.stage.labels_changed(edit)
         self._count = len(self.session.records())
 
-    def show_error(self, error: Exception) -> None:
+    def show_error(self, error: BaseException) -> None:
         """Tell the user what went wrong; on the desk."""
         self.failure = error
         self._error = in_plain_words(error)
@@ -361,7 +361,7 @@ class Workspace:
         }
 
 
-def in_plain_words(error: Exception) -> str:
+def in_plain_words(error: BaseException) -> str:
     """What a user is told: ours as they are, others with what they are."""
     if isinstance(error, SamError):
         return str(error)

@@ -99,8 +99,7 @@ class Workspace:
         self.show_layers()
         if self.session.prompts:
             self.go_to(self.session.plane)
-            if not self.session.is_answered:
-                self.asking.catch_up()
+            self.asking.catch_up()
         self.draw()
 
     def show_layers(self) -> None:
@@ -269,7 +268,7 @@ class Workspace:
         self.preview.draw(None)
         try:
             self._be_in(plane)
-            self.asking.add(prompt)
+            self.asking.add([prompt])
         except Exception as error:  # noqa: BLE001 - a click must not end the dock
             self.show_error(error)
         self.draw()
@@ -316,8 +315,7 @@ class Workspace:
         session = self.session
         if session.plane != self.plane_in_view:
             self.go_to(session.plane)
-        if not session.is_answered:
-            self.asking.catch_up()
+        self.asking.catch_up()
 
     def _plane_of(self, label_id: int) -> tuple[int, ...] | None:
         """A plane that an object is in: the one on show, or else its first."""
