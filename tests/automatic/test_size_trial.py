@@ -13,7 +13,8 @@ import run_scene
 from numpy.typing import NDArray
 from run_scene import Regions
 
-from napari_sam.automatic import settling
+from napari_sam.automatic import looks, settling
+from napari_sam.automatic.looks import Before
 from napari_sam.automatic.object_size import estimate_object_size
 from napari_sam.automatic.options import EverythingOptions
 from napari_sam.automatic.plan import Asked, RunPlan
@@ -66,7 +67,11 @@ class Counted:
 
 
 def planned(
-    image: Image, model: Regions, size: float | None = None, level: int | None = None
+    image: Image,
+    model: Regions,
+    size: float | None = None,
+    level: int | None = None,
+    before: Before = lambda *_: None,
 ) -> RunPlan:
     options = EverythingOptions(object_size=size)
     asked = Asked(
@@ -78,7 +83,7 @@ def planned(
         options,
         skip_empty=False,
     )
-    return settled_plan(image, model, asked)
+    return settled_plan(image, model, asked, before)
 
 
 def shells(shape: tuple[int, int] = run_scene.SHAPE) -> NDArray[np.uint8]:
@@ -188,7 +193,8 @@ def test_nothing_is_tried_where_nothing_stands_out() -> None:
 def test_a_trial_reads_few_pixels_besides_those_that_blobs_are_looked_for_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(settling, "LOOK_SIDE", 256)
+    for module in (looks, settling):
+        monkeypatch.setattr(module, "LOOK_SIDE", 256)
     pixels = np.tile(shells((300, 300)), (2, 2))
     reads = []
     for model in (Regions(), ScaledRegions()):
@@ -199,6 +205,29 @@ def test_a_trial_reads_few_pixels_besides_those_that_blobs_are_looked_for_in(
     # A window at level 1, with room for whole chunks, and all there is at level 2.
     assert with_trial > blobs_alone
     assert with_trial - blobs_alone <= (2 * 192 + 128) ** 2 + 600**2
+
+
+def test_a_trial_can_be_given_up_before_any_of_its_windows() -> None:
+    told: list[int] = []
+    model = ScaledRegions()
+    planned(opened(shells()), model, level=0, before=lambda *_: told.append(1))
+    reads = len(told) - model.encodes
+    assert 0 < reads < len(told)
+    for last in range(len(told)):
+        model = ScaledRegions()
+        with pytest.raises(Cancelled):
+            planned(opened(shells()), model, level=0, before=cancelling(after=last))
+        assert last - reads <= model.encodes <= last
+
+
+def cancelling(after: int) -> Before:
+    calls = iter(range(after + 1))
+
+    def before(level: int, box: Box) -> None:
+        if next(calls) == after:
+            raise Cancelled("enough")
+
+    return before
 
 
 def test_the_same_image_has_the_same_size_every_time() -> None:

@@ -14,10 +14,12 @@ from napari_sam.napari_plugin.everything_words import (
     SHOWN_FAILURES,
     Speed,
     failure_words,
+    look_words,
     progress_words,
     result_words,
     unfinished_words,
 )
+from napari_sam.predictor.watching import Look
 
 FAILURE = TileFailure((2, 0), Box(0, 96, 64, 192), "the device is gone")
 REQUEST = EverythingRequest(((),), Box(0, 0, 9, 9))
@@ -40,6 +42,11 @@ def test_progress_is_tiles_objects_rate_and_time_left(
     rate: float | None, words: str
 ) -> None:
     assert progress_words(at(10), rate) == words
+
+
+def test_before_a_tile_is_done_it_is_the_windows_that_are_told() -> None:
+    assert look_words(Look(0, Box(0, 0, 9, 9), 3, 3, 40)) == "Window 4 of at most 40"
+    assert "how large" in look_words(Look(0, Box(0, 0, 9, 9), 0, 0, 0))
 
 
 def test_no_time_is_left_when_all_tiles_are_done() -> None:

@@ -226,7 +226,7 @@ class _Run:
             folder.check_replaceable()
         if plan is None:
             folder.clear()
-            plan = settled_plan(self.image, self.model, asked)
+            plan = settled_plan(self.image, self.model, asked, self._before_look)
             folder.begin(plan)
         self.most_windows, self.level = plan.window_count, plan.level
         report = folder.made() or self._labels(plan, volume)
@@ -297,6 +297,10 @@ class _Run:
     def _uploaded(self, done: int, count: int) -> None:
         self._look(Box.of_shape(self.image.shape))
         self._tell("upload", done, count, None)
+
+    def _before_look(self, level: int, box: Box) -> None:
+        self.level = level
+        self._look(box)
 
     def _before_tile(self, plan: RunPlan, tile: Tile) -> None:
         cells = plan.cells_of(tile)

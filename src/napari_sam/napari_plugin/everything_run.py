@@ -314,7 +314,8 @@ class _Teller:
 
     def look(self, look: Look) -> None:
         """End the work where it was cancelled."""
-        self._speed.begin()
+        if look.most_windows:
+            self._speed.begin()
         if self._progress is None:
             # A tile may take a while.
             self._say((0, 0, look_words(look)))

@@ -50,6 +50,8 @@ class Speed:
 
 def look_words(look: Look) -> str:
     """A line about a run that has not come to the end of a tile yet."""
+    if not look.most_windows:
+        return "Looking at the image, to learn how large its objects are"
     return f"Window {look.windows + 1} of at most {look.most_windows}"
 
 

@@ -21,7 +21,7 @@ class Look:
     window: Box  # in pixels of the level
     windows: int  # looked at before, for this answer
     encodes: int  # that those took; the others were in the cache
-    most_windows: int  # that may be looked at; most answers take one
+    most_windows: int  # that may be; most answers take one; 0: not known yet
 
 
 Watch = Callable[[Look], None]
