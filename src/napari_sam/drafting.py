@@ -12,6 +12,8 @@ its window never waits for the model:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from psygnal import Signal
 
 from napari_sam.answers import Answer, Candidates, Request, compute, glance
@@ -155,7 +157,7 @@ class DraftSession:
         return self._request(draft.with_choice(index) if is_other else draft)
 
     def propose_undo(self) -> Request:
-        """The last step back: a prompt, a choice, a change of the labels."""
+        """The last step back: a prompt, a choice, a change of the labels, a run."""
         step = self._history.last
         if step is None:
             raise SessionError("There is nothing to undo.")
@@ -213,7 +215,8 @@ class DraftSession:
         Raises
         ------
         LabelError, LabelWriteError
-            An undo or redo is not possible; nothing has changed.
+            An undo or redo is not possible; nothing has changed. Or only a part of one
+            is, of what a run has written; the next undo or redo goes on.
         PixelsPendingError
             It is done, but its pixels are not all written.
         """
@@ -221,12 +224,18 @@ class DraftSession:
         done = self._done_of(request)
         if done is None:
             return False
-        plane, edit, late = self.plane, None, None
+        plane, edits = self.plane, list[Edit]()
+        late: SamError | None = None
         if done == 0 and request.walked is not None:
             try:
-                edit = self._walk(request.walked)
+                self._walk(request.walked, edits.append)
             except PixelsPendingError as error:
-                edit, late = error.edit, error
+                edits.append(error.edit)
+                late = error
+            except SamError as error:
+                if not edits:
+                    raise
+                late = error
             self._candidates, done = None, 1
         for draft in request.drafts[done:]:
             self._history.change_draft(draft)
@@ -234,7 +243,7 @@ class DraftSession:
         self._candidates = answer.candidates
         if plane != self.plane:
             self.plane_changed.emit(self.plane)
-        self._announce(edit)
+        self._announce(edits)
         if late is not None:
             raise late
         return True
@@ -311,17 +320,22 @@ class DraftSession:
                 return count
         return 0 if current is request.base else None
 
-    def _walk(self, step: Step) -> Edit | None:
-        if step is self._history.last:
-            return self._history.undo()
-        return self._history.redo()
+    def _walk(self, step: Step, done: Callable[[Edit], None]) -> None:
+        """Undo or redo a step, and those that belong with it."""
+        history, is_undo = self._history, step is self._history.last
+        following: Step | None = step
+        while following is step or step.belongs_with(following):
+            edit = history.undo() if is_undo else history.redo()
+            if edit is not None:
+                done(edit)
+            following = history.last if is_undo else history.next
 
     def _chosen_of(self, candidates: Candidates) -> int:
         choices = self._history.draft.choices
         return min(choices[-1] if choices else 0, max(len(candidates) - 1, 0))
 
-    def _announce(self, edit: Edit | None = None) -> None:
-        if edit is not None:
+    def _announce(self, edits: Iterable[Edit] = ()) -> None:
+        for edit in edits:
             self.labels_changed.emit(edit)
         self.prompts_changed.emit(self.prompts)
         known = self._candidates or ()

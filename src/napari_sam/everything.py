@@ -233,7 +233,11 @@ class Merging:
         return int(np.count_nonzero(self._ids.of_n))
 
     def write(self, session: Session, block: Block) -> None:
-        """Write the objects of a block where there is background: a step for undo."""
+        """Write the objects of a block where there is background.
+
+        For undo it is one step with the blocks before it, unless the user has done
+        something in between.
+        """
         plane, box = block
         found_hw = self.store.read(plane, box)
         labels_hw = session.labels.read(plane, box)
@@ -244,7 +248,7 @@ class Merging:
             new_hw = np.where(is_new, self._ids.of_n[found_hw], labels_hw)
             labels, scores = self._ids.of_n[seen], self._scores_n[seen]
             kept = dict(zip(labels.tolist(), scores.tolist(), strict=True))
-            session.paint(new_hw, box, plane, kept)
+            session.paint(new_hw, box, plane, kept, part_of=self._ids.identity)
 
     def close(self) -> None:
         """Let go of what was found."""

@@ -94,6 +94,12 @@ class Step:
     before: Draft
     after: Draft
     edit: int | None = None  # journal entry of the change of the labels, if any
+    part_of: str = ""  # what it is one of several steps of, if it is
+
+    def belongs_with(self, other: Step | None) -> bool:
+        """Whether both are parts of what was one step to the user."""
+        name = "" if other is None else other.part_of
+        return bool(name) and name == self.part_of
 
 
 class History:
@@ -152,7 +158,7 @@ class History:
 
     def changed_labels(self, edit: Edit) -> None:
         """Remember a change of the labels, which the store has journaled already."""
-        self._do(self._edit_step(edit.kind, edit.sequence))
+        self._do(self._edit_step(edit.kind, edit.sequence, edit.part_of))
 
     def undo(self) -> Edit | None:
         """Take the last step back, and return the change of labels that it was."""
@@ -188,7 +194,8 @@ class History:
         if entry.kind == DRAFT:
             self._do(Step(self.draft, Draft.from_json(entry.data)))
         elif entry.kind in EDIT_KINDS:
-            self._do(self._edit_step(entry.kind, entry.sequence))
+            part_of = entry.data.get("part_of", "")
+            self._do(self._edit_step(entry.kind, entry.sequence, part_of))
         elif entry.kind in {DRAFT_UNDO, "revert"}:
             if is_about(entry, self._done):
                 self._undo()
@@ -205,10 +212,10 @@ class History:
         self._done = [step for step in self._done if step.edit != edit]
         self._undone = [step for step in self._undone if step.edit != edit]
 
-    def _edit_step(self, kind: str, sequence: int) -> Step:
+    def _edit_step(self, kind: str, sequence: int, part_of: str) -> Step:
         is_accepted = kind in {"add", "replace"}
         after = Draft(self.draft.plane) if is_accepted else self.draft
-        return Step(self.draft, after, sequence)
+        return Step(self.draft, after, sequence, part_of)
 
     def _do(self, step: Step) -> None:
         self._done.append(step)

@@ -182,6 +182,7 @@ class Session(DraftSession):
         box: Box,
         plane: tuple[int, ...] | None = None,
         scores: Mapping[int, float] | None = None,
+        part_of: str = "",
     ) -> Edit | None:
         """Write pixels that were painted by hand, or found; one step for `undo`.
 
@@ -195,6 +196,8 @@ class Session(DraftSession):
             Where; None for the session's.
         scores
             0..1, of ids that have one.
+        part_of
+            Steps of this name that follow each other are one step for `undo`.
 
         Returns
         -------
@@ -206,6 +209,7 @@ class Session(DraftSession):
                 box,
                 self.plane if plane is None else plane,
                 scores=scores,
+                part_of=part_of,
             )
         except NothingToWriteError:
             return None
@@ -315,7 +319,7 @@ class Session(DraftSession):
     def _accepted(self, edit: Edit) -> None:
         self._history.changed_labels(edit)
         self._candidates = ()
-        self._announce(edit)
+        self._announce([edit])
 
     def _changed(self, edit: Edit) -> None:
         self._history.changed_labels(edit)

@@ -2,6 +2,8 @@
 
 import csv
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from run_scene import SHAPE, Regions, assert_same_objects, opened, scene, truth
 from run_scene import write_image as stored
 
 from napari_sam import everything
-from napari_sam.errors import Cancelled
+from napari_sam.errors import Cancelled, LabelError
 from napari_sam.everything import (
     EverythingRequest,
     Merging,
@@ -24,6 +26,7 @@ from napari_sam.everything import (
 from napari_sam.geometry import Box
 from napari_sam.predictor.watching import Look
 from napari_sam.session import Session
+from napari_sam.tiling.labels import Edit, LabelStore
 
 WHOLE = Box.of_shape(SHAPE)
 SIZE = 18
@@ -123,20 +126,96 @@ def test_a_found_object_keeps_what_is_free_of_it(session: Session) -> None:
     assert 0 not in of_first
 
 
-def test_each_block_is_a_step_for_undo(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(everything, "BLOCK", 128)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_all_blocks_of_a_run_are_one_step_for_undo(session: Session) -> None:
+    session.paint(np.full((3, 3), 7, np.uint32), Box(0, 0, 3, 3))
+    before = labels_in(session)
     merging = merge(session)
     assert len(merging.blocks) == 6
-    assert_same_objects(labels_in(session), truth())
+    after = labels_in(session)
+    told: list[Edit] = []
+    session.labels_changed.connect(told.append)
     session.undo()
-    left = labels_in(session)
-    assert not left[128:, 256:].any()
-    assert left[:128].any()
-    for _ in merging.blocks[1:]:
-        session.undo()
+    np.testing.assert_array_equal(labels_in(session), before)
+    assert len(told) == 6
+    session.redo()
+    np.testing.assert_array_equal(labels_in(session), after)
+    assert len(told) == 12
+    session.undo()
+    session.undo()
     assert not labels_in(session).any()
+    assert not session.can_undo
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_what_the_user_did_between_two_blocks_is_a_step_of_its_own(
+    session: Session,
+) -> None:
+    with closing(found_in(session)) as merging:
+        for block in merging.blocks[:3]:
+            merging.write(session, block)
+        half = labels_in(session)
+        session.paint(np.full((3, 3), 99, np.uint32), Box(0, 0, 3, 3))
+        for block in merging.blocks[3:]:
+            merging.write(session, block)
+    session.undo()
+    assert labels_in(session)[0, 0] == 99
+    session.undo()
+    np.testing.assert_array_equal(labels_in(session), half)
+    session.undo()
+    assert not labels_in(session).any()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("undone", [1, 3])
+def test_an_undo_that_a_crash_cut_short_is_gone_on_with(
+    tmp_path: Path, undone: int
+) -> None:
+    image = stored(tmp_path / "image.zarr", scene())
+    with session_on(image, tmp_path) as session:
+        merge(session)
+        whole = labels_in(session)
+        entries = list(session.labels.journal.entries())
+    blocks = [entry.sequence for entry in entries if entry.kind == "paint"]
+    with LabelStore.open(tmp_path / "cells.ome.zarr") as store:
+        for edit in reversed(blocks[-undone:]):
+            store.undo(edit)
+    with session_on(image, tmp_path) as session:
+        assert labels_in(session).any()
+        session.undo()
+        assert not labels_in(session).any()
+        session.redo()
+        np.testing.assert_array_equal(labels_in(session), whole)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_an_undo_that_fails_half_way_shows_what_is_undone(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merge(session)
+    undo, calls = session.labels.undo, count()
+
+    def undo_twice(edit: Edit | int) -> Edit:
+        if next(calls) == 2:
+            raise LabelError("a later edit is in the way")
+        return undo(edit)
+
+    told: list[Edit] = []
+    session.labels_changed.connect(told.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(session.labels, "undo", undo_twice)
+        with pytest.raises(LabelError, match="in the way"):
+            session.undo()
+    assert len(told) == 2
+    assert labels_in(session).any()
+    session.undo()
+    assert not labels_in(session).any()
+    assert len(told) == 6
 
 
 def test_a_cancelled_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -196,7 +275,7 @@ def test_a_merge_that_was_cut_short_goes_on_with_the_same_ids(
 def test_ids_whose_pixels_a_kill_prevented_are_given_anew(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     merging = found_in(session)

@@ -3,7 +3,7 @@
     find      tiles, seams      worker of its own    goes on after Cancel, and after a
                                                      restart, where it was
     merge     block by block    writer of the labels,    between what the user does;
-                                                     each block a step for undo
+                                                     all of it a step for undo
 
 Clicks have another worker: they are answered while a run goes on. Nothing of a run is
 lost until all of it is in the labels.

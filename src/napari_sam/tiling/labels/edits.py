@@ -152,6 +152,7 @@ class Edit:
     planes: tuple[tuple[int, ...], ...]
     box: Box  # around all changed pixels, over all planes
     pixels: int  # how many changed at level 0
+    part_of: str = ""  # names what this is one of several edits of, if it is
 
 
 def pieces(box: Box, side_y: int, side_x: int) -> Iterator[Box]:

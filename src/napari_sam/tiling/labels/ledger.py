@@ -241,6 +241,7 @@ def edit_of(entry: Entry) -> Edit:
         planes,
         Box(*data["box"]),
         data["pixels"],
+        data.get("part_of", ""),
     )
 
 

@@ -223,6 +223,7 @@ class LabelStore(LabelView):
         *,
         record: Mapping[str, Any] | None = None,
         scores: Mapping[int, float] | None = None,
+        part_of: str = "",
     ) -> Edit:
         """Make a box look like this, several objects at once; one edit.
 
@@ -234,6 +235,8 @@ class LabelStore(LabelView):
             As for `add`; the record goes with each id that gets pixels.
         scores
             0..1, of ids with one of their own.
+        part_of
+            Of edits that a user takes for one: a name that they share.
 
         Raises
         ------
@@ -255,6 +258,8 @@ class LabelStore(LabelView):
                 raise NothingToWriteError(f"The labels in {box} are so already.")
             gains = gains_from(patches, scores)
             details = overwriting(gains, record)
+            if part_of:
+                details["part_of"] = part_of
             only = next(iter(gains)) if len(gains) == 1 else 0
             return self._change("paint", only, patches, details)
 
