@@ -1,6 +1,9 @@
 """What it costs in quality to segment an image in windows rather than at once.
 
     python benchmarks/tiled_quality.py ../shared/data/dsb2018_fluo --images 20
+    python benchmarks/tiled_quality.py ../shared/data/large_mosaic --windows 40
+
+With --keep FOLDER the label volumes stay, and the next call takes those that are there.
 
 Each image is segmented as `segment_image` does it, in windows that overlap. Around the
 corners of those windows' cores, where four of them meet, a window of the same size is
@@ -39,7 +42,6 @@ from napari_sam.model.sam import Sam
 from napari_sam.tiling.window_grid import WindowGrid
 
 Labels = NDArray[np.integer]
-MOST_WINDOWS = 4  # that are segmented again, of an image
 
 
 @dataclass
@@ -107,42 +109,60 @@ def windows_on_seams(grid: WindowGrid) -> list[Box]:
     return windows
 
 
-def segment_both(
-    model: Sam, plane: AnnotatedPlane, at_once: Marks, tiled: Marks, folder: Path
-) -> None:
-    """Segment one image both ways."""
-    truth = plane.read_labels()
-    with plane.open_image() as image:
-        whole = Box.of_shape(image.shape)
-        prints = (image.fingerprint, model.fingerprint)
-        where = ((tuple(plane.plane),), whole, 0)
-        asked = Asked(*prints, *where, EverythingOptions(), skip_empty=False)
-        size = settled_plan(image, model, asked).object_size
-        options = EverythingOptions(object_size=size)
-        side = options.window_side(model)
-        grid = WindowGrid(whole, whole, side, halo_for(size, side))
-        windows = windows_on_seams(grid)
-        if not windows:
-            return
-        place = folder / f"{plane.name}.ome.zarr"
-        ns.segment_image(
-            image,
-            place,
-            model,
-            options=options,
-            planes=[plane.plane],
-            level=0,
-            skip_empty=False,
-        )
-        with ns.open_image(place) as opened:
-            found = opened.read(plane.plane, 0, whole)[0]
-        for box in windows[:: -(-len(windows) // MOST_WINDOWS)]:
-            pixels = image.read_rgb(plane.plane, 0, box)
-            alone = segment_window(model, pixels, options).labels_hw
-            at_once.add(alone, truth[box.slices])
-            tiled.add(found[box.slices], truth[box.slices])
-    tiled.ends += ends_along(found, grid, 0)
-    tiled.ends_beside += ends_along(found, grid, 0.5)
+@dataclass
+class Comparison:
+    """Segments images both ways, and adds up what comes of it.
+
+    Parameters
+    ----------
+    model
+        Segments.
+    folder
+        Of the label volumes.
+    most_windows
+        That are segmented again, of an image.
+    """
+
+    model: Sam
+    folder: Path
+    most_windows: int
+    at_once: Marks = field(default_factory=Marks)
+    tiled: Marks = field(default_factory=Marks)
+
+    def add(self, plane: AnnotatedPlane) -> None:
+        """Segment one image both ways."""
+        truth, model = plane.read_labels(), self.model
+        with plane.open_image() as image:
+            whole = Box.of_shape(image.shape)
+            prints = (image.fingerprint, model.fingerprint)
+            where = ((tuple(plane.plane),), whole, 0)
+            asked = Asked(*prints, *where, EverythingOptions(), skip_empty=False)
+            size = settled_plan(image, model, asked).object_size
+            options = EverythingOptions(object_size=size)
+            side = options.window_side(model)
+            grid = WindowGrid(whole, whole, side, halo_for(size, side))
+            windows = windows_on_seams(grid)
+            if not windows:
+                return
+            place = self.folder / f"{plane.name}.ome.zarr"
+            ns.segment_image(
+                image,
+                place,
+                model,
+                options=options,
+                planes=[plane.plane],
+                level=0,
+                skip_empty=False,
+            )
+            with ns.open_image(place) as opened:
+                found = opened.read(plane.plane, 0, whole)[0]
+            for box in windows[:: -(-len(windows) // self.most_windows)]:
+                pixels = image.read_rgb(plane.plane, 0, box)
+                alone = segment_window(model, pixels, options).labels_hw
+                self.at_once.add(alone, truth[box.slices])
+                self.tiled.add(found[box.slices], truth[box.slices])
+        self.tiled.ends += ends_along(found, grid, 0)
+        self.tiled.ends_beside += ends_along(found, grid, 0.5)
 
 
 def main() -> None:
@@ -151,16 +171,20 @@ def main() -> None:
     parser.add_argument("datasets", type=Path, nargs="+")
     parser.add_argument("--images", type=int, default=20, help="of each set, at most")
     parser.add_argument("--model", default="default")
+    parser.add_argument("--windows", type=int, default=4, help="of each, at most")
+    parser.add_argument("--keep", type=Path, help="folder for the label volumes")
     args = parser.parse_args()
     model = ns.load_model(args.model)
     table = Table("set", "way", "AP50", "mSA", "objects", "ends on seams / beside")
     for dataset in args.datasets:
-        at_once, tiled = Marks(), Marks()
         planes = read_dataset(dataset).planes
         with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder) if args.keep is None else args.keep / dataset.name
+            kept.mkdir(parents=True, exist_ok=True)
+            both = Comparison(model, kept, args.windows)
             for plane in track(planes[:: max(1, len(planes) // args.images)]):
-                segment_both(model, plane, at_once, tiled, Path(folder))
-        for name, marks in (("one window", at_once), ("tiled", tiled)):
+                both.add(plane)
+        for name, marks in (("one window", both.at_once), ("tiled", both.tiled)):
             if not marks.hits:
                 continue
             table.add_row(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from run_scene import Regions
 
 from napari_sam.automatic import looks, settling
-from napari_sam.automatic.looks import Before
+from napari_sam.automatic.looks import Before, Look
 from napari_sam.automatic.object_size import estimate_object_size
 from napari_sam.automatic.options import EverythingOptions
 from napari_sam.automatic.plan import Asked, RunPlan
@@ -22,8 +22,9 @@ from napari_sam.automatic.settling import settled_plan
 from napari_sam.automatic.size_trial import (
     Rung,
     agreed_size,
-    best_windows,
     rung,
+    shown_windows,
+    spread_looks,
     trial_sides,
 )
 from napari_sam.errors import Cancelled
@@ -142,13 +143,40 @@ def test_a_window_that_fails_is_left_out_and_one_given_up_is_not() -> None:
         rung(ScaledRegions(error=Cancelled("enough")), [pixels], 96)
 
 
-def test_the_windows_that_show_most_are_taken_and_always_the_same() -> None:
-    look = np.zeros((128, 128, 3), dtype=np.uint8)
-    look[64:, 64:] = np.random.default_rng(0).integers(0, 255, (64, 64, 1))
-    look[:64, 64:96] = 30
-    first, second = best_windows(look, 64)
-    np.testing.assert_array_equal(first, look[64:, 64:])
-    np.testing.assert_array_equal(second, look[:64, 64:])
+def noise(scale: float) -> NDArray[np.uint8]:
+    unit = np.random.default_rng(0).normal(size=(64, 64, 1))
+    return np.clip(128 + scale * unit, 0, 255).astype(np.uint8)
+
+
+def test_the_window_that_shows_most_and_a_usual_one_are_taken() -> None:
+    look = np.zeros((128, 192, 3), dtype=np.uint8)
+    for index, scale in enumerate((20, 3, 40, 25, 2, 30)):
+        y, x = divmod(index, 3)
+        look[64 * y :, 64 * x :][:64, :64] = noise(scale)
+    most, usual = shown_windows(look, 64)
+    np.testing.assert_array_equal(most, look[:64, 128:])
+    # The middle one of 40, 30, 25 and 20; the others show little.
+    np.testing.assert_array_equal(usual, look[64:, :64])
+
+
+def test_of_a_look_that_is_no_larger_than_a_window_there_is_one() -> None:
+    look = np.repeat(noise(20), 3, axis=2)
+    assert len(list(shown_windows(look, 64))) == 1
+
+
+def test_looks_are_taken_from_the_one_that_shows_most_to_that_of_least() -> None:
+    looks = [
+        Look((index,), 0, Box(0, 0, 64, 64), np.repeat(noise(index + 1), 3, axis=2))
+        for index in range(9)
+    ]
+    assert [look.plane for look in spread_looks(looks)] == [
+        (8,),
+        (6,),
+        (4,),
+        (2,),
+        (0,),
+    ]
+    assert [look.plane for look in spread_looks(looks[:3])] == [(2,), (1,), (0,)]
 
 
 def test_a_model_of_one_window_size_has_none_to_try() -> None:

@@ -6,7 +6,7 @@ same ones every time. A plane of up to 1024 pixels a side is looked at whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -26,6 +26,7 @@ LOOK_SIDE = 1024  # pixels
 PART_SIDE = 128  # of a look that cannot be read at once
 LOOKS_ALONG = 3  # along each side of a plane
 LOOK_PLANES = 3
+CONTENT = 0.5  # of the largest standard deviation; parts below it show little
 
 Before = Callable[[int, Box], None]
 """Is told of a level and a box of it before it is looked at; may raise `Cancelled`."""
@@ -117,17 +118,18 @@ def look_places(image: Image, asked: Asked, level: int) -> Iterator[tuple[Plane,
     """Where to look, always the same places for the same image."""
     found = image.levels[level]
     area = at_level(asked.region, found)
-    for plane in _spread(asked.planes, LOOK_PLANES):
+    for index in spread_indices(len(asked.planes), LOOK_PLANES):
+        plane = asked.planes[index]
         for y in _starts(area.y0, area.y1):
             for x in _starts(area.x0, area.x1):
                 yield plane, place(y, x, LOOK_SIDE, found.shape)
 
 
-def _spread(planes: Sequence[Plane], count: int) -> Sequence[Plane]:
-    """So many of the planes, or all, from the first to the last."""
-    if len(planes) <= count:
-        return planes
-    return [planes[round(i * (len(planes) - 1) / (count - 1))] for i in range(count)]
+def spread_indices(length: int, count: int) -> list[int]:
+    """So many places in a list, or all of them, from the first to the last."""
+    if length <= count:
+        return list(range(length))
+    return [round(i * (length - 1) / (count - 1)) for i in range(count)]
 
 
 def _starts(start: int, stop: int) -> list[int]:

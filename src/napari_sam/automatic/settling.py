@@ -2,8 +2,8 @@
 
 The size of the objects, the intensity range and the background are of the image, not
 of a window, so they come from looks at parts of it. Where nobody says how large
-objects are, the model is asked, about parts of the look that shows most and two
-windows of coarser levels around it.
+objects are, the model is asked, about parts of the looks and two windows of coarser
+levels around the one that shows most.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_sam.automatic.emptiness import Emptiness
 from napari_sam.automatic.looks import (
+    CONTENT,
     LOOK_SIDE,
     Before,
     Look,
@@ -29,8 +30,9 @@ from napari_sam.automatic.plan import Asked, RunPlan
 from napari_sam.automatic.size_trial import (
     Rung,
     agreed_size,
-    best_windows,
     rung,
+    shown_windows,
+    spread_looks,
     trial_sides,
 )
 from napari_sam.errors import ImageReadError
@@ -44,7 +46,6 @@ from napari_sam.tiling.images.sampling import widen_empty_range
 LARGEST_SEEN = 0.25  # of a look, of an object that is measured well
 LARGEST_IN_WINDOW = 0.25  # of a window, of an object of a model that has no say in it
 USUAL_IN_WINDOW = 1 / 16
-CONTENT = 0.5  # of the largest standard deviation; looks below it show little
 TOO_LARGE = sqrt(2)  # times the size that a model sees best in its largest window
 FINEST_HALO, WIDEST_HALO = 1 / 8, 1 / 4  # of a window
 HALO_STEP = 8  # pixels
@@ -164,24 +165,24 @@ def _level_for(size: float, image: Image, model: WindowModel) -> int:
 
 def _measured(looker: Looker, model: WindowModel) -> float | None:
     """Side of a typical object in pixels of level 0, None where nothing stands out."""
-    image, size, finest = looker.image, None, None
+    image, size, finest = looker.image, None, list[Look]()
     for level in range(looker.asked.level or 0, len(image.levels)):
         looks = list(looker.looks(level))
-        deviations = [look.deviation for look in looks]
-        finest = finest or looks[int(np.argmax(deviations))]
+        largest = max(max(look.box.shape) for look in looks)
+        most = max(look.deviation for look in looks)
+        looks = [look for look in looks if look.deviation >= CONTENT * most]
+        finest = finest or spread_looks(looks)
         sizes = [
             found
-            for look, deviation in zip(looks, deviations, strict=True)
-            if deviation >= CONTENT * max(deviations)
-            and (found := estimate_object_size(look.pixels_hwc)) is not None
+            for look in looks
+            if (found := estimate_object_size(look.pixels_hwc)) is not None
         ]
         if not sizes:
             break
         size = float(np.median(sizes)) * _pixel_side(image, level)
-        largest = max(max(look.pixels_hwc.shape) for look in looks)
         if largest < LOOK_SIDE or float(np.median(sizes)) <= LARGEST_SEEN * largest:
             break
-    if size is None or finest is None:
+    if size is None:
         return None
     share = WindowSizes.of(model).share
     if share is None:  # it sees objects of any size alike, so there is nothing to try
@@ -189,16 +190,19 @@ def _measured(looker: Looker, model: WindowModel) -> float | None:
     return agreed_size(_rungs(looker, model, finest), size, share)
 
 
-def _rungs(looker: Looker, model: WindowModel, look: Look) -> Iterator[Rung | None]:
-    """What the model finds where most is seen, in windows of more and more pixels."""
-    image, first = looker.image, look.level
-    sides = trial_sides(model)
-    room = max(look.box.shape)
+def _rungs(
+    looker: Looker, model: WindowModel, looks: list[Look]
+) -> Iterator[Rung | None]:
+    """What the model finds in looks, in windows of more and more pixels."""
+    image, look = looker.image, looks[0]
+    first, sides = look.level, trial_sides(model)
+    room = max(max(each.box.shape) for each in looks)
     for index, side in enumerate(sides):
         if index and sides[index - 1] >= room:
             return  # the one before has shown all there is
-        windows = _told(looker, look, best_windows(look.pixels_hwc, side))
-        yield rung(model, windows, side, _pixel_side(image, first))
+        yield rung(
+            model, _windows(looker, looks, side), side, _pixel_side(image, first)
+        )
     before = image.levels[first].factors
     y, x = (c * factor for c, factor in zip(look.box.center, before, strict=True))
     for level in range(first + 1, first + 1 + COARSE_RUNGS) if sides else ():
@@ -217,14 +221,15 @@ def _rungs(looker: Looker, model: WindowModel, look: Look) -> Iterator[Rung | No
             coarse = looker.look(look.plane, level, box)
         except ImageReadError:
             continue
-        windows = _told(looker, coarse, [coarse.pixels_hwc])
+        windows = _windows(looker, [coarse], sides[-1])
         yield rung(model, windows, sides[-1], _pixel_side(image, level))
 
 
-def _told(looker: Looker, look: Look, windows: Iterable[Pixels]) -> Iterator[Pixels]:
-    for window in windows:
-        looker.before(look.level, look.box)
-        yield window
+def _windows(looker: Looker, looks: Iterable[Look], side: int) -> Iterator[Pixels]:
+    for look in looks:
+        for window in shown_windows(look.pixels_hwc, side):
+            looker.before(look.level, look.box)
+            yield window
 
 
 def _pixel_side(image: Image, level: int) -> float:

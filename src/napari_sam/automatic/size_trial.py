@@ -27,25 +27,23 @@ and 6 of 7, nuclei 16 and 16 of 16.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log2, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.automatic.batching import FAILURES
+from napari_sam.automatic.looks import CONTENT, Look, Pixels, spread_indices
 from napari_sam.automatic.options import EverythingOptions
 from napari_sam.automatic.window import segment_window
 from napari_sam.errors import Cancelled
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.sizing import WindowSizes
 
-Pixels = NDArray[np.uint8]
-
 CLICKS = 8  # along a side of a window
-WINDOWS = 2  # of a size
+LOOKS = 5  # at an image, of which windows are taken
 FEWEST = 2  # objects, of a size that is heard
 BLOB_WEIGHT = 0.15  # octaves of growth that one octave away from the blobs is worth
 BEST_WEIGHT = 0.5  # the same, away from what the model sees best
@@ -114,17 +112,32 @@ def rung(
     return Rung(side * pixel_side, float(np.median(np.sqrt(areas))) * pixel_side)
 
 
-def best_windows(look_hwc: Pixels, side: int) -> Iterator[Pixels]:
-    """Windows of a look that show most, the same ones every time."""
+def spread_looks(looks: Sequence[Look]) -> list[Look]:
+    """Some of the looks at an image: from the one that shows most to that of least.
+
+    Not only the first: an image of several samples has most of its objects elsewhere.
+    """
+    by_content = sorted(looks, key=lambda look: -look.deviation)  # stable
+    return [by_content[i] for i in spread_indices(len(by_content), LOOKS)]
+
+
+def shown_windows(look_hwc: Pixels, side: int) -> Iterator[Pixels]:
+    """Two windows of a look, the same ones every time; one where there are no others.
+
+    The one that shows most has the largest and brightest objects, so there is a more
+    usual one too: the middle one of those that show at least half as much.
+    """
     height, width = look_hwc.shape[:2]
     spots = [
         look_hwc[y : y + side, x : x + side]
         for y in _starts(height, side)
         for x in _starts(width, side)
     ]
-    deviations = [-float(spot.mean(axis=2).std()) for spot in spots]
-    for index in np.argsort(deviations, kind="stable")[:WINDOWS].tolist():
-        yield np.ascontiguousarray(spots[index])
+    deviations = np.array([float(spot.mean(axis=2).std()) for spot in spots])
+    order = np.argsort(-deviations, kind="stable")
+    count = int(np.count_nonzero(deviations >= CONTENT * deviations.max()))
+    for index in sorted({0, count // 2}):
+        yield np.ascontiguousarray(spots[order[index]])
 
 
 def _starts(length: int, side: int) -> list[int]:
