@@ -5,9 +5,9 @@
 Both ways have the same weights and take turns. The other way is that of the reference
 generator: the image is resized to one window, every mask is enlarged to the whole image
 and kept in memory, and so is the label image. Each way and size is a process of its
-own; memory is what it takes beyond the loaded weights, from reading the image, which is
-zarr, to labels. Where the reference way would need more memory than the machine has,
-the table says how much.
+own, with the allocator as the command line has it; memory is what it takes beyond the
+loaded weights, from reading the image, which is zarr, to labels. Where the reference
+way would need more memory than the machine has, the table says how much.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from plain_generator import CLICKS_AT_ONCE, everything
 
 import napari_sam as ns
+from napari_sam.automatic.allocator import keep_memory
 from napari_sam.automatic.run import segment_image
 from napari_sam.geometry import Box
 from napari_sam.model.sam import Sam
@@ -80,6 +81,7 @@ def whole(model: Sam, image: Path, clicks: int) -> int:
 
 def one_run(asked: argparse.Namespace) -> dict[str, Any]:
     """Time, memory and objects of one way, in this process."""
+    keep_memory()
     model = ns.load_model(asked.model, asked.device)
     image, found = Path(asked.image), []
     start = time.perf_counter()

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.automatic.allocator import keep_memory
 from napari_sam.automatic.options import ANY_QUERY, EverythingOptions
 from napari_sam.automatic.run import segment_image
-from napari_sam.cli.allocator import give_memory_back
 from napari_sam.model.point_masks import PointMasks, PointQuery, pack
 from napari_sam.prompts import Click
 from napari_sam.tiling.images import open_image
@@ -80,7 +80,7 @@ class Bright:
 def main() -> None:
     side, folder = int(sys.argv[1]), Path(sys.argv[2])
     os.fsync = lambda _: None
-    give_memory_back()
+    keep_memory()
     levels = [Squares(side), Squares(side // FACTOR)]
     image = open_image(levels, axes="yx", contrast_limits=(0, 255))
     level = next(i for i, lv in enumerate(image.levels) if i and lv.stored)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -159,7 +160,7 @@ def plan_of(image: Path, labels: Path) -> RunPlan:
 
 def tools_of(plan: RunPlan, image: Any, model: Any) -> Any:
     tools = cluster_module.WorkerTools("run", plan, image, model, "cpu")
-    tools.setup(None)
+    tools.setup(SimpleNamespace(nanny=None))
     return tools
 
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from distributed import Client, Future, Worker, WorkerPlugin, as_completed, get_worker
 
+from napari_sam.automatic.allocator import keep_memory
 from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.segmenting import compute_tile
 from napari_sam.automatic.tile_files import TileFiles, TileSummary
@@ -127,6 +128,8 @@ class WorkerTools(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Begin on a worker."""
+        if worker.nanny is not None:  # a process of the cluster, not somebody's own
+            keep_memory()
         self._lock = Lock()
         self._opened: tuple[Image, WindowModel] | None = None
 

@@ -17,12 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from napari_sam.automatic.allocator import keep_memory
 from napari_sam.automatic.options import EverythingOptions
 from napari_sam.automatic.run import Progress as RunProgress
 from napari_sam.automatic.run import segment_image
 from napari_sam.automatic.run_folder import EverythingReport
 from napari_sam.cli import segment
-from napari_sam.cli.allocator import give_memory_back
 from napari_sam.cli.checking import check_picture, check_writable
 from napari_sam.cli.clusters import cluster_client
 from napari_sam.cli.everything_request import EverythingRequest, chosen_planes
@@ -60,7 +60,7 @@ def run_everything(request: EverythingRequest) -> int:
     SamError
         The request, the model or the output cannot be used.
     """
-    give_memory_back()
+    keep_memory()
     ask = _checked(request)
     with ask.image:
         try:
