@@ -28,6 +28,10 @@ from napari_sam.tiling.images import Image
 from napari_sam.tiling.labels import Edit, PixelsPendingError
 
 
+def at_once() -> None:
+    """Go on to the end."""
+
+
 class DraftSession:
     """What of a `Session` is about the object that is not accepted yet."""
 
@@ -204,8 +208,17 @@ class DraftSession:
             return glance(self.predictor, prompt)
         return glance(self.predictor, self.propose(prompt))
 
-    def apply(self, answer: Answer) -> bool:
+    def apply(self, answer: Answer, before: Callable[[], None] = at_once) -> bool:
         """Take the step that was proposed, and show what it leads to.
+
+        Parameters
+        ----------
+        answer
+            To what was proposed.
+        before
+            Called before each further edit of all those that an undo or redo of a run
+            goes through; may raise `Cancelled`, which comes out here. What was gone
+            through by then is shown, and the next undo or redo goes on from there.
 
         Returns
         -------
@@ -228,7 +241,7 @@ class DraftSession:
         late: SamError | None = None
         if done == 0 and request.walked is not None:
             try:
-                self._walk(request.walked, edits.append)
+                self._walk(request.walked, edits.append, before)
             except PixelsPendingError as error:
                 edits.append(error.edit)
                 late = error
@@ -320,15 +333,18 @@ class DraftSession:
                 return count
         return 0 if current is request.base else None
 
-    def _walk(self, step: Step, done: Callable[[Edit], None]) -> None:
+    def _walk(
+        self, step: Step, done: Callable[[Edit], None], before: Callable[[], None]
+    ) -> None:
         """Undo or redo a step, and those that belong with it."""
         history, is_undo = self._history, step is self._history.last
-        following: Step | None = step
-        while following is step or step.belongs_with(following):
+        while True:
             edit = history.undo() if is_undo else history.redo()
             if edit is not None:
                 done(edit)
-            following = history.last if is_undo else history.next
+            if not step.belongs_with(history.last if is_undo else history.next):
+                return
+            before()
 
     def _chosen_of(self, candidates: Candidates) -> int:
         choices = self._history.draft.choices

@@ -12,7 +12,7 @@ import zarr
 from run_scene import SHAPE, Regions, assert_same_objects, opened, scene, truth
 from run_scene import write_image as stored
 
-from napari_sam import everything
+from napari_sam import everything, walking
 from napari_sam.errors import Cancelled, LabelError
 from napari_sam.everything import (
     EverythingRequest,
@@ -27,6 +27,7 @@ from napari_sam.geometry import Box
 from napari_sam.predictor.watching import Look
 from napari_sam.session import Session
 from napari_sam.tiling.labels import Edit, LabelStore
+from napari_sam.walking import Walk
 
 WHOLE = Box.of_shape(SHAPE)
 SIZE = 18
@@ -216,6 +217,50 @@ def test_an_undo_that_fails_half_way_shows_what_is_undone(
     session.undo()
     assert not labels_in(session).any()
     assert len(told) == 6
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A while is over at once: one edit at a time."""
+    monkeypatch.setattr(walking, "A_WHILE_S", -1.0)
+
+
+@pytest.mark.usefixtures("small_blocks", "hasty")
+def test_the_undo_of_a_run_can_be_left_and_gone_on_with(session: Session) -> None:
+    merge(session)
+    whole = labels_in(session)
+    told: list[Edit] = []
+    session.labels_changed.connect(told.append)
+    walk = Walk(session, is_undo=True)
+    assert walk.go_on()
+    assert walk.go_on()
+    walk.stop()
+    assert not walk.go_on()
+    assert len(told) == 2
+    assert labels_in(session).any()
+    rest = Walk(session, is_undo=True)
+    assert [rest.go_on() for _ in range(4)] == [True, True, True, False]
+    assert not labels_in(session).any()
+    again = Walk(session, is_undo=False)
+    while again.go_on():
+        pass
+    np.testing.assert_array_equal(labels_in(session), whole)
+    assert len(told) == 12
+
+
+@pytest.mark.usefixtures("small_blocks", "hasty")
+def test_a_walk_ends_where_something_else_is_done_in_between(session: Session) -> None:
+    merge(session)
+    walk = Walk(session, is_undo=True)
+    assert walk.go_on()
+    session.paint(np.full((3, 3), 99, np.uint32), Box(0, 0, 3, 3))
+    assert not walk.go_on()
+    assert labels_in(session)[0, 0] == 99
+
+
+def test_where_there_is_no_step_there_is_no_walk(session: Session) -> None:
+    assert not Walk(session, is_undo=True).go_on()
+    assert not Walk(session, is_undo=False).go_on()
 
 
 def test_a_cancelled_run_goes_on_where_it_was(tmp_path: Path) -> None:

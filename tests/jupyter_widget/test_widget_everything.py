@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
+from threading import Event
 
 import numpy as np
+import pytest
 from widget_scene import SQUARES, SquaresModel, on_disk, stack
-from widget_talk import clicked, says, wait_for
+from widget_talk import MOST_S, clicked, says, wait_for
 
 import napari_sam as ns
+from napari_sam import everything, walking
 from napari_sam.jupyter_widget.widget import SegmentWidget
+from napari_sam.tiling.labels import Edit
 
 
 def test_everything_in_view_is_found_and_objects_that_are_there_stay(
@@ -42,3 +47,35 @@ def test_segmenting_everything_can_be_cancelled(labels: Path) -> None:
     assert not row.start.disabled
     assert not on_disk(labels).any()
     widget.close()
+
+
+def test_the_undo_of_a_run_is_stopped_by_escape_and_gone_on_with(
+    widget: SegmentWidget, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(everything, "BLOCK", 128)
+    monkeypatch.setattr(walking, "A_WHILE_S", -1.0)
+    row = widget.controls.everything
+    row.start.click()
+    wait_for(lambda: "objects" in row.said.value and not row.start.disabled)
+    store = widget._workspace.session.labels
+    undo, calls = store.undo, count(1)
+    reached, opened = Event(), Event()
+
+    def held(edit: Edit | int) -> Edit:
+        if next(calls) == 2:
+            reached.set()
+            opened.wait(MOST_S)
+        return undo(edit)
+
+    monkeypatch.setattr(store, "undo", held)
+    widget.canvas._handle_custom_msg({"type": "command", "command": "undo"}, [])
+    wait_for(reached.is_set)
+    assert "Escape stops it" in widget.canvas.state["notice"]
+    widget.canvas._handle_custom_msg({"type": "command", "command": "discard"}, [])
+    opened.set()
+    widget.wait()
+    assert "Escape" not in widget.canvas.state["notice"]
+    assert next(calls) == 3
+    assert on_disk(labels).any()
+    widget.undo()
+    assert not on_disk(labels).any()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ from plugin_scene import seen
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 
-from napari_sam import everything
+from napari_sam import everything, walking
 from napari_sam.automatic.plan import Tile
+from napari_sam.errors import LabelError
 from napari_sam.everything import run_place
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin import everything_run
@@ -35,6 +37,7 @@ from napari_sam.napari_plugin.everything_area import Where
 from napari_sam.napari_plugin.everything_panel import EverythingPanel
 from napari_sam.napari_plugin.everything_run import EverythingRun
 from napari_sam.napari_plugin.found_pyramid import FoundPyramid
+from napari_sam.tiling.labels import Edit
 
 WHOLE = Box.of_shape(SHAPE)
 
@@ -137,6 +140,87 @@ def test_the_whole_plane_is_segmented_and_undone_and_the_preview_goes(
     flat.wait()
     assert flat.workspace.session.records() == ()
     assert not labels_in(flat).any()
+
+
+class Gate:
+    """Holds up the undo of edits at the so-manieth of them, until it is opened."""
+
+    def __init__(self, person: Person, at: int) -> None:
+        self.calls = 0
+        self.is_reached, self.opened = Event(), Event()
+        labels = person.workspace.session.labels
+        undo = labels.undo
+
+        def held(edit: Edit | int) -> Edit:
+            self.calls += 1
+            if self.calls == at:
+                self.is_reached.set()
+                self.opened.wait(60)
+            return undo(edit)
+
+        labels.undo = held  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def segmented(flat: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """In eight blocks, each of which is a while for an undo."""
+    monkeypatch.setattr(everything, "BLOCK", 256)
+    monkeypatch.setattr(walking, "A_WHILE_S", -1.0)
+    start(flat, Where.PLANE)
+    finish(flat)
+    flat.workspace.show_layers()
+    return flat
+
+
+def test_the_undo_of_a_run_can_be_cancelled_and_gone_on_with(
+    segmented: Person,
+) -> None:
+    gate = Gate(segmented, at=2)
+    segmented.press(Qt.Key.Key_Z, CTRL)
+    segmented.until(gate.is_reached.is_set)
+    assert_window_lives(segmented)
+    panel = segmented.dock.draft
+    assert panel.cancel.isEnabled()
+    assert "Cancel stops it" in segmented.dock.status.text()
+    panel.cancel.click()
+    gate.opened.set()
+    segmented.wait()
+    assert gate.calls == 2
+    assert not segmented.workspace.is_walking
+    assert not panel.cancel.isEnabled()
+    left = len(segmented.workspace.objects)
+    assert 0 < left < COUNT
+    assert labels_in(segmented).any()
+    segmented.press(Qt.Key.Key_Z, CTRL)
+    segmented.wait()
+    assert segmented.workspace.objects == ()
+    assert not labels_in(segmented).any()
+
+
+def test_a_dock_that_is_closed_does_not_wait_for_the_undo_of_a_run(
+    segmented: Person,
+) -> None:
+    gate = Gate(segmented, at=2)
+    segmented.press(Qt.Key.Key_Z, CTRL)
+    segmented.until(gate.is_reached.is_set)
+    gate.opened.set()
+    segmented.dock.close()
+    assert gate.calls < 4
+
+
+def test_an_undo_that_fails_is_over(segmented: Person) -> None:
+    def fail(edit: Edit | int) -> Edit:
+        raise LabelError("a later edit is in the way")
+
+    labels = segmented.workspace.session.labels
+    undo, labels.undo = labels.undo, fail  # type: ignore[method-assign]
+    segmented.press(Qt.Key.Key_Z, CTRL)
+    segmented.until(lambda: not segmented.workspace.is_walking)
+    segmented.wait()
+    labels.undo = undo  # type: ignore[method-assign]
+    segmented.press(Qt.Key.Key_Z, CTRL)
+    segmented.wait()
+    assert not labels_in(segmented).any()
 
 
 def test_only_what_is_in_view_is_segmented(flat: Person) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any, Protocol
 
-from napari_sam.answers import Answer
 from napari_sam.errors import SamError, SessionError
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget import messages
@@ -23,9 +22,15 @@ from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 from napari_sam.session import Session
 from napari_sam.tiling.labels import Edit
+from napari_sam.walking import Walk
 
 HEARD = {"type": "heard"}
 """To a page, which tells its user when the kernel says nothing for long."""
+
+STOPPING = (messages.Commanded("cancel"), messages.Commanded("discard"))
+"""What ends an undo that is under way."""
+
+WALKING = "Undo or redo: saving... Escape stops it."
 
 
 class Screen(Protocol):
@@ -93,6 +98,7 @@ class Workspace:
         self.asking = Asking(session, self.worker, self.show_error)
         self.hovering = Hovering(self, cache)
         self._count = len(session.records())
+        self._walking: Walk | None = None
         session.labels_changed.connect(self._on_labels)
         self.desk.post(self.asking.catch_up)
 
@@ -116,6 +122,8 @@ class Workspace:
         else:
             if not isinstance(message, messages.Hovered):
                 self._screen.send(HEARD)
+            if message in STOPPING:
+                self._stop_walking()  # now: the desk is busy with it
             self.desk.post(lambda: self._do(message))
 
     def point_at(self, prompts: Sequence[Prompt], plane: tuple[int, ...]) -> None:
@@ -169,12 +177,12 @@ class Workspace:
         if self.asking.is_pending:
             self.asking.take_back()
         elif self.session.can_undo:
-            self._walk(self.session.propose_undo)
+            self._walk(is_undo=True)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
         if self.session.can_redo and not self.asking.is_pending:
-            self._walk(self.session.propose_redo)
+            self._walk(is_undo=False)
 
     def edit_at(self, y: float, x: float, plane: tuple[int, ...]) -> None:
         """Begin to change the object at a point, if there is any."""
@@ -236,6 +244,7 @@ class Workspace:
         if self._is_closed:
             return
         self._is_closed = True
+        self._stop_walking()
         self.worker.close()
         self.desk.call(self.asking.cancel)
         self.desk.close()
@@ -304,11 +313,25 @@ class Workspace:
         if index < len(self.candidates()):
             self.asking.choose(index)
 
-    def _walk(self, propose: Callable[[], Any]) -> None:
-        """Undo or redo at once; candidates are computed afterwards."""
-        self.session.apply(Answer(propose()))
+    def _walk(self, *, is_undo: bool) -> None:
+        """Undo or redo, and show how far it is; candidates are computed afterwards."""
+        self._walking = walk = Walk(self.session, is_undo=is_undo)
+        notice = self._notice
+        try:
+            while walk.go_on():
+                self._notice = WALKING
+                self.plane = self.session.plane
+                self._rest()
+        finally:
+            self._walking, self._notice = None, notice
         self.plane = self.session.plane
         self.asking.catch_up()
+
+    def _stop_walking(self) -> None:
+        """Give up what is left of an undo or redo; the next one goes on."""
+        walk = self._walking
+        if walk is not None:
+            walk.stop()
 
     def _on_labels(self, edit: Edit) -> None:
         self.stage.labels_changed(edit)

@@ -231,6 +231,7 @@ class SegmentWidget(QWidget):
                 self.painting.painting is not None,
                 "Paint with napari's tools, then Done.",
             ),
+            (workspace.is_walking, "Undo or redo: saving... Cancel stops it."),
             (workspace.writing.is_lent, "Saving..."),
             (workspace.asking.is_pending, "Looking..."),
             (not workspace.is_pointing, "Press Point: then clicks are prompts."),
@@ -253,7 +254,7 @@ class SegmentWidget(QWidget):
     def _on_busy(self, text: str) -> None:
         self.progress.setRange(0, 0)
         self.progress.setToolTip(text)
-        self.draft.cancel.setEnabled(True)
+        self.draft.draw_cancel()
 
     def _on_progressed(self, done: int, total: int) -> None:
         # Bytes of a large download are beyond Qt's numbers.
@@ -265,7 +266,7 @@ class SegmentWidget(QWidget):
         # Not `reset`, which paints at once, and with it the canvas, whatever state
         # that is in.
         self.progress.setRange(0, 1)
-        self.draft.cancel.setEnabled(False)
+        self.draft.draw_cancel()
         if self._encoded is not None:
             guarded(self._encoded.draw)
 

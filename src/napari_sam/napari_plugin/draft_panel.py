@@ -22,7 +22,7 @@ class DraftPanel(QWidget):
         super().__init__()
         self._controller = controller
         act = partial(for_workspace, controller)
-        jobs = controller.jobs
+        self._jobs = jobs = controller.jobs
         self.point = button(
             "Point",
             "Clicks on the image are prompts",
@@ -38,7 +38,7 @@ class DraftPanel(QWidget):
         self.discard = button("Discard", "Drop the prompts", act(Workspace.discard))
         self.undo = button("Undo", "Take back the last step", act(Workspace.undo))
         self.redo = button("Redo", "Do it again", act(Workspace.redo))
-        self.cancel = button("Cancel", "Give up what is computed", jobs.cancel)
+        self.cancel = button("Cancel", "Give up what is under way", self._cancel)
         self.boxes = button(
             "Segment boxes",
             "An object for each box",
@@ -75,6 +75,7 @@ class DraftPanel(QWidget):
     def draw(self) -> None:
         """Show the state of the workspace."""
         controller, workspace = self._controller, self._controller.workspace
+        self.draw_cancel()
         for part in (self.point, self.accept, self.discard, self.undo, self.redo):
             part.setEnabled(workspace is not None)
         boxes = workspace.boxes if workspace is not None else ()
@@ -90,6 +91,18 @@ class DraftPanel(QWidget):
                 scores = [candidate.score for candidate in session.candidates]
                 chosen = session.chosen
         self.candidates.show_scores(scores, chosen)
+
+    def draw_cancel(self) -> None:
+        """Show whether there is something to cancel."""
+        workspace = self._controller.workspace
+        is_walking = workspace is not None and workspace.is_walking
+        self.cancel.setEnabled(is_walking or not self._jobs.is_idle)
+
+    def _cancel(self) -> None:
+        self._jobs.cancel()
+        workspace = self._controller.workspace
+        if workspace is not None:
+            workspace.stop_walking()
 
     def _edit_under_mouse(self) -> None:
         hovering = self._controller.hovering

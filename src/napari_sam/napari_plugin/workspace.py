@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.answers import Answer
 from napari_sam.errors import SessionError
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin.asking import Asking
@@ -27,6 +26,7 @@ from napari_sam.napari_plugin.prompt_layers import PromptLayers
 from napari_sam.napari_plugin.writing import Writing
 from napari_sam.prompts import BoxPrompt, Prompt
 from napari_sam.tiling.labels import ObjectSummary
+from napari_sam.walking import Walk
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -82,6 +82,8 @@ class Workspace:
         self.writing = Writing(
             show, lambda: self.asking.is_pending, look=self.session.records
         )
+        self._walks: list[Walk] = []  # undo and redo that are not done yet
+        self._is_closing = False
         self.boxes: tuple[BoxPrompt, ...] = ()  # of several objects, not asked yet
         self.boxes_plane = self.session.plane
         place, name = self.placement, layer.name
@@ -158,6 +160,7 @@ class Workspace:
     def discard(self) -> None:
         """Drop prompts and candidate, also those that are on their way."""
         self.boxes = ()
+        self.stop_walking()
         self.writing.forget()
         self.asking.cancel()
         self.writing.soon(self._discard)
@@ -171,13 +174,22 @@ class Workspace:
             self.asking.take_back()
             self._on_settled()
         else:
-            self.writing.write(self._walk(self.session.propose_undo, "can_undo"))
-            self.writing.soon(self._after_walk)
+            self._begin(Walk(self.session, is_undo=True))
 
     def redo(self) -> None:
         """Do again what was taken back last."""
-        self.writing.write(self._walk(self.session.propose_redo, "can_redo"))
-        self.writing.soon(self._after_walk)
+        self._begin(Walk(self.session, is_undo=False))
+
+    @property
+    def is_walking(self) -> bool:
+        """Whether an undo or redo is on its way."""
+        return bool(self._walks)
+
+    def stop_walking(self) -> None:
+        """Give up what is left of an undo or redo; the next one goes on."""
+        for walk in self._walks:
+            walk.stop()
+        self._walks.clear()
 
     def edit(self, label_id: int) -> None:
         """Begin to change an object, in the plane on show if it is there."""
@@ -255,6 +267,7 @@ class Workspace:
 
     def close(self) -> None:
         """Finish what is being written, take the layers away, close the labels."""
+        self._is_closing = True  # an undo of thousands of edits goes on another day
         # Before answers are dropped: a write that waits for one is not done without it.
         self.writing.close()
         self.asking.cancel()
@@ -302,14 +315,24 @@ class Workspace:
 
         return checked
 
-    def _walk(self, propose: Callable[[], object], possible: str) -> Callable[[], None]:
-        """Undo or redo at once; candidates are computed afterwards."""
+    def _begin(self, walk: Walk) -> None:
+        """Undo or redo, a little at a time."""
+        self._walks.append(walk)
+        self.writing.write(walk.go_on, lambda left: self._go_on(walk, left=left))
+        self.draw()
 
-        def walk() -> None:
-            if getattr(self.session, possible):
-                self.session.apply(Answer(propose()))  # type: ignore[arg-type]
-
-        return walk
+    def _go_on(self, walk: Walk, *, left: bool) -> None:
+        """Go on where something is left; candidates are computed afterwards."""
+        if self._is_closing:
+            return
+        if left:
+            self.writing.go_on_writing(
+                walk.go_on, lambda left: self._go_on(walk, left=left)
+            )
+            return
+        if walk in self._walks:
+            self._walks.remove(walk)
+        self.writing.soon(self._after_walk)
 
     def _after_walk(self) -> None:
         session = self.session
@@ -332,6 +355,8 @@ class Workspace:
     def _on_written(self, objects: tuple[ObjectSummary, ...] | None) -> None:
         if objects is not None:
             self.objects = objects
+        else:
+            self._walks.clear()  # what waited for this is forgotten
         self.labels.refresh()
         self.draw()
         self.edited()

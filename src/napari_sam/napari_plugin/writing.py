@@ -63,6 +63,13 @@ class Writing:
         self._later.append((lambda: self._start_write(work, then), True))
         self.go_on()
 
+    def go_on_writing(
+        self, work: Callable[[], Any], then: Callable[[Any], None] | None = None
+    ) -> None:
+        """As `write`, before all that waits: the rest of what was done last."""
+        self._later.appendleft((lambda: self._start_write(work, then), True))
+        self.go_on()
+
     def read(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """As `write`, for what changes nothing: it sees all that was written before."""
         self.soon(lambda: self._start(work, lambda found: self._act_on(found, then)))
