@@ -11,6 +11,7 @@ from torch import Tensor
 from napari_sam.errors import CheckpointError
 from napari_sam.model.facts import ModelFacts
 from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.instance_decoder import InstanceHead
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.sam import Sam
@@ -24,6 +25,7 @@ EMBEDDING_STRIDE = 16
 DECODER_HEADS = 8
 """The one number of a published model that no shape tells."""
 
+INSTANCE_PREFIX = "instance_decoder."
 NAMED_KEYS = 4  # how many wrong keys an error lists
 
 
@@ -33,7 +35,8 @@ def build_sam(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
     Parameters
     ----------
     state
-        `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published.
+        `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published, and
+        `instance_decoder.*` where this project's own is there.
     facts
         What the shapes do not tell; `image_size` only matters for `vit_t`.
 
@@ -83,6 +86,11 @@ def new_tiny_sam(facts: ModelFacts) -> Sam:
     return sam
 
 
+def new_instance_head(encoder: TinyViT) -> InstanceHead:
+    """An instance decoder for the encoder, with random weights."""
+    return InstanceHead(encoder.stage_channels)
+
+
 PUBLISHED_DECODER = {
     "channels": 256,
     "masks": 4,
@@ -99,8 +107,9 @@ def _reason(error: Exception) -> str:
 
 def _network(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
     decoder_layers = "mask_decoder.transformer.layers."
-    return _sam(
-        _image_encoder(state, facts),
+    encoder = _image_encoder(state, facts)
+    sam = _sam(
+        encoder,
         facts,
         channels=state["mask_decoder.iou_token.weight"].shape[1],
         masks=state["mask_decoder.mask_tokens.weight"].shape[0],
@@ -109,6 +118,11 @@ def _network(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
         iou_hidden=state["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
         mask_in_chans=state["prompt_encoder.mask_downscaling.3.weight"].shape[0],
     )
+    if any(key.startswith(INSTANCE_PREFIX) for key in state):
+        if not isinstance(encoder, TinyViT):
+            raise ValueError(f"{INSTANCE_PREFIX}* needs the encoder of vit_t")
+        sam.instance_decoder = new_instance_head(encoder)
+    return sam
 
 
 def _sam(

@@ -22,6 +22,7 @@ from napari_sam.model.facts import ModelFacts
 from napari_sam.model.fast_decoder import image_of, predict_masks
 from napari_sam.model.image_encoder import ImageEncoderViT
 from napari_sam.model.inference import InferenceForm
+from napari_sam.model.instance_decoder import InstanceHead
 from napari_sam.model.many_points import answer_points
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.point_masks import (
@@ -56,6 +57,8 @@ class Sam(nn.Module):
     ----------
     facts
         Name, fingerprint, image size, normalisation.
+    instance_decoder
+        What finds all objects of a window without a prompt; None: it has none.
     mask_threshold
         A logit above this is inside.
     inference
@@ -73,11 +76,13 @@ class Sam(nn.Module):
         prompt_encoder: PromptEncoder,
         mask_decoder: MaskDecoder,
         facts: ModelFacts,
+        instance_decoder: InstanceHead | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
+        self.instance_decoder = instance_decoder
         self.facts = facts
         self.mask_threshold = facts.mask_threshold
         self.inference: InferenceForm | None = None

@@ -10,9 +10,22 @@ from numpy.typing import NDArray
 from napari_sam.tiling.images.intensity import intensity_range, stretch
 from napari_sam.training.config import Phase
 from napari_sam.training.scenes import make_scene, random_options
+from napari_sam.training.scenes.options import OBJECT_SIZES, SceneKind
 
 LARGEST_SHARE = 0.8
 """Of the crop's side that an object may span."""
+
+EXTENTS = {
+    SceneKind.NUCLEI: 1.3,
+    SceneKind.MEMBRANES: 1.1,
+    SceneKind.PHASE: 1.5,
+    SceneKind.STAIN: 1.2,
+    SceneKind.RODS: 2.1,
+    SceneKind.ELECTRON: 2.7,
+    SceneKind.FILAMENTS: 3.0,
+}
+"""A scene's `object_size` in sides of its median object (square roots of areas), as
+measured: the length of a rod is not the side of a square of its area."""
 
 
 def draw_scene(
@@ -23,7 +36,8 @@ def draw_scene(
     low, high = phase.object_size
     high = min(high, LARGEST_SHARE * phase.size)
     size = float(np.exp(rng.uniform(*np.log([min(low, high), high]))))
-    scene = make_scene(replace(options, object_size=size))
+    extent = min(size * EXTENTS[options.kind], OBJECT_SIZES[1])
+    scene = make_scene(replace(options, object_size=max(extent, OBJECT_SIZES[0])))
     pixels = scene.pixels
     if pixels.ndim == 2:
         shown = stretch(pixels, *intensity_range(pixels))
