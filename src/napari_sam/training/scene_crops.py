@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.tiling.images.intensity import intensity_range, stretch
+from napari_sam.images.intensity import intensity_range, stretch
+from napari_sam.scenes import make_scene, random_options
 from napari_sam.training.config import Phase
-from napari_sam.training.scenes import make_scene, random_options
 
 LARGEST_SHARE = 0.8
 """Of the crop's side that an object may span."""
