@@ -5,9 +5,9 @@
     read tile 6
 
 The queues are short: as many tiles are read ahead as `Concurrency` says, and as many
-results wait to be written, so memory does not depend on how many tiles there are. A tile
-is handed on once it is safe on disk. Only this thread can be told to stop, and then stops
-the others.
+results wait to be written, so memory does not depend on how many tiles there are. A
+tile is handed on once it is safe on disk. Only this thread can be told to stop, and
+then stops the others.
 """
 
 from __future__ import annotations
