@@ -21,7 +21,7 @@ import numpy as np
 from measuring import interleaved, show
 
 import napari_sam as ns
-from napari_sam.automatic.allocator import keep_memory
+from napari_sam.automatic.tiles.allocator import keep_memory
 
 WARM_UP = 3  # windows
 DASK = {"MALLOC_TRIM_THRESHOLD_": "65536"}

@@ -22,12 +22,12 @@ import torch
 from measuring import interleaved, memory_of, peak_memory, show
 from torch import Tensor, nn
 
-from napari_sam.automatic.window import answers
+from napari_sam.automatic.window.segment import answers
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.decoder_image import RecentImages
-from napari_sam.model.facts import ModelFacts
-from napari_sam.model.fast_decoder import image_of, predict_masks
+from napari_sam.model.inference.image_tokens import RecentImages
+from napari_sam.model.inference.mask_decoder import image_of, predict_masks
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.model.window_model import Embedding
 from napari_sam.prompts import Click
@@ -133,7 +133,7 @@ def model(name: str | None) -> Sam:
     if name is not None:
         return load_model(name, "cpu")
     torch.manual_seed(0)
-    return new_tiny_sam(ModelFacts("random", "random", image_size=1024)).eval()
+    return new_tiny_sam(ModelMetadata("random", "random", image_size=1024)).eval()
 
 
 def ways(prompts: Prompts) -> tuple[dict[str, Callable[[], Tensor]], list[list[str]]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from skimage.segmentation import find_boundaries
 
-from napari_sam.training.scenes import Scene, SceneKind, SceneOptions, make_scene
+from napari_sam.scenes import Scene, SceneKind, SceneOptions, make_scene
 
 SIDE = 192
 TIMED_SIDE = 256

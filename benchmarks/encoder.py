@@ -31,8 +31,8 @@ from written_out import embed_written_out
 from napari_sam.errors import CheckpointError
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference import InferenceForm
-from napari_sam.model.precision import choose_precision
+from napari_sam.model.inference.encoder import InferenceForm
+from napari_sam.model.inference.precision import choose_precision
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.prompts import Click
 

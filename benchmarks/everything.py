@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from plain_generator import CLICKS_AT_ONCE, everything
 
 import napari_sam as ns
-from napari_sam.automatic.allocator import keep_memory
 from napari_sam.automatic.run import segment_image
+from napari_sam.automatic.tiles.allocator import keep_memory
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.model.sam import Sam
-from napari_sam.tiling.images import open_image
 
 OBJECT = 32  # pixels across
 SMALLEST = 1024
@@ -65,7 +65,7 @@ def write_cells(path: Path, side: int) -> None:
 
 def tiles(model: Sam, image: Path, folder: Path) -> int:
     """How many objects there are, found tile by tile."""
-    options = ns.EverythingOptions(object_size=OBJECT * 0.9, click_spacing=1.0)
+    options = ns.AutomaticOptions(object_size=OBJECT * 0.9, click_spacing=1.0)
     opened = open_image(image, contrast_limits=(0, 255))
     report = segment_image(opened, folder / "labels.ome.zarr", model, options=options)
     return report.objects

@@ -29,14 +29,17 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from napari_sam.model.attention import Positions
 from napari_sam.model.build import new_tiny_sam
-from napari_sam.model.facts import ModelFacts
-from napari_sam.model.fused_attention import attend_by_concatenation, attend_on_gpu
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference import InferenceForm
+from napari_sam.model.inference.attention_cpu import Positions
+from napari_sam.model.inference.attention_cuda import (
+    attend_by_concatenation,
+    attend_on_gpu,
+)
+from napari_sam.model.inference.encoder import InferenceForm
+from napari_sam.model.inference.precision import AUTO, choose_precision, precision_name
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.point_masks import PointQuery
-from napari_sam.model.precision import AUTO, choose_precision, precision_name
 from napari_sam.model.sam import Sam
 from napari_sam.prompts import Click
 
@@ -121,7 +124,7 @@ def vit(shape: Shape) -> ImageEncoderViT:
 
 def network(name: str, bench: Bench) -> Sam:
     """A whole SAM of that variant with random weights, on the processor."""
-    sam = new_tiny_sam(ModelFacts(name, "random", image_size=bench.side()))
+    sam = new_tiny_sam(ModelMetadata(name, "random", image_size=bench.side()))
     if name in bench.shapes:
         sam.image_encoder = vit(bench.shapes[name])
     return sam.eval().requires_grad_(False)

@@ -13,7 +13,7 @@ from PIL import Image
 from qtpy.QtTest import QTest
 
 from napari_sam.napari_plugin import sample_data
-from napari_sam.napari_plugin.dock import SegmentWidget
+from napari_sam.napari_plugin.dock import SegmentDock
 from napari_sam.prompts import BoxPrompt, Click
 
 SIZE = (1366, 768)
@@ -37,7 +37,7 @@ def draw_napari(path: Path) -> None:
     viewer.window.resize(*SIZE)
     pixels, facts, _ = sample_data.coins()[0]
     viewer.add_image(pixels, **facts)
-    dock = SegmentWidget(viewer)
+    dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment Anything")
     wait_until(lambda: dock.controller.workspace is not None)
     workspace = dock.controller.workspace

@@ -19,10 +19,10 @@ from rich.progress import track
 from rich.table import Table
 
 import napari_sam as ns
-from napari_sam.automatic.object_size import estimate_object_size
-from napari_sam.automatic.options import EverythingOptions
-from napari_sam.automatic.plan import Asked
-from napari_sam.automatic.settling import settled_plan
+from napari_sam.automatic.estimate.blob_size import estimate_object_size
+from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.plan import RunRequest
+from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.evaluation.datasets import AnnotatedPlane, read_dataset
 from napari_sam.geometry import Box
 from napari_sam.model.sam import Sam
@@ -41,16 +41,16 @@ def estimates(model: Sam, plane: AnnotatedPlane) -> tuple[float, float]:
     with plane.open_image() as image:
         whole = Box.of_shape(image.shape)
         blobs = estimate_object_size(image.read_rgb(plane.plane, 0, whole))
-        asked = Asked(
+        asked = RunRequest(
             image.fingerprint,
             model.fingerprint,
             (tuple(plane.plane),),
             whole,
             None,
-            EverythingOptions(),
+            AutomaticOptions(),
             skip_empty=False,
         )
-        settled = settled_plan(image, model, asked).object_size
+        settled = plan_run(image, model, asked).object_size
     return blobs or UNKNOWN, settled
 
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 import napari_sam as ns
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.facts import ModelFacts
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.model.window_model import Embedding
 from napari_sam.prompts import Click, sam_points
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20)
     args = parser.parse_args()
     torch.manual_seed(0)
-    published = new_tiny_sam(ModelFacts("random", "random", image_size=1024)).eval()
+    published = new_tiny_sam(ModelMetadata("random", "random", image_size=1024)).eval()
     default = load_model("default", "cpu")
     side = default.window_size
     rows = [

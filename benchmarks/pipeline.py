@@ -28,19 +28,19 @@ from scipy import ndimage
 from zarr.storage import LocalStore
 from zarr.testing.store import LatencyStore
 
-from napari_sam.automatic.batching import RoomyModel
-from napari_sam.automatic.options import ANY_QUERY, EverythingOptions
-from napari_sam.automatic.pipeline import Pace, run_tiles
-from napari_sam.automatic.plan import Asked, RunPlan
-from napari_sam.automatic.segmenting import segmented
-from napari_sam.automatic.settling import settled_plan
-from napari_sam.automatic.shared_reads import SharedReads
-from napari_sam.automatic.tile_files import TileFiles
-from napari_sam.automatic.tiles import TilePixels, TileResult, read_tile
+from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.plan import RunPlan, RunRequest
+from napari_sam.automatic.tiles.batching import AdaptiveBatchModel
+from napari_sam.automatic.tiles.chunk_cache import ChunkCache
+from napari_sam.automatic.tiles.pipeline import Concurrency, run_tiles
+from napari_sam.automatic.tiles.segment import segmented
+from napari_sam.automatic.tiles.tile import TilePixels, TileResult, read_tile
+from napari_sam.automatic.tiles.tile_files import TileFiles
+from napari_sam.automatic.window.options import ANY_QUERY, AutomaticOptions
 from napari_sam.geometry import Box
+from napari_sam.images import Image, open_image
 from napari_sam.model.point_masks import PointMasks, PointQuery, pack
 from napari_sam.prompts import Click
-from napari_sam.tiling.images import Image, open_image
 
 OBJECT = 40  # pixels
 
@@ -107,22 +107,22 @@ class Stages:
     def of(cls, array: zarr.Array[Any], folder: Path, seconds: float) -> Stages:
         """Settle a run on an image."""
         image, model = open_image(array, contrast_limits=(0, 1000)), Device(seconds)
-        options = EverythingOptions(object_size=OBJECT, max_clicks_per_side=1)
+        options = AutomaticOptions(object_size=OBJECT, max_clicks_per_side=1)
         whole = Box.of_shape(image.shape)
         prints = (image.fingerprint, model.fingerprint)
-        asked = Asked(*prints, ((),), whole, 0, options, skip_empty=False)
-        plan = settled_plan(image, model, asked)
+        asked = RunRequest(*prints, ((),), whole, 0, options, skip_empty=False)
+        plan = plan_run(image, model, asked)
         return cls(plan, image, model, TileFiles.of(folder, plan))
 
     def read(self) -> list[TilePixels]:
         """Every tile's pixels."""
-        reads = SharedReads(self.plan, self.image)
+        reads = ChunkCache(self.plan, self.image)
         tiles = self.plan.tiles()
         return [read_tile(self.plan, self.image, tile, reads) for tile in tiles]
 
     def compute(self, pixels: Sequence[TilePixels]) -> list[TileResult]:
         """Every tile's objects."""
-        model = RoomyModel(self.model, self.plan.options)
+        model = AdaptiveBatchModel(self.model, self.plan.options)
         return list(segmented(self.plan, model, pixels))
 
     def keep(self, results: Sequence[TileResult]) -> None:
@@ -130,7 +130,7 @@ class Stages:
         for result in results:
             self.files.save(result)
 
-    def run(self, pace: Pace) -> None:
+    def run(self, pace: Concurrency) -> None:
         """All of it as `segment_image` does."""
         work = (self.files, self.image, self.model, self.plan.tiles())
         for _ in run_tiles(*work, lambda window: None, pace):
@@ -147,8 +147,8 @@ def measured(stages: Stages, title: str, repeats: int) -> None:
             "compute": lambda: stages.compute(pixels),
             "keep": lambda: stages.keep(results),
             "one after the other": lambda: stages.keep(stages.compute(stages.read())),
-            "at the same time": lambda: stages.run(Pace()),
-            "also encoding ahead": lambda: stages.run(Pace(encode_ahead=True)),
+            "at the same time": lambda: stages.run(Concurrency()),
+            "also encoding ahead": lambda: stages.run(Concurrency(encode_ahead=True)),
         },
         repeats,
     )

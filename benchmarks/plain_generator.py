@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_sam.automatic.filtering import without_duplicates
-from napari_sam.automatic.label_image import label_image
+from napari_sam.automatic.window.label_image import label_image
 from napari_sam.model.point_masks import PointQuery, boxes_of
 from napari_sam.model.prompt_encoder import POSITIVE
-from napari_sam.model.resizing import input_shape
 from napari_sam.model.sam import Sam
+from napari_sam.model.transforms import input_shape
 
 CLICKS_AT_ONCE = 64
 BOX_OVERLAP = 0.7

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from plain_generator import BOX_OVERLAP, CLICKS_AT_ONCE, labels_of, whole_masks
 
 from napari_sam.automatic.filtering import without_duplicates
-from napari_sam.automatic.label_image import paint
-from napari_sam.model.drawing import Answers, AxisScaling, draw_masks
+from napari_sam.automatic.window.label_image import paint
+from napari_sam.model.inference.postprocessing import Answers, AxisScaling, draw_masks
 from napari_sam.model.point_masks import PUBLISHED_QUERY, PointMasks
 
 LOW = 256

@@ -33,15 +33,15 @@ from rich.progress import track
 from rich.table import Table
 
 import napari_sam as ns
-from napari_sam.automatic.options import EverythingOptions
-from napari_sam.automatic.plan import Asked
-from napari_sam.automatic.settling import halo_for, settled_plan
-from napari_sam.automatic.window import segment_window
+from napari_sam.automatic.estimate.plan_run import halo_for, plan_run
+from napari_sam.automatic.plan import RunRequest
+from napari_sam.automatic.window.grid import WindowGrid
+from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.segment import segment_window
 from napari_sam.evaluation.compare import compare_labels
 from napari_sam.evaluation.datasets import AnnotatedPlane, read_dataset
 from napari_sam.geometry import Box
 from napari_sam.model.sam import Sam
-from napari_sam.tiling.window_grid import WindowGrid
 
 Labels = NDArray[np.integer]
 
@@ -147,9 +147,9 @@ class Comparison:
             whole = Box.of_shape(image.shape)
             prints = (image.fingerprint, model.fingerprint)
             where = ((tuple(plane.plane),), whole, 0)
-            asked = Asked(*prints, *where, EverythingOptions(), skip_empty=False)
-            size = settled_plan(image, model, asked).object_size
-            options = EverythingOptions(object_size=size)
+            asked = RunRequest(*prints, *where, AutomaticOptions(), skip_empty=False)
+            size = plan_run(image, model, asked).object_size
+            options = AutomaticOptions(object_size=size)
             side = options.window_side(model)
             grid = WindowGrid(whole, whole, side, halo_for(size, side))
             windows = windows_on_seams(grid)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from napari_sam.geometry import Box
-from napari_sam.history import Draft, History
+from napari_sam.labels import LabelGeometry, LabelStore
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
+from napari_sam.session.history import History, PromptState
 
 GEOMETRY = LabelGeometry("zyx", (3,), (32, 40), (1.0,) * 3, (None,) * 3, (0.0,) * 3)
 PLANE = (1,)
@@ -63,7 +63,7 @@ def test_prompts_are_undone_and_redone_one_by_one(store: LabelStore) -> None:
 def test_history_has_no_end(store: LabelStore) -> None:
     history = History(store, PLANE)
     for index in range(300):
-        history.change_draft(Draft(PLANE, (Click(index % 32, 0),), (0,)))
+        history.change_draft(PromptState(PLANE, (Click(index % 32, 0),), (0,)))
     for _ in range(300):
         history.undo()
     assert not history.can_undo
@@ -158,8 +158,8 @@ def test_an_undone_object_stays_undone_after_reopening(store: LabelStore) -> Non
     "prompt", [Click(1.25, 2), Click(0, 0, positive=False), BoxPrompt(1, 2.5, 3, 4)]
 )
 def test_a_draft_comes_back_from_json(prompt: Click | BoxPrompt) -> None:
-    draft = Draft((2, 5), (CLICKS[0], prompt, CLICKS[1]), (0, 2, 1))
-    again = Draft.from_json(draft.to_json())
+    draft = PromptState((2, 5), (CLICKS[0], prompt, CLICKS[1]), (0, 2, 1))
+    again = PromptState.from_json(draft.to_json())
     assert (again.plane, again.prompts, again.choices) == (
         draft.plane,
         draft.prompts,
@@ -170,12 +170,12 @@ def test_a_draft_comes_back_from_json(prompt: Click | BoxPrompt) -> None:
 def test_a_mask_prompt_of_a_draft_keeps_its_mask() -> None:
     mask = np.eye(3, dtype=bool)
     prompt = MaskPrompt.from_mask(mask, Box(1, 2, 4, 5))
-    (again,) = Draft.from_json(Draft((), (prompt,), (0,)).to_json()).prompts
+    (again,) = PromptState.from_json(PromptState((), (prompt,), (0,)).to_json()).prompts
     assert isinstance(again, MaskPrompt)
     assert again.box == prompt.box
     np.testing.assert_array_equal(again.logits_hw, prompt.logits_hw)
 
 
 def test_removing_a_prompt_takes_its_choice_along() -> None:
-    draft = Draft((), CLICKS, (0, 1, 2)).without(1)
+    draft = PromptState((), CLICKS, (0, 1, 2)).without(1)
     assert (draft.prompts, draft.choices) == ((CLICKS[0], CLICKS[2]), (0, 2))

@@ -18,12 +18,12 @@ from napari_sam.errors import (
     SessionError,
 )
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.window_model import WindowMask
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt
 from napari_sam.session import Session
-from napari_sam.tiling.images import open_image
 
 STACK = np.zeros((2, 32, 32), dtype=np.uint8)
 BOX = Box(0, 0, 2, 2)

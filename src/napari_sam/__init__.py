@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from napari_sam.automatic.generator import (
+    from napari_sam.automatic.run import segment_image as segment_image
+    from napari_sam.automatic.window.mask_generator import (
         SamAutomaticMaskGenerator as SamAutomaticMaskGenerator,
     )
-    from napari_sam.automatic.options import EverythingOptions as EverythingOptions
-    from napari_sam.automatic.run import segment_image as segment_image
+    from napari_sam.automatic.window.options import AutomaticOptions as AutomaticOptions
+    from napari_sam.images import open_image as open_image
     from napari_sam.jupyter_widget.widget import SegmentWidget as SegmentWidget
     from napari_sam.model.checkpoints import load_model as load_model
-    from napari_sam.model.published import sam_model_registry as sam_model_registry
+    from napari_sam.model.sam_model_registry import (
+        sam_model_registry as sam_model_registry,
+    )
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
     from napari_sam.predictor.candidates import PredictorOptions as PredictorOptions
     from napari_sam.predictor.image import ImagePredictor as ImagePredictor
@@ -28,31 +31,30 @@ if TYPE_CHECKING:
     from napari_sam.prompts import Click as Click
     from napari_sam.prompts import MaskPrompt as MaskPrompt
     from napari_sam.session import Session as Session
-    from napari_sam.tiling.images import open_image as open_image
 
 _HOMES = {
     "BoxPrompt": "prompts",
     "Click": "prompts",
     "EmbeddingCache": "predictor.cache",
-    "EverythingOptions": "automatic.options",
+    "AutomaticOptions": "automatic.window.options",
     "ImagePredictor": "predictor.image",
     "MaskPrompt": "prompts",
     "PredictorOptions": "predictor.candidates",
-    "SamAutomaticMaskGenerator": "automatic.generator",
+    "SamAutomaticMaskGenerator": "automatic.window.mask_generator",
     "SamPredictor": "predictor.sam_predictor",
     "SegmentWidget": "jupyter_widget.widget",
     "Session": "session",
     "load_model": "model.checkpoints",
-    "open_image": "tiling.images",
-    "sam_model_registry": "model.published",
+    "open_image": "images",
+    "sam_model_registry": "model.sam_model_registry",
     "segment_image": "automatic.run",
 }
 
 __all__ = [
+    "AutomaticOptions",
     "BoxPrompt",
     "Click",
     "EmbeddingCache",
-    "EverythingOptions",
     "ImagePredictor",
     "MaskPrompt",
     "PredictorOptions",

@@ -29,18 +29,18 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.options import EverythingOptions
-from napari_sam.automatic.plan import Asked, Plane, RunPlan
+from napari_sam.atomic_files import write_atomically
+from napari_sam.automatic.plan import Plane, RunPlan, RunRequest
 from napari_sam.automatic.run import Progress, segment_image
-from napari_sam.automatic.run_folder import EverythingReport, RunFolder
-from napari_sam.automatic.tiles import TileFailure
+from napari_sam.automatic.run_folder import AutomaticReport, RunFolder
+from napari_sam.automatic.tiles.tile import TileFailure
+from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.geometry import Box
-from napari_sam.predictor.watching import Look, Watch
+from napari_sam.labels import LabelStore
+from napari_sam.labels.bulk import identity_at
+from napari_sam.labels.location import LabelLocation, find_place
+from napari_sam.predictor.progress import ProgressCallback, WindowProgress
 from napari_sam.session import Session
-from napari_sam.tiling.labels import LabelStore
-from napari_sam.tiling.labels.bulk import identity_at
-from napari_sam.tiling.labels.place import LabelPlace, find_place
-from napari_sam.whole_files import write_whole
 
 BLOCK = 2048
 """Side of what is written at once, in pixels: 16 MB of ids."""
@@ -70,13 +70,13 @@ class EverythingRequest:
     level: int | None = None
 
     @property
-    def options(self) -> EverythingOptions:
+    def options(self) -> AutomaticOptions:
         """The same for `segment_image`."""
-        return EverythingOptions(object_size=self.object_size)
+        return AutomaticOptions(object_size=self.object_size)
 
-    def asked(self, session: Session) -> Asked:
+    def asked(self, session: Session) -> RunRequest:
         """What `segment_image` keeps of it in the run's plan."""
-        return Asked(
+        return RunRequest(
             session.image.fingerprint,
             session.predictor.model.fingerprint,
             tuple(sorted(set(self.planes))),
@@ -116,7 +116,7 @@ def all_planes(session: Session) -> tuple[Plane, ...]:
     return tuple(product(*map(range, session.image.stack_shape)))
 
 
-def run_place(session: Session) -> LabelPlace:
+def run_place(session: Session) -> LabelLocation:
     """Where the label volume of a session's run is, or will be."""
     beside = find_place(session.labels.path).everything
     return find_place(beside.with_name(f"{beside.name}.ome.zarr"))
@@ -152,8 +152,8 @@ def find_everything(
     session: Session,
     request: EverythingRequest,
     report: Callable[[Progress], None],
-    watch: Watch,
-) -> EverythingReport:
+    watch: ProgressCallback,
+) -> AutomaticReport:
     """Segment what was asked for into the run's volume; on a worker.
 
     An unfinished run of the same request is gone on with, one of another is replaced.
@@ -198,7 +198,7 @@ class Merging:
         What to `write`, one after the other, in any order, at any pace.
     """
 
-    report: EverythingReport
+    report: AutomaticReport
     store: LabelStore
     blocks: tuple[Block, ...]
     _ids: _Ids
@@ -210,10 +210,10 @@ class Merging:
         cls,
         session: Session,
         request: EverythingRequest,
-        report: EverythingReport,
-        watch: Watch,
+        report: AutomaticReport,
+        watch: ProgressCallback,
     ) -> Merging:
-        """Look which objects are new, and where; on a worker."""
+        """Find which objects are new, and where; on a worker."""
         store = LabelStore.open(report.labels, mode="r")
         try:
             ids = _Ids.load(session, report)
@@ -264,7 +264,7 @@ class _Ids:
     of_n: NDArray[np.uint32]
 
     @classmethod
-    def load(cls, session: Session, report: EverythingReport) -> _Ids:
+    def load(cls, session: Session, report: AutomaticReport) -> _Ids:
         """Those of an earlier call, if it merged the same volume."""
         file = report.objects_file.with_name("merged.npz")
         identity = identity_at(run_place(session)) or ""
@@ -290,7 +290,7 @@ class _Ids:
         self.of_n[new] = np.arange(first, first + len(new), dtype=np.uint32)
         stream = BytesIO()
         np.savez(stream, identity=np.array(self.identity), of_n=self.of_n)
-        write_whole(self.file, stream.getvalue())
+        write_atomically(self.file, stream.getvalue())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -317,13 +317,13 @@ class _Survey:
         store: LabelStore,
         request: EverythingRequest,
         ids: _Ids,
-        watch: Watch,
+        watch: ProgressCallback,
     ) -> _Survey:
         count = len(ids.of_n)
         area_n, taken_n, own_n = (np.zeros(count, dtype=np.int64) for _ in range(3))
         blocks = []
         for plane, box in _blocks(request.planes, request.region):
-            watch(Look(0, box, 0, 0, 0))
+            watch(WindowProgress(0, box, 0, 0, 0))
             found_hw = store.read(plane, box)
             if not found_hw.any():
                 continue
@@ -337,7 +337,7 @@ class _Survey:
         return cls(area_n, taken_n, own_n, tuple(blocks))
 
 
-def _scores_of(report: EverythingReport) -> NDArray[np.float64]:
+def _scores_of(report: AutomaticReport) -> NDArray[np.float64]:
     """Of each object of a run, as its table says; 0 for the background."""
     scores_n = np.zeros(report.objects + 1)
     with report.objects_file.open(newline="", encoding="utf-8") as file:

@@ -13,9 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
 
-from napari_sam.answers import Answer, Request
 from napari_sam.prompts import Prompt
 from napari_sam.session import Session
+from napari_sam.session.refinement import Answer, Request
 
 
 class PendingPrompts(ABC):
@@ -56,12 +56,12 @@ class PendingPrompts(ABC):
 
     def choose(self, index: int) -> None:
         """Take another of the candidates."""
-        self._ask(self._session.propose_choice(index))
+        self._ask(self._session.request_choice(index))
 
     def catch_up(self) -> None:
         """Compute candidates that are not, as after reopening or an undo."""
         if self._session.prompts and not self._session.is_answered:
-            self._ask(self._session.propose_answer())
+            self._ask(self._session.request_answer())
 
     def take_back(self) -> None:
         """Take back the last step that is on its way."""

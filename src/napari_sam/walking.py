@@ -13,10 +13,10 @@ from __future__ import annotations
 from threading import Event
 from time import monotonic
 
-from napari_sam.answers import Answer, Request
 from napari_sam.errors import Cancelled
-from napari_sam.history import Step
 from napari_sam.session import Session
+from napari_sam.session.history import Step
+from napari_sam.session.refinement import Answer, Request
 
 A_WHILE_S = 0.3
 """As long as a user does not wonder; an edit that has begun is finished."""
@@ -76,7 +76,7 @@ class Walk:
         possible = session.can_undo if self._is_undo else session.can_redo
         if not possible or self._stopped.is_set():
             return None
-        request = session.propose_undo() if self._is_undo else session.propose_redo()
+        request = session.request_undo() if self._is_undo else session.request_redo()
         if self._step is None:
             self._step = request.walked
         elif not self._step.belongs_with(request.walked):

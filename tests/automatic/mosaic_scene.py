@@ -8,11 +8,11 @@ from skimage.measure import label
 
 from napari_sam.automatic.mosaic import paint
 from napari_sam.automatic.overlaps import overlaps
-from napari_sam.automatic.piece import Piece
-from napari_sam.automatic.stitching import Assignment, Stitcher
-from napari_sam.automatic.window import WindowObjects
+from napari_sam.automatic.seams.stitching import Assignment, Stitcher
+from napari_sam.automatic.window.grid import Cell, WindowGrid
+from napari_sam.automatic.window.segment import WindowObjects
+from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
-from napari_sam.tiling.window_grid import Cell, WindowGrid
 
 Labels = NDArray[np.uint32]
 Sight = Callable[[Cell, Labels], Labels]
@@ -29,7 +29,7 @@ def as_it_is(cell: Cell, truth_hw: Labels) -> Labels:
 
 def pieces_of(
     truth_hw: Labels, grid: WindowGrid, sight: Sight = as_it_is
-) -> dict[Cell, Piece]:
+) -> dict[Cell, WindowResult]:
     """What each window sees of known labels, islands of an object by themselves.
 
     Objects that touch have different labels, so they stay apart in a window.
@@ -41,12 +41,12 @@ def pieces_of(
         numbered = label(seen, background=0, connectivity=2).astype(np.uint32)
         scores = np.full(int(numbered.max()), 0.9, dtype=np.float32)
         found = WindowObjects(numbered, scores)
-        pieces[cell] = Piece.of(window, grid.core(*cell), grid.bounds, found)
+        pieces[cell] = WindowResult.of(window, grid.core(*cell), grid.bounds, found)
     return pieces
 
 
 def assigned(
-    pieces: Mapping[Cell, Piece],
+    pieces: Mapping[Cell, WindowResult],
     grid: WindowGrid,
     order: Iterable[Cell] | None = None,
     max_shared: float = 0.3,

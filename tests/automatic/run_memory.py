@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.automatic.allocator import keep_memory
-from napari_sam.automatic.options import ANY_QUERY, EverythingOptions
 from napari_sam.automatic.run import segment_image
+from napari_sam.automatic.tiles.allocator import keep_memory
+from napari_sam.automatic.window.options import ANY_QUERY, AutomaticOptions
+from napari_sam.images import open_image
 from napari_sam.model.point_masks import PointMasks, PointQuery, pack
 from napari_sam.prompts import Click
-from napari_sam.tiling.images import open_image
 
 STEP, SQUARE = 60, 24  # pixels of the level that is segmented
 FACTOR = 4  # of that level
-OPTIONS = EverythingOptions(
+OPTIONS = AutomaticOptions(
     object_size=SQUARE * FACTOR, max_clicks_per_side=1, reject_background=False
 )
 

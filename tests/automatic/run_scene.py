@@ -13,21 +13,21 @@ import zarr
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.automatic.options import ANY_QUERY, EverythingOptions
 from napari_sam.automatic.run import segment_image
-from napari_sam.automatic.run_folder import EverythingReport
+from napari_sam.automatic.run_folder import AutomaticReport
+from napari_sam.automatic.window.options import ANY_QUERY, AutomaticOptions
 from napari_sam.geometry import Box
+from napari_sam.images import Image, open_image
+from napari_sam.labels import LabelOptions, LabelStore
 from napari_sam.model.point_masks import PointMasks, PointQuery, boxes_of, pack
 from napari_sam.model.window_model import WindowMask
 from napari_sam.prompts import Click, Prompt
-from napari_sam.tiling.images import Image, open_image
-from napari_sam.tiling.labels import LabelOptions, LabelStore
 
 Gray = NDArray[np.uint8]
 SHAPE = (230, 340)
 CHUNK = 64
 SIDE = 96  # of a window
-OPTIONS = EverythingOptions(object_size=18)
+OPTIONS = AutomaticOptions(object_size=18)
 SMALL = LabelOptions(chunk_size=64, shard_size=128, coarsest_size=64)
 BACKGROUND = 12
 
@@ -132,7 +132,7 @@ def segment(
     labels: Path | str,
     model: Regions | None = None,
     **options: Any,
-) -> EverythingReport:
+) -> AutomaticReport:
     source = opened(image) if isinstance(image, Path) else image
     settings = {"options": OPTIONS, "label_options": SMALL, **options}
     return segment_image(source, labels, model or Regions(), **settings)

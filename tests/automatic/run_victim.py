@@ -12,9 +12,10 @@ from typing import Any
 from run_scene import segment
 from zarr.storage import LocalStore
 
-from napari_sam.automatic import settling, tile_files
+from napari_sam.automatic.estimate import plan_run as settling
 from napari_sam.automatic.run import Progress
-from napari_sam.tiling.labels import journal
+from napari_sam.automatic.tiles import tile_files
+from napari_sam.labels import journal
 
 
 def segment_until_killed(
@@ -55,5 +56,5 @@ def die_at(moment: int) -> None:
     Path.replace = counted(Path.replace)
     Path.unlink = counted(Path.unlink)
     journal.Journal._write = counted(journal.Journal._write)
-    tile_files.write_whole = counted(tile_files.write_whole)
+    tile_files.write_atomically = counted(tile_files.write_atomically)
     os.rmdir = counted(os.rmdir)

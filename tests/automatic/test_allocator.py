@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from napari_sam.automatic import allocator, cluster
+from napari_sam.automatic.tiles import allocator
+from napari_sam.automatic.tiles import dask_cluster as cluster
 
 BLOCKS = """
 import resource
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
-from napari_sam.automatic.allocator import keep_memory
+from napari_sam.automatic.tiles.allocator import keep_memory
 {kept}
 
 def use(times):

@@ -12,17 +12,17 @@ import pytest
 import torch
 from run_scene import OPTIONS, SHAPE, Gray, Regions, scene
 
-from napari_sam.automatic.batching import RoomyModel
-from napari_sam.automatic.plan import Asked, RunPlan
-from napari_sam.automatic.segmenting import segmented
-from napari_sam.automatic.settling import settled_plan
-from napari_sam.automatic.shared_reads import SharedReads
-from napari_sam.automatic.tiles import TilePixels, TileResult, read_tile
+from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.plan import RunPlan, RunRequest
+from napari_sam.automatic.tiles.batching import AdaptiveBatchModel
+from napari_sam.automatic.tiles.chunk_cache import ChunkCache
+from napari_sam.automatic.tiles.segment import segmented
+from napari_sam.automatic.tiles.tile import TilePixels, TileResult, read_tile
 from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.model.point_masks import PointMasks, PointQuery
 from napari_sam.prompts import Click
-from napari_sam.tiling.images import open_image
 
 
 @dataclass
@@ -57,11 +57,11 @@ class Batches(Regions):
 @pytest.fixture(scope="module")
 def work() -> tuple[RunPlan, list[TilePixels]]:
     image = open_image(scene(), contrast_limits=(0, 255))
-    asked = Asked(
+    asked = RunRequest(
         image.fingerprint, "f", ((),), Box.of_shape(SHAPE), 0, OPTIONS, skip_empty=False
     )
-    plan = replace(settled_plan(image, Regions(), asked), windows_along=3)
-    reads = SharedReads(plan, image)
+    plan = replace(plan_run(image, Regions(), asked), windows_along=3)
+    reads = ChunkCache(plan, image)
     return plan, [read_tile(plan, image, tile, reads) for tile in plan.tiles()]
 
 
@@ -70,7 +70,7 @@ Work = tuple[RunPlan, list[TilePixels]]
 
 def found(work: Work, model: Regions, at_once: int | None = None, **how: Any) -> Any:
     plan, tiles = work
-    roomy = RoomyModel(model, plan.options, at_once)
+    roomy = AdaptiveBatchModel(model, plan.options, at_once)
     return list(segmented(plan, roomy, tiles, **how))
 
 
@@ -182,7 +182,7 @@ def test_tiles_without_windows_come_out_in_their_turn(work: Work) -> None:
         results = list(
             segmented(
                 plan,
-                RoomyModel(Batches(), plan.options),
+                AdaptiveBatchModel(Batches(), plan.options),
                 some_empty(),
                 encoder=encoder,
             )

@@ -26,14 +26,14 @@ from run_scene import (
 
 from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.run import segment_image
-from napari_sam.automatic.run_folder import EverythingReport, RunFolder
+from napari_sam.automatic.run_folder import AutomaticReport, RunFolder
 from napari_sam.errors import Cancelled, ImageError, PredictorError
-from napari_sam.predictor.watching import Look
-from napari_sam.tiling.images import open_image
-from napari_sam.tiling.labels.place import find_place
+from napari_sam.images import open_image
+from napari_sam.labels.location import find_place
+from napari_sam.predictor.progress import WindowProgress
 
 distributed = pytest.importorskip("distributed")
-cluster_module = pytest.importorskip("napari_sam.automatic.cluster")
+cluster_module = pytest.importorskip("napari_sam.automatic.tiles.dask_cluster")
 
 pytestmark = pytest.mark.filterwarnings(
     # What dask's own threads leave open while a cluster closes is not ours to tell.
@@ -75,7 +75,7 @@ def image(tmp_path: Path) -> Path:
     return write_image(tmp_path / "image.zarr", scene())
 
 
-def on_cluster(image: Path, labels: Path, client: Any, **more: Any) -> EverythingReport:
+def on_cluster(image: Path, labels: Path, client: Any, **more: Any) -> AutomaticReport:
     settings = {"options": OPTIONS, "label_options": SMALL, **more}
     model = settings.pop("model", Regions())
     return segment_image(image, labels, model, client=client, **settings)
@@ -147,7 +147,7 @@ def test_a_cancelled_run_goes_on_without_the_cluster(
 
 
 def plan_of(image: Path, labels: Path) -> RunPlan:
-    def stop(look: Look) -> None:
+    def stop(look: WindowProgress) -> None:
         if look.most_windows:
             raise Cancelled("enough")
 

@@ -24,9 +24,9 @@ from napari_sam.everything import (
     unfinished_run,
 )
 from napari_sam.geometry import Box
-from napari_sam.predictor.watching import Look
+from napari_sam.labels import Edit, LabelStore
+from napari_sam.predictor.progress import WindowProgress
 from napari_sam.session import Session
-from napari_sam.tiling.labels import Edit, LabelStore
 from napari_sam.walking import Walk
 
 WHOLE = Box.of_shape(SHAPE)
@@ -71,7 +71,7 @@ class Stopping:
     def __init__(self, windows: int) -> None:
         self.left = windows
 
-    def __call__(self, look: Look) -> None:
+    def __call__(self, look: WindowProgress) -> None:
         self.left -= 1
         if self.left < 0:
             raise Cancelled("enough")

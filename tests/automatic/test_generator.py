@@ -18,8 +18,8 @@ import napari_sam as ns
 from napari_sam.errors import PredictorError, PromptError
 from napari_sam.masks import from_run_lengths
 from napari_sam.model.build import new_tiny_sam
-from napari_sam.model.facts import ModelFacts
-from napari_sam.model.fast_upscaling import Upscaling
+from napari_sam.model.inference.upscaling import Upscaling
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 
 EVERYTHING = Settings(
@@ -31,7 +31,7 @@ EVERYTHING = Settings(
 def tiny() -> Sam:
     """A random network with outlines, where the click makes a difference."""
     torch.manual_seed(5)
-    sam = new_tiny_sam(ModelFacts("tiny", "random", image_size=64)).eval()
+    sam = new_tiny_sam(ModelMetadata("tiny", "random", image_size=64)).eval()
     for layer in sam.mask_decoder.transformer.layers:
         look = layer.cross_attn_image_to_token
         look.q_proj.weight.data *= 3

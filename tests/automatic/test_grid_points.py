@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.automatic.grid_points import crop_boxes, layer_grids, point_grid
+from napari_sam.automatic.window.point_grid import crop_boxes, layer_grids, point_grid
 from napari_sam.geometry import Box
 
 

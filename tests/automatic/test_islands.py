@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.automatic import islands
-from napari_sam.automatic.islands import are_simple, in_one_piece
-from napari_sam.automatic.window import _best_of_overlapping
+from napari_sam.automatic.window import mask_filters as islands
+from napari_sam.automatic.window.mask_filters import are_simple, in_one_piece
+from napari_sam.automatic.window.segment import _best_of_overlapping
 from napari_sam.masks import bounding_box, without_specks
 from napari_sam.model.point_masks import PointMasks, boxes_of, pack
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from napari_sam.automatic.label_image import label_image, paint
+from napari_sam.automatic.window.label_image import label_image, paint
 from napari_sam.errors import MaskError
 from napari_sam.model.point_masks import PointMasks, boxes_of, pack
 

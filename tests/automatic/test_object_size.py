@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.io import imread
 
-from napari_sam.automatic.object_size import estimate_object_size, look_coarsely
+from napari_sam.automatic.estimate.blob_size import estimate_object_size, look_coarsely
 from napari_sam.errors import ImageError
 
 FLUO = Path(__file__).parents[3] / "shared" / "data" / "dsb2018_fluo"

@@ -3,19 +3,19 @@
 import numpy as np
 
 from napari_sam.automatic.overlaps import overlaps
-from napari_sam.automatic.piece import Piece
-from napari_sam.automatic.window import WindowObjects
+from napari_sam.automatic.window.segment import WindowObjects
+from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
 
 PLANE = Box(0, 0, 100, 100)
 
 
-def piece(window: Box, core: Box, *boxes: Box) -> Piece:
+def piece(window: Box, core: Box, *boxes: Box) -> WindowResult:
     labels = np.zeros(window.shape, dtype=np.uint32)
     for number, box in enumerate(boxes, start=1):
         labels[box.relative_to(window).slices] = number
     scores = np.linspace(0.9, 0.8, len(boxes), dtype=np.float32)
-    return Piece.of(window, core, PLANE, WindowObjects(labels, scores))
+    return WindowResult.of(window, core, PLANE, WindowObjects(labels, scores))
 
 
 def test_areas_boxes_and_cuts_are_told() -> None:

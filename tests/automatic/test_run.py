@@ -28,8 +28,8 @@ import napari_sam as ns
 from napari_sam.automatic.run import Progress
 from napari_sam.errors import Cancelled, ImageError, LabelError, LabelsLockedError
 from napari_sam.geometry import Box
-from napari_sam.predictor.watching import Look
-from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore
+from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
+from napari_sam.predictor.progress import WindowProgress
 
 pytestmark = pytest.mark.usefixtures("no_flushing")
 
@@ -47,7 +47,7 @@ def labels(tmp_path: Path) -> Path:
 def stop_after(count: int) -> Any:
     """A watcher that gives up before window `count` + 1."""
 
-    def watch(look: Look) -> None:
+    def watch(look: WindowProgress) -> None:
         if look.windows >= count:
             raise Cancelled("enough")
 
@@ -169,7 +169,7 @@ def test_a_coarser_level_is_drawn_at_the_finest(tmp_path: Path) -> None:
     fine = np.kron(scene(), np.ones((2, 2), dtype=np.uint8))
     path = write_image(tmp_path / "image.zarr", fine)
     labels = tmp_path / "labels.ome.zarr"
-    options = ns.EverythingOptions(object_size=36)  # of level 0
+    options = ns.AutomaticOptions(object_size=36)  # of level 0
     segment(path, labels, level=1, options=options, label_options=LabelOptions())
     wanted = np.kron(truth(), np.ones((2, 2), dtype=np.uint32))
     assert_same_objects(labels_of(labels), wanted)
@@ -180,7 +180,7 @@ def test_large_objects_are_looked_at_in_a_coarser_level(tmp_path: Path) -> None:
     path = write_image(tmp_path / "image.zarr", fine)
     seen = []
     model = Regions()
-    options = ns.EverythingOptions(object_size=72)
+    options = ns.AutomaticOptions(object_size=72)
     segment(
         path,
         tmp_path / "labels.ome.zarr",
@@ -301,7 +301,7 @@ def test_another_run_at_the_same_place_is_refused_unless_it_may_overwrite(
 ) -> None:
     with pytest.raises(Cancelled):
         segment(image, labels, watch=stop_after(20))
-    other = ns.EverythingOptions(object_size=17)
+    other = ns.AutomaticOptions(object_size=17)
     with pytest.raises(LabelError, match="another options"):
         segment(image, labels, options=other)
     segment(image, labels, options=other, overwrite=True)
@@ -365,7 +365,7 @@ def test_an_image_without_anything_has_labels_without_anything(
     report = segment(
         ns.open_image(flat),
         tmp_path / "labels.ome.zarr",
-        options=ns.EverythingOptions(),
+        options=ns.AutomaticOptions(),
     )
     assert (report.objects, report.windows) == (0, 0)
     assert not labels_of(tmp_path / "labels.ome.zarr").any()

@@ -23,9 +23,9 @@ from run_scene import (
     write_image,
 )
 
-from napari_sam.automatic import settling
+from napari_sam.automatic.estimate import plan_run as settling
 from napari_sam.geometry import Box
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
+from napari_sam.labels import LabelGeometry, LabelStore
 
 SHAPE = (160, 200)
 

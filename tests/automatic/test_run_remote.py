@@ -28,8 +28,8 @@ from run_scene import (
 from napari_sam.errors import LabelError
 from napari_sam.evaluation.compare import compare_labels
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image, open_image
-from napari_sam.tiling.labels import LabelStore
+from napari_sam.images import Image, open_image
+from napari_sam.labels import LabelStore
 
 
 class Ranges(SimpleHTTPRequestHandler):

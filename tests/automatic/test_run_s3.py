@@ -19,11 +19,11 @@ from run_scene import (
     write_image,
 )
 
-from napari_sam.automatic import object_store
+from napari_sam.automatic import remote_labels as object_store
 from napari_sam.automatic.run import Progress
 from napari_sam.errors import Cancelled, ImageError, LabelError, LabelWriteError
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import open_image
+from napari_sam.images import open_image
 
 s3fs = pytest.importorskip("s3fs", reason="needs s3fs, of the extra s3")
 moto_server = pytest.importorskip("moto.server", reason="needs moto, a local S3 server")

@@ -20,17 +20,17 @@ from run_scene import (
     write_image,
 )
 
-from napari_sam.automatic import settling
-from napari_sam.automatic.pipeline import Pace
+from napari_sam.automatic.estimate import plan_run as settling
 from napari_sam.automatic.plan import RunPlan
 from napari_sam.automatic.run_folder import RunFolder
-from napari_sam.automatic.segmenting import compute_tile
-from napari_sam.automatic.tile_files import TileFiles
+from napari_sam.automatic.tiles.pipeline import Concurrency
+from napari_sam.automatic.tiles.segment import compute_tile
+from napari_sam.automatic.tiles.tile_files import TileFiles
 from napari_sam.errors import Cancelled, LabelError
 from napari_sam.geometry import Box
-from napari_sam.predictor.watching import Look
-from napari_sam.tiling.labels import LabelStore
-from napari_sam.tiling.labels.place import find_place
+from napari_sam.labels import LabelStore
+from napari_sam.labels.location import find_place
+from napari_sam.predictor.progress import WindowProgress
 
 pytestmark = pytest.mark.usefixtures("no_flushing")
 
@@ -50,7 +50,7 @@ def whole(image: Path, tmp_path: Path) -> dict[str, str]:
 def begun(image: Path, labels: Path) -> TileFiles:
     """A run that has settled its plan, and nothing else."""
 
-    def stop(look: Look) -> None:
+    def stop(look: WindowProgress) -> None:
         if look.most_windows:  # of the run; before it is settled nobody knows
             raise Cancelled("enough")
 
@@ -87,13 +87,13 @@ def test_however_windows_are_grouped_the_labels_are_the_same(
 @pytest.mark.parametrize(
     "pace",
     [
-        Pace(readers=1, ahead=1, unwritten=0),
-        Pace(readers=8, ahead=20),
-        Pace(encode_ahead=True),
+        Concurrency(readers=1, ahead=1, unwritten=0),
+        Concurrency(readers=8, ahead=20),
+        Concurrency(encode_ahead=True),
     ],
 )
 def test_however_much_is_done_at_once_the_labels_are_the_same(
-    image: Path, tmp_path: Path, whole: dict[str, str], pace: Pace
+    image: Path, tmp_path: Path, whole: dict[str, str], pace: Concurrency
 ) -> None:
     labels = tmp_path / "labels.ome.zarr"
     segment(image, labels, pace=pace)

@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import NDArray
 from run_scene import OPTIONS, Regions
 
-from napari_sam.automatic import shared_reads
-from napari_sam.automatic.plan import Asked, RunPlan
-from napari_sam.automatic.settling import settled_plan
-from napari_sam.automatic.shared_reads import SharedReads
-from napari_sam.automatic.tiles import read_tile
+from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.plan import RunPlan, RunRequest
+from napari_sam.automatic.tiles import chunk_cache as shared_reads
+from napari_sam.automatic.tiles.chunk_cache import ChunkCache
+from napari_sam.automatic.tiles.tile import read_tile
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image, open_image
+from napari_sam.images import Image, open_image
 
 CHUNK = (40, 56)
 PIXELS = np.random.default_rng(1).integers(0, 60000, (2, 470, 610), dtype=np.uint16)
@@ -65,7 +65,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan_of(image: Image, level: int = 0) -> RunPlan:
-    asked = Asked(
+    asked = RunRequest(
         image.fingerprint,
         "regions",
         ((0,), (1,)),
@@ -74,12 +74,12 @@ def plan_of(image: Image, level: int = 0) -> RunPlan:
         OPTIONS,
         skip_empty=False,
     )
-    return replace(settled_plan(image, Regions(), asked), windows_along=2)
+    return replace(plan_run(image, Regions(), asked), windows_along=2)
 
 
-def read_all(plan: RunPlan, image: Image) -> SharedReads:
+def read_all(plan: RunPlan, image: Image) -> ChunkCache:
     """Read tile by tile, and compare every window with itself alone."""
-    reads = SharedReads(plan, image)
+    reads = ChunkCache(plan, image)
     for tile in plan.tiles():
         pixels = read_tile(plan, image, tile, reads)
         assert pixels.windows
@@ -97,7 +97,7 @@ def test_each_chunk_is_read_once_and_nothing_is_kept_in_the_end(
 ) -> None:
     plan = plan_of(image, level)
     array.reads.clear()
-    reads = SharedReads(plan, image)
+    reads = ChunkCache(plan, image)
     tiles = list(plan.tiles())
     for tile in tiles:
         reads.begin(tile)
@@ -115,7 +115,7 @@ def test_the_pixels_are_those_of_each_window_by_itself(image: Image) -> None:
 
 def test_a_strip_is_kept_and_not_the_plane(image: Image) -> None:
     plan = plan_of(image)
-    reads = SharedReads(plan, image)
+    reads = ChunkCache(plan, image)
     most = 0
     for tile in plan.tiles():
         read_tile(plan, image, tile, reads)
@@ -144,7 +144,7 @@ def test_a_broken_chunk_costs_the_windows_that_lie_on_it(
 ) -> None:
     plan = plan_of(image)
     array.broken.add((0, 4, 5))
-    reads = SharedReads(plan, image)
+    reads = ChunkCache(plan, image)
     broken = Box(160, 280, 200, 336)
     failed = 0
     for tile in plan.tiles():
@@ -161,7 +161,7 @@ def test_a_chunk_that_is_whole_again_is_read_again(
 ) -> None:
     plan = plan_of(image)
     tile = next(plan.tiles())
-    reads = SharedReads(plan, image)
+    reads = ChunkCache(plan, image)
     reads.begin(tile)
     array.broken.add((0, 1, 1))
     box = Box(0, 0, 90, 90)

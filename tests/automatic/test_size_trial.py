@@ -13,23 +13,24 @@ import run_scene
 from numpy.typing import NDArray
 from run_scene import Regions
 
-from napari_sam.automatic import looks, settling
-from napari_sam.automatic.looks import Before, Look
-from napari_sam.automatic.object_size import estimate_object_size
-from napari_sam.automatic.options import EverythingOptions
-from napari_sam.automatic.plan import Asked, RunPlan
-from napari_sam.automatic.settling import settled_plan
-from napari_sam.automatic.size_trial import (
-    Rung,
+from napari_sam.automatic.estimate import plan_run as settling
+from napari_sam.automatic.estimate import samples as looks
+from napari_sam.automatic.estimate.blob_size import estimate_object_size
+from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.estimate.samples import Before, Sample
+from napari_sam.automatic.estimate.size_trial import (
+    TrialSize,
     agreed_size,
     rung,
     shown_windows,
     spread_looks,
     trial_sides,
 )
+from napari_sam.automatic.plan import RunPlan, RunRequest
+from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image, open_image
+from napari_sam.images import Image, open_image
 
 RADIUS = 9
 SIZE = sqrt(pi) * RADIUS
@@ -74,8 +75,8 @@ def planned(
     level: int | None = None,
     before: Before = lambda *_: None,
 ) -> RunPlan:
-    options = EverythingOptions(object_size=size)
-    asked = Asked(
+    options = AutomaticOptions(object_size=size)
+    asked = RunRequest(
         image.fingerprint,
         "",
         ((),),
@@ -84,7 +85,7 @@ def planned(
         options,
         skip_empty=False,
     )
-    return settled_plan(image, model, asked, before)
+    return plan_run(image, model, asked, before)
 
 
 def shells(shape: tuple[int, int] = run_scene.SHAPE) -> NDArray[np.uint8]:
@@ -99,8 +100,8 @@ def opened(pixels: Any) -> Image:
     return open_image(pixels, axes="yx", contrast_limits=(0, 255))
 
 
-def rungs(*pairs: tuple[float, float]) -> list[Rung | None]:
-    return [Rung(window, found) for window, found in pairs]
+def rungs(*pairs: tuple[float, float]) -> list[TrialSize | None]:
+    return [TrialSize(window, found) for window, found in pairs]
 
 
 def test_the_size_is_that_on_which_neighbouring_windows_agree() -> None:
@@ -120,9 +121,9 @@ def test_windows_in_which_nothing_is_found_have_no_say() -> None:
     assert agreed_size(found, 30, SHARE) == pytest.approx(sqrt(12 * 13))
 
 
-@pytest.mark.parametrize("found", [[], [None, None], [None, Rung(128, 20)]])
+@pytest.mark.parametrize("found", [[], [None, None], [None, TrialSize(128, 20)]])
 def test_without_two_windows_to_compare_the_blobs_size_stays(
-    found: list[Rung | None],
+    found: list[TrialSize | None],
 ) -> None:
     assert agreed_size(found, 17.5, SHARE) == 17.5
 
@@ -166,7 +167,7 @@ def test_of_a_look_that_is_no_larger_than_a_window_there_is_one() -> None:
 
 def test_looks_are_taken_from_the_one_that_shows_most_to_that_of_least() -> None:
     looks = [
-        Look((index,), 0, Box(0, 0, 64, 64), np.repeat(noise(index + 1), 3, axis=2))
+        Sample((index,), 0, Box(0, 0, 64, 64), np.repeat(noise(index + 1), 3, axis=2))
         for index in range(9)
     ]
     assert [look.plane for look in spread_looks(looks)] == [

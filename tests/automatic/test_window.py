@@ -14,25 +14,25 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.io import imread
 
-from napari_sam.automatic.options import EverythingOptions
-from napari_sam.automatic.window import answers, grid_clicks, segment_window
+from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.segment import answers, grid_clicks, segment_window
 from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.masks import iou
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.facts import ModelFacts
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.point_masks import OWN_QUERY, PUBLISHED_QUERY, PointQuery
 from napari_sam.model.window_model import WindowMask
 from napari_sam.prompts import Click, Prompt
-from napari_sam.tiling.images import open_image
 
 FLUO = Path(__file__).parents[3] / "shared" / "data" / "dsb2018_fluo"
 
 Gray = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 SIDE = 96
-OPTIONS = EverythingOptions(object_size=20)
+OPTIONS = AutomaticOptions(object_size=20)
 
 
 @dataclass
@@ -206,29 +206,29 @@ def test_clicks_lie_half_an_object_apart_in_the_middle_of_their_cells(
 
 
 def test_a_huge_object_still_gets_a_few_clicks() -> None:
-    options = EverythingOptions(object_size=1000)
+    options = AutomaticOptions(object_size=1000)
     assert options.clicks_per_side((40, SIDE)) == (3, 8)
 
 
 def test_small_objects_are_looked_at_in_small_windows() -> None:
-    facts = ModelFacts(
+    facts = ModelMetadata(
         "f", "f", image_size=64, window_size=64, window_sizes=(32, 64), object_share=0.2
     )
     model = new_tiny_sam(facts)
-    assert EverythingOptions(object_size=6).window_side(model) == 32
-    assert EverythingOptions(object_size=7).window_side(model) == 64
-    assert EverythingOptions(object_size=14).window_side(model) == 64
-    assert EverythingOptions(object_size=6).window_side(Regions()) == SIDE
+    assert AutomaticOptions(object_size=6).window_side(model) == 32
+    assert AutomaticOptions(object_size=7).window_side(model) == 64
+    assert AutomaticOptions(object_size=14).window_side(model) == 64
+    assert AutomaticOptions(object_size=6).window_side(Regions()) == SIDE
 
 
 def test_tiny_objects_do_not_cost_more_clicks_than_allowed() -> None:
-    options = EverythingOptions(object_size=1, max_clicks_per_side=10)
+    options = AutomaticOptions(object_size=1, max_clicks_per_side=10)
     assert len(grid_clicks((SIDE, SIDE), options)) == 100
 
 
 def test_an_object_size_is_estimated_only_where_none_was_given() -> None:
     pixels = scene(*DISCS)
-    estimated = EverythingOptions().settled(pixels).object_size
+    estimated = AutomaticOptions().settled(pixels).object_size
     assert estimated == pytest.approx(20, rel=0.3)
     assert OPTIONS.settled(pixels) is OPTIONS
 
@@ -244,7 +244,7 @@ def test_an_object_size_is_estimated_only_where_none_was_given() -> None:
 )
 def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(PredictorError, match=next(iter(wrong))):
-        EverythingOptions(**wrong)
+        AutomaticOptions(**wrong)
 
 
 def test_a_model_without_batches_is_asked_about_one_click_at_a_time() -> None:
@@ -259,7 +259,7 @@ def test_a_model_without_batches_is_asked_about_one_click_at_a_time() -> None:
 
 def test_sam_answers_all_clicks_at_once_as_it_answers_them_one_by_one() -> None:
     torch.manual_seed(3)
-    sam = new_tiny_sam(ModelFacts("tiny", "random", image_size=64)).eval()
+    sam = new_tiny_sam(ModelMetadata("tiny", "random", image_size=64)).eval()
     rng = np.random.default_rng(5)
     embedding = sam.encode(rng.integers(0, 256, (50, 64, 3), dtype=np.uint8))
     clicks = [Click(3.7, 8), Click(30, 60.2), Click(49, 0)]
@@ -275,8 +275,8 @@ def test_sam_answers_all_clicks_at_once_as_it_answers_them_one_by_one() -> None:
 
 def test_thresholds_suit_the_model() -> None:
     trained = {"training": "{}"}
-    own = new_tiny_sam(ModelFacts("own", "f", image_size=64, metadata=trained))
-    published = new_tiny_sam(ModelFacts("published", "f", image_size=64))
+    own = new_tiny_sam(ModelMetadata("own", "f", image_size=64, metadata=trained))
+    published = new_tiny_sam(ModelMetadata("published", "f", image_size=64))
     assert OPTIONS.query_for(own) == OWN_QUERY
     assert OPTIONS.query_for(published) == PUBLISHED_QUERY
     assert OPTIONS.query_for(Regions()).min_score <= 0
@@ -290,7 +290,7 @@ def test_the_default_finds_most_nuclei_of_a_window_it_never_saw() -> None:
     truth_hw = imread(FLUO / "labels" / path.name)[:256, :256]
     pixels = open_image(path).read_rgb((), 0, Box(0, 0, *truth_hw.shape))
     model = load_model("default", device="cpu")
-    found = segment_window(model, pixels, EverythingOptions(click_spacing=0.75))
+    found = segment_window(model, pixels, AutomaticOptions(click_spacing=0.75))
     agreed = []
     for number in np.unique(truth_hw)[1:]:
         nucleus = truth_hw == number

@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from napari_sam.cli import main
 from napari_sam.geometry import Box
+from napari_sam.labels import LabelStore
 from napari_sam.model.window_model import Embedding, WindowMask
 from napari_sam.prompts import BoxPrompt, Click, Prompt
-from napari_sam.tiling.labels import LabelStore
 
 CHUNK = 64
 FIRST, SECOND, THIRD = Box(20, 20, 50, 50), Box(150, 20, 180, 60), Box(20, 150, 60, 180)

@@ -14,7 +14,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Regions:
         regions.loads += 1
         return regions
 
-    monkeypatch.setattr("napari_sam.cli.segment.load_window_model", load)
+    monkeypatch.setattr("napari_sam.cli.segment_prompts.load_window_model", load)
     return regions
 
 

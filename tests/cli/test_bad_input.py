@@ -23,7 +23,7 @@ from cli_scene import (
     run,
 )
 
-from napari_sam.tiling.labels import LabelStore
+from napari_sam.labels import LabelStore
 
 OK = {"points": [click(FIRST)]}
 
@@ -160,7 +160,7 @@ def test_an_object_whose_pixels_find_no_room_is_in_the_labels_once_there_is_room
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("napari_sam.tiling.labels.pyramid.write_block", full)
+    monkeypatch.setattr("napari_sam.labels.pyramid.write_block", full)
     assert desk.segment() == 1
     monkeypatch.undo()
     told = capsys.readouterr().err
@@ -309,7 +309,7 @@ def test_a_model_that_does_not_exist_leaves_nothing_behind(
     def load(network: object) -> object:
         raise CheckpointError("There is no model named 'vit_x'.")
 
-    monkeypatch.setattr("napari_sam.cli.segment.load_window_model", load)
+    monkeypatch.setattr("napari_sam.cli.segment_prompts.load_window_model", load)
     before = files_in(desk.folder)
     assert desk.segment() == 1
     assert files_in(desk.folder) == before

@@ -17,9 +17,9 @@ from napari_sam.cli.reporting import Reported, in_one_line
 from napari_sam.cli.request import RequestError, Rule, Version
 from napari_sam.errors import SamError
 from napari_sam.geometry import Box
+from napari_sam.labels import OverlapRule
+from napari_sam.labels.ome_zarr import ZARR_FORMATS
 from napari_sam.prompts import Click, check_inside
-from napari_sam.tiling.labels import OverlapRule
-from napari_sam.tiling.labels.metadata import ZARR_FORMATS
 
 HEAVY = ("torch", "zarr", "numpy", "scipy", "dask", "skimage", "napari")
 

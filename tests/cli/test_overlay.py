@@ -11,8 +11,8 @@ from PIL import Image as Pictures
 from napari_sam.cli.drawing import PALETTE, draw_outlines, draw_prompts
 from napari_sam.cli.overlay import LARGEST_READ, Shown, choose_view
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.prompts import Click
-from napari_sam.tiling.images import open_image
 
 
 def picture_of(file: Path) -> NDArray[np.uint8]:

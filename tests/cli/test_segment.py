@@ -22,7 +22,7 @@ from cli_scene import (
 )
 from ome_zarr_models.v05 import ImageLabel
 
-from napari_sam.tiling.labels import LabelStore
+from napari_sam.labels import LabelStore
 
 
 def test_objects_are_written_where_they_are(

@@ -10,8 +10,8 @@ from disc_scene import draw
 from napari_sam.errors import ImageError, LabelError
 from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import open_image
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
+from napari_sam.images import open_image
+from napari_sam.labels import LabelGeometry, LabelStore
 
 
 def test_a_folder_gives_its_images_by_name(discs: Path) -> None:

@@ -15,7 +15,7 @@ from lab_needs import MISSING, needs_browser
 from PIL import Image as Picture
 from widget_scene import SHAPE, SQUARES, on_disk, pixel_of
 
-from napari_sam.tiling.labels import LabelStore
+from napari_sam.labels import LabelStore
 
 if not MISSING:
     from lab import Notebook, Shown, wait_until, write_notebook

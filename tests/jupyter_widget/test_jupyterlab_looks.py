@@ -13,7 +13,7 @@ import pytest
 from lab_needs import MISSING, needs_browser
 from widget_scene import BRIGHT, SQUARES, on_disk, pixel_of, write_slide
 
-from napari_sam.tiling.labels import LabelStore
+from napari_sam.labels import LabelStore
 
 if not MISSING:
     from lab import Notebook, wait_until, write_notebook

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.jupyter_widget.stage import cheap, mask_level
 from napari_sam.jupyter_widget.tiles import (
     SIDE,
@@ -20,9 +21,8 @@ from napari_sam.jupyter_widget.tiles import (
     mask_tile,
     tiles_of,
 )
+from napari_sam.labels import LabelGeometry, LabelStore
 from napari_sam.predictor.candidates import Candidate
-from napari_sam.tiling.images import open_image
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
 
 SHAPE = (700, 1100)
 

@@ -330,7 +330,7 @@ def test_labels_that_another_program_writes_are_left_to_it(
     widget: SegmentWidget, labels: Path
 ) -> None:
     code = (
-        "import sys; from napari_sam.tiling.labels import LabelStore\n"
+        "import sys; from napari_sam.labels import LabelStore\n"
         "LabelStore.open(sys.argv[1])"
     )
     done = subprocess.run(

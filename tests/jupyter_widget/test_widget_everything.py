@@ -14,7 +14,7 @@ from widget_talk import MOST_S, clicked, says, wait_for
 import napari_sam as ns
 from napari_sam import everything, walking
 from napari_sam.jupyter_widget.widget import SegmentWidget
-from napari_sam.tiling.labels import Edit
+from napari_sam.labels import Edit
 
 
 def test_everything_in_view_is_found_and_objects_that_are_there_stay(

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.geometry import Box
+from napari_sam.labels import LabelStore
 from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowMask
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
-from napari_sam.tiling.labels import LabelStore
 
 SHAPE = (300, 400)
 PLANES = 4

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.model.checkpoints import read_checkpoint
-from napari_sam.model.facts import ModelFacts
+from napari_sam.model.metadata import ModelMetadata
 
 KEY = "mask_decoder.iou_token.weight"
 
@@ -19,7 +19,7 @@ KEY = "mask_decoder.iou_token.weight"
 class Toy(nn.Module):
     """A network of one parameter that remembers what it was built from."""
 
-    def __init__(self, state: dict[str, Tensor], facts: ModelFacts) -> None:
+    def __init__(self, state: dict[str, Tensor], facts: ModelMetadata) -> None:
         super().__init__()
         self.weight = nn.Parameter(state[KEY])
         self.facts = facts

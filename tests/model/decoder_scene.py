@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from napari_sam.model.build import new_tiny_sam
-from napari_sam.model.facts import ModelFacts
-from napari_sam.model.fast_decoder import image_of, predict_masks
+from napari_sam.model.inference.mask_decoder import image_of, predict_masks
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 
 KINDS = ("points", "several points", "boxes", "boxes and points", "masks")
@@ -26,7 +26,7 @@ class Asked:
 
 def random_sam(side: int = 128) -> Sam:
     """A network whose tokens and image have a lot to say to each other."""
-    sam = new_tiny_sam(ModelFacts("tiny", "random", image_size=side)).eval()
+    sam = new_tiny_sam(ModelMetadata("tiny", "random", image_size=side)).eval()
     for parameter in sam.mask_decoder.parameters():
         if parameter.ndim == 1:  # biases and norms, which begin at 0 and 1
             parameter.data += 0.2 * torch.randn_like(parameter)

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from napari_sam.errors import CheckpointError
 from napari_sam.model.build import build_sam, new_tiny_sam
-from napari_sam.model.facts import ModelFacts
 from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import TinyViT
 
-FACTS = ModelFacts("some file", "fingerprint", image_size=64)
+FACTS = ModelMetadata("some file", "fingerprint", image_size=64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def test_a_vit_is_read_off_its_shapes(name: str, tiny_state: dict[str, Tensor]) 
 def test_the_image_size_of_facts_does_not_matter_to_a_vit(
     tiny_state: dict[str, Tensor],
 ) -> None:
-    facts = ModelFacts("vit", "f", image_size=512)
+    facts = ModelMetadata("vit", "f", image_size=512)
     sam = build_sam(state_of(VARIANTS["small"], tiny_state), facts)
     assert sam.window_size == 64
 
@@ -134,7 +134,7 @@ def test_half_precision_weights_become_float32(tiny_state: dict[str, Tensor]) ->
 def test_without_facts_a_tiny_network_sees_1024_pixels(
     tiny_state: dict[str, Tensor],
 ) -> None:
-    assert build_sam(tiny_state, ModelFacts("t", "f")).window_size == 1024
+    assert build_sam(tiny_state, ModelMetadata("t", "f")).window_size == 1024
 
 
 def test_two_tiny_networks_of_one_seed_are_equal() -> None:
@@ -241,7 +241,7 @@ def test_an_image_size_between_the_embedding_s_pixels_is_refused(
     tiny_state: dict[str, Tensor],
 ) -> None:
     with pytest.raises(CheckpointError, match="multiple of 16 pixels, got 100"):
-        build_sam(tiny_state, ModelFacts("t", "f", image_size=100))
+        build_sam(tiny_state, ModelMetadata("t", "f", image_size=100))
 
 
 def test_an_empty_file_says_what_is_needed() -> None:

@@ -17,8 +17,8 @@ from napari_sam.model.checkpoints import (
     load_model,
     read_checkpoint,
 )
-from napari_sam.model.facts import PIXEL_MEAN, PIXEL_STD, ModelFacts
-from napari_sam.model.published import sam_model_registry
+from napari_sam.model.metadata import PIXEL_MEAN, PIXEL_STD, ModelMetadata
+from napari_sam.model.sam_model_registry import sam_model_registry
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 
@@ -72,7 +72,7 @@ def test_a_file_without_facts_gets_those_of_the_published_models(
     tmp_path: Path,
 ) -> None:
     facts = read_checkpoint(saved(tmp_path, toy_state())).facts
-    assert facts == ModelFacts("weights", facts.fingerprint)
+    assert facts == ModelMetadata("weights", facts.fingerprint)
     assert (facts.pixel_mean, facts.pixel_std) == (PIXEL_MEAN, PIXEL_STD)
 
 

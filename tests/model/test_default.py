@@ -11,12 +11,12 @@ from skimage.io import imread
 from skimage.measure import regionprops
 
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.masks import deepest_point
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.sam import Sam
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.prompts import Click
-from napari_sam.tiling.images import open_image
 
 FLUO = Path(__file__).parents[3] / "shared" / "data" / "dsb2018_fluo"
 

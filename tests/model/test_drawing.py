@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model import drawing
-from napari_sam.model.drawing import Answers, AxisScaling, draw_masks
+from napari_sam.model.inference import postprocessing as drawing
+from napari_sam.model.inference.postprocessing import Answers, AxisScaling, draw_masks
 from napari_sam.model.point_masks import PointMasks, PointQuery, boxes_of
-from napari_sam.model.resizing import input_shape
+from napari_sam.model.transforms import input_shape
 
 LOW, SIDE = 32, 128
 ALL = PointQuery(min_score=0.0, min_stability=0.0, stability_offset=0.5)

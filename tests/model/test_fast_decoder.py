@@ -19,8 +19,9 @@ from decoder_scene import (
 )
 from torch import Tensor
 
-from napari_sam.model import fast_decoder, fast_upscaling
 from napari_sam.model.checkpoints import load_model
+from napari_sam.model.inference import mask_decoder as fast_decoder
+from napari_sam.model.inference import upscaling as fast_upscaling
 from napari_sam.model.many_points import answer_points
 from napari_sam.model.mask_decoder import MULTIPLE_MASKS
 from napari_sam.model.point_masks import PointQuery

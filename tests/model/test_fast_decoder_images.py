@@ -10,8 +10,9 @@ import torch
 from decoder_scene import asked, error, fast, features_for, plain, random_sam
 from torch import Tensor, nn
 
-from napari_sam.model import decoder_image, fast_decoder
-from napari_sam.model.fast_decoder import image_of
+from napari_sam.model.inference import image_tokens as decoder_image
+from napari_sam.model.inference import mask_decoder as fast_decoder
+from napari_sam.model.inference.mask_decoder import image_of
 from napari_sam.model.sam import Sam
 
 

@@ -12,17 +12,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_sam.model import attention, fast_layers
-from napari_sam.model.attention import Positions, attend_by_position
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.facts import ModelFacts
-from napari_sam.model.fast_layers import ON_PROCESSOR, Kinds
-from napari_sam.model.fast_tiny_vit import FastTinyViT
-from napari_sam.model.fast_vit import FastViT
-from napari_sam.model.fused_attention import ON_GPU, attend_by_concatenation
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference import InferenceForm
+from napari_sam.model.inference import attention_cpu as attention
+from napari_sam.model.inference import layers as fast_layers
+from napari_sam.model.inference.attention_cpu import Positions, attend_by_position
+from napari_sam.model.inference.attention_cuda import ON_GPU, attend_by_concatenation
+from napari_sam.model.inference.encoder import InferenceForm
+from napari_sam.model.inference.layers import ON_PROCESSOR, DTypes
+from napari_sam.model.inference.tiny_vit import FastTinyViT
+from napari_sam.model.inference.vit import FastViT
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import TinyViT
 
@@ -36,8 +37,8 @@ GOLDEN = {
     "mini_1500x700": "mini",
     "vit_t_300x420": "vit_t",
 }
-FLOAT32 = Kinds(torch.float32, torch.float32)
-BFLOAT16 = Kinds(torch.bfloat16, torch.float32)
+FLOAT32 = DTypes(torch.float32, torch.float32)
+BFLOAT16 = DTypes(torch.bfloat16, torch.float32)
 
 
 def far(ours: Tensor, plain: Tensor) -> float:
@@ -95,7 +96,7 @@ def tiny(request: pytest.FixtureRequest) -> tuple[TinyViT, Tensor, Tensor]:
 
 @pytest.mark.parametrize("manner", [ON_PROCESSOR, ON_GPU], ids=["pieces", "whole"])
 def test_vit_is_exact_in_float32(
-    full_vit: tuple[ImageEncoderViT, Tensor], manner: fast_layers.Manner
+    full_vit: tuple[ImageEncoderViT, Tensor], manner: fast_layers.DevicePolicy
 ) -> None:
     encoder, plain = full_vit
     assert far(FastViT(encoder, FLOAT32, manner)(image(1024)), plain) < EXACT
@@ -111,7 +112,7 @@ def test_vit_keeps_to_its_tolerance_in_bfloat16(
 
 @pytest.mark.parametrize("manner", [ON_PROCESSOR, ON_GPU], ids=["pieces", "whole"])
 def test_tiny_vit_is_exact_in_float32_at_every_size(
-    tiny: tuple[TinyViT, Tensor, Tensor], manner: fast_layers.Manner
+    tiny: tuple[TinyViT, Tensor, Tensor], manner: fast_layers.DevicePolicy
 ) -> None:
     encoder, pixels, plain = tiny
     assert far(FastTinyViT(encoder, torch.float32, manner)(pixels), plain) < EXACT
@@ -136,7 +137,7 @@ def test_pieces_that_do_not_divide_the_map_change_nothing(
 
 
 @pytest.mark.parametrize("manner", [ON_PROCESSOR, ON_GPU], ids=["pieces", "whole"])
-def test_a_batch_gives_what_its_images_give(manner: fast_layers.Manner) -> None:
+def test_a_batch_gives_what_its_images_give(manner: fast_layers.DevicePolicy) -> None:
     pixels = image(224, count=3)
     for fast in (
         FastViT(vit(224, (None, 4)), FLOAT32, manner),
@@ -158,7 +159,7 @@ def test_without_the_positions_attention_would_be_another() -> None:
 
 
 def toy() -> Sam:
-    facts = ModelFacts("toy", "0123", image_size=128)
+    facts = ModelMetadata("toy", "0123", image_size=128)
     sam = new_tiny_sam(facts).eval()
     randomised(sam.image_encoder)
     return sam

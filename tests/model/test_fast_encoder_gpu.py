@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.model.attention import Positions
-from napari_sam.model.fused_attention import (
+from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.inference.attention_cpu import Positions
+from napari_sam.model.inference.attention_cuda import (
     KERNEL_SIDE,
     attend_by_concatenation,
     kernel_agrees,
 )
-from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference import InferenceForm
+from napari_sam.model.inference.encoder import InferenceForm
 from napari_sam.model.tiny_vit import TinyViT
 
 HALF = 3e-3
@@ -32,8 +32,8 @@ with_triton = pytest.mark.skipif(
 
 INTERPRETED = f"""
 import torch
-from napari_sam.model import relpos_triton
-from napari_sam.model.attention import Positions, attend_by_position
+from napari_sam.model.inference import attention_triton as relpos_triton
+from napari_sam.model.inference.attention_cpu import Positions, attend_by_position
 
 torch.manual_seed(0)
 for side, heads, c, count in ((16, 2, 64, 2), (32, 1, 80, 1)):

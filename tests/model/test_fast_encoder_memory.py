@@ -14,7 +14,7 @@ SCRIPT = """
 import sys
 import torch
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference import InferenceForm
+from napari_sam.model.inference.encoder import InferenceForm
 
 torch.set_num_threads(1)
 with torch.device("meta"):

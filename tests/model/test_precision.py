@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.cli import everything
+from napari_sam.cli import segment_automatic as everything
 from napari_sam.cli.request import Network, Precision
-from napari_sam.cli.segment import load_window_model
+from napari_sam.cli.segment_prompts import load_window_model
 from napari_sam.errors import CheckpointError
-from napari_sam.model import precision
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.precision import (
+from napari_sam.model.inference import precision
+from napari_sam.model.inference.precision import (
     AUTO,
     TYPES,
     choose_precision,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import PromptError
 from napari_sam.geometry import Box
 from napari_sam.model.build import new_tiny_sam
-from napari_sam.model.facts import ModelFacts
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.model.window_model import Embedding
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
@@ -24,7 +24,7 @@ MASK = MaskPrompt.from_mask(np.ones((8, 9), dtype=bool), Box(5, 6, 13, 15))
 @pytest.fixture(scope="module")
 def sam() -> Sam:
     torch.manual_seed(3)
-    return new_tiny_sam(ModelFacts("tiny", "random", image_size=SIDE)).eval()
+    return new_tiny_sam(ModelMetadata("tiny", "random", image_size=SIDE)).eval()
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:

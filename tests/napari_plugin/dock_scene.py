@@ -14,9 +14,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_sam.model.window_model import WindowMask
-from napari_sam.napari_plugin.dock import SegmentWidget
+from napari_sam.napari_plugin.dock import SegmentDock
 from napari_sam.napari_plugin.opening import Models
-from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.napari_plugin.screen import Workspace
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
@@ -86,11 +86,11 @@ class Person:
 
     def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
         self.viewer, self.qtbot = viewer, qtbot
-        self.dock: SegmentWidget | None = None
+        self.dock: SegmentDock | None = None
 
-    def open_dock(self, model: SquaresModel | None = None) -> SegmentWidget:
+    def open_dock(self, model: SquaresModel | None = None) -> SegmentDock:
         models = None if model is None else Models(lambda *_, progress: model)
-        self.dock = SegmentWidget(self.viewer, models)
+        self.dock = SegmentDock(self.viewer, models)
         self.viewer.window.add_dock_widget(self.dock, name="Segment Anything")
         self.until(lambda: not self.dock.controller.is_opening)
         assert self.dock.controller.workspace, _last_message()

@@ -9,10 +9,10 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_sam.geometry import Box
+from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
 from napari_sam.masks import Mask
-from napari_sam.napari_plugin.placement import Placement
+from napari_sam.napari_plugin.layers.placement import Placement
 from napari_sam.predictor.candidates import Candidate
-from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore
 
 SMALL_CHUNKS = LabelOptions(chunk_size=64, shard_size=128, coarsest_size=64)
 

@@ -6,14 +6,14 @@ from napari.components import ViewerModel
 from plugin_scene import candidate, image_in, seen, square
 
 from napari_sam.geometry import Box
-from napari_sam.napari_plugin.candidate_layer import (
+from napari_sam.napari_plugin.layers.candidate import (
     FILL,
     MOST_SIDE,
     OUTLINE,
-    CandidateLayer,
+    CandidatePresenter,
     fill_and_outline,
 )
-from napari_sam.napari_plugin.placement import Placement
+from napari_sam.napari_plugin.layers.placement import Placement
 
 
 @pytest.fixture
@@ -27,14 +27,14 @@ def stack(viewer: ViewerModel) -> Placement:
 
 
 @pytest.fixture
-def layer(viewer: ViewerModel, stack: Placement) -> CandidateLayer:
-    drawn = CandidateLayer(viewer, stack, "candidate")
+def layer(viewer: ViewerModel, stack: Placement) -> CandidatePresenter:
+    drawn = CandidatePresenter(viewer, stack, "candidate")
     drawn.show()
     return drawn
 
 
 def test_only_its_box_is_held_and_it_lies_over_the_image(
-    layer: CandidateLayer, stack: Placement
+    layer: CandidatePresenter, stack: Placement
 ) -> None:
     layer.draw(candidate(square(10), Box(20, 30, 30, 40), (1,)))
     assert layer.layer.data.shape == (1, 2, 10, 10)
@@ -43,7 +43,7 @@ def test_only_its_box_is_held_and_it_lies_over_the_image(
 
 
 def test_it_is_seen_in_its_plane_in_every_channel(
-    viewer: ViewerModel, layer: CandidateLayer
+    viewer: ViewerModel, layer: CandidatePresenter
 ) -> None:
     layer.draw(candidate(square(10), Box(20, 30, 30, 40), (1,)))
     for channel in (0, 1):
@@ -54,7 +54,7 @@ def test_it_is_seen_in_its_plane_in_every_channel(
 
 
 def test_it_has_a_fill_that_shows_the_image_and_a_full_outline(
-    layer: CandidateLayer,
+    layer: CandidatePresenter,
 ) -> None:
     layer.draw(candidate(square(10), Box(20, 30, 30, 40), (1,)))
     drawn = layer.layer.data[0, 0]
@@ -67,7 +67,7 @@ def test_it_has_a_fill_that_shows_the_image_and_a_full_outline(
 
 
 def test_another_candidate_takes_its_place_without_another_layer(
-    viewer: ViewerModel, layer: CandidateLayer
+    viewer: ViewerModel, layer: CandidatePresenter
 ) -> None:
     first = layer.layer
     layer.draw(candidate(square(10), Box(20, 30, 30, 40), (1,)))
@@ -82,7 +82,7 @@ def test_another_candidate_takes_its_place_without_another_layer(
 def test_a_large_one_is_drawn_coarser_at_the_same_place() -> None:
     viewer = ViewerModel()
     place = image_in(viewer, "yx", (5000, 5000))
-    layer = CandidateLayer(viewer, place, "candidate")
+    layer = CandidatePresenter(viewer, place, "candidate")
     layer.draw(candidate(square(4500), Box(100, 200, 4600, 4700)))
     drawn = layer.layer
     assert max(drawn.data.shape) <= MOST_SIDE
@@ -98,7 +98,7 @@ def test_a_thin_mask_is_all_outline() -> None:
     assert step == 1
 
 
-def test_nobody_paints_in_it(viewer: ViewerModel, layer: CandidateLayer) -> None:
+def test_nobody_paints_in_it(viewer: ViewerModel, layer: CandidatePresenter) -> None:
     layer.draw(candidate(square(10), Box(20, 30, 30, 40), (1,)))
     viewer.dims.ndisplay = 3
     viewer.dims.ndisplay = 2
@@ -106,7 +106,7 @@ def test_nobody_paints_in_it(viewer: ViewerModel, layer: CandidateLayer) -> None
 
 
 def test_a_removed_layer_can_be_drawn_on_and_comes_back(
-    viewer: ViewerModel, layer: CandidateLayer
+    viewer: ViewerModel, layer: CandidatePresenter
 ) -> None:
     viewer.layers.remove(layer.layer)
     layer.draw(candidate(square(10), Box(20, 30, 30, 40), (1,)))

@@ -11,9 +11,9 @@ from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 
+from napari_sam.labels import LabelStore
 from napari_sam.napari_plugin import sample_data
 from napari_sam.prompts import BoxPrompt, MaskPrompt
-from napari_sam.tiling.labels import LabelStore
 
 SIDE = 256
 

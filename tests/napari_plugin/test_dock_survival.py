@@ -13,8 +13,8 @@ from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from napari_sam.napari_plugin.placement import Placement
-from napari_sam.tiling.labels import LabelStore
+from napari_sam.labels import LabelStore
+from napari_sam.napari_plugin.layers.placement import Placement
 
 SIDE = 200
 

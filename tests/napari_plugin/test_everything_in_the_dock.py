@@ -31,13 +31,13 @@ from napari_sam.automatic.plan import Tile
 from napari_sam.errors import LabelError
 from napari_sam.everything import run_place
 from napari_sam.geometry import Box
+from napari_sam.labels import Edit
 from napari_sam.napari_plugin import everything_run
-from napari_sam.napari_plugin.dock import SegmentWidget
-from napari_sam.napari_plugin.everything_area import Where
-from napari_sam.napari_plugin.everything_panel import EverythingPanel
+from napari_sam.napari_plugin.dock import SegmentDock
 from napari_sam.napari_plugin.everything_run import EverythingRun
-from napari_sam.napari_plugin.found_pyramid import FoundPyramid
-from napari_sam.tiling.labels import Edit
+from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
+from napari_sam.napari_plugin.layers.rectangle import Where
+from napari_sam.napari_plugin.panels.automatic_panel import AutomaticPanel
 
 WHOLE = Box.of_shape(SHAPE)
 
@@ -61,7 +61,7 @@ def flat(person: Person, model: IslandsModel, tmp_path: Path) -> Person:
     return person
 
 
-def open_dock(person: Person, model: IslandsModel) -> SegmentWidget:
+def open_dock(person: Person, model: IslandsModel) -> SegmentDock:
     dock = person.open_dock(model)
     # The windows in view would be encoded also.
     dock.controller._prefetch.stop()
@@ -70,7 +70,7 @@ def open_dock(person: Person, model: IslandsModel) -> SegmentWidget:
     return dock
 
 
-def panel_of(person: Person) -> EverythingPanel:
+def panel_of(person: Person) -> AutomaticPanel:
     return person.dock.everything
 
 

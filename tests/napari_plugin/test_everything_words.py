@@ -6,8 +6,8 @@ import pytest
 
 from napari_sam.automatic.plan import Tile
 from napari_sam.automatic.run import Progress
-from napari_sam.automatic.run_folder import EverythingReport
-from napari_sam.automatic.tiles import TileFailure
+from napari_sam.automatic.run_folder import AutomaticReport
+from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.everything import EverythingRequest, UnfinishedRun
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin.everything_words import (
@@ -19,7 +19,7 @@ from napari_sam.napari_plugin.everything_words import (
     result_words,
     unfinished_words,
 )
-from napari_sam.predictor.watching import Look
+from napari_sam.predictor.progress import WindowProgress
 
 FAILURE = TileFailure((2, 0), Box(0, 96, 64, 192), "the device is gone")
 REQUEST = EverythingRequest(((),), Box(0, 0, 9, 9))
@@ -45,8 +45,11 @@ def test_progress_is_tiles_objects_rate_and_time_left(
 
 
 def test_before_a_tile_is_done_it_is_the_windows_that_are_told() -> None:
-    assert look_words(Look(0, Box(0, 0, 9, 9), 3, 3, 40)) == "Window 4 of at most 40"
-    assert "how large" in look_words(Look(0, Box(0, 0, 9, 9), 0, 0, 0))
+    assert (
+        look_words(WindowProgress(0, Box(0, 0, 9, 9), 3, 3, 40))
+        == "Window 4 of at most 40"
+    )
+    assert "how large" in look_words(WindowProgress(0, Box(0, 0, 9, 9), 0, 0, 0))
 
 
 def test_no_time_is_left_when_all_tiles_are_done() -> None:
@@ -78,7 +81,7 @@ def test_failures_have_a_place_and_a_reason_and_are_not_endless() -> None:
 
 
 def test_the_result_says_what_was_added_and_what_was_left_out() -> None:
-    report = EverythingReport(Path(), Path(), 12, 1, 1, 0, (), 27.3)
+    report = AutomaticReport(Path(), Path(), 12, 1, 1, 0, (), 27.3)
     size = "Looked for objects of about 27 pixels."
     assert result_words(report, 12) == f"Done: 12 objects added to the labels. {size}"
     assert "11 objects added to the labels, 1 left out" in result_words(report, 11)

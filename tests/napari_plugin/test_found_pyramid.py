@@ -15,8 +15,8 @@ from napari_sam.everything import (
     run_plan,
 )
 from napari_sam.geometry import Box
-from napari_sam.napari_plugin import found_pyramid
-from napari_sam.napari_plugin.found_pyramid import FoundPyramid
+from napari_sam.napari_plugin.layers import found_pyramid
+from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
 from napari_sam.session import Session
 
 

@@ -12,12 +12,12 @@ from plugin_scene import candidate, labels_of, square
 from pytestqt.qtbot import QtBot
 
 from napari_sam.geometry import Box
-from napari_sam.napari_plugin.candidate_layer import CandidateLayer
-from napari_sam.napari_plugin.label_layer import LabelLayer
-from napari_sam.napari_plugin.placement import Placement
-from napari_sam.napari_plugin.prompt_layers import PromptLayers
+from napari_sam.labels import LabelStore
+from napari_sam.napari_plugin.layers.candidate import CandidatePresenter
+from napari_sam.napari_plugin.layers.labels import LabelPresenter
+from napari_sam.napari_plugin.layers.placement import Placement
+from napari_sam.napari_plugin.layers.prompts import PromptLayers
 from napari_sam.prompts import BoxPrompt, Click
-from napari_sam.tiling.labels import LabelStore
 
 SIDE = 256
 
@@ -33,8 +33,8 @@ class Drawn:
         )
         self.place = Placement(image, "zyx")
         self.store: LabelStore = labels_of(self.place, folder / "labels.ome.zarr")
-        self.labels = LabelLayer(viewer, self.store, self.place, "labels")
-        self.candidate = CandidateLayer(viewer, self.place, "candidate")
+        self.labels = LabelPresenter(viewer, self.store, self.place, "labels")
+        self.candidate = CandidatePresenter(viewer, self.place, "candidate")
         self.prompts = PromptLayers(viewer, self.place, "prompts")
         for layer in (self.labels, self.candidate, self.prompts):
             layer.show()

@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 from napari_sam.errors import Cancelled, ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin.jobs import Job, Jobs, JobWatch, Urgency
-from napari_sam.predictor.watching import Look
+from napari_sam.predictor.progress import WindowProgress
 
 PATIENCE_MS = 10_000
 
@@ -196,7 +196,7 @@ def test_the_window_hears_what_runs_how_far_it_is_and_when_all_is_done(
     jobs.busy.connect(heard.append)
     jobs.progressed.connect(lambda done, total: heard.append((done, total)))
     jobs.idle.connect(lambda: heard.append("idle"))
-    look = Look(0, Box(0, 0, 8, 8), windows=3, encodes=1, most_windows=200)
+    look = WindowProgress(0, Box(0, 0, 8, 8), windows=3, encodes=1, most_windows=200)
     log.submit("looks", lambda watch: watch(look), text="Segmenting")
     log.submit("bytes", lambda watch: watch.progress(7, 7), text="Downloading")
     settle(qtbot, jobs)

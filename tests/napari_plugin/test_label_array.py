@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_sam.napari_plugin.label_array import LabelArray, as_shown
+from napari_sam.napari_plugin.layers.label_array import LabelArray, as_shown
 
 SHAPE = (2, 3, 8, 9)  # t, z, y, x
 

@@ -11,9 +11,9 @@ from plugin_scene import image_in, labels_of, seen, square
 from pytestqt.qtbot import QtBot
 
 from napari_sam.geometry import Box
-from napari_sam.napari_plugin.label_layer import LabelLayer
-from napari_sam.napari_plugin.placement import Placement
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
+from napari_sam.labels import LabelGeometry, LabelStore
+from napari_sam.napari_plugin.layers.labels import LabelPresenter
+from napari_sam.napari_plugin.layers.placement import Placement
 
 PATIENCE_MS = 10_000
 SIDE = 256
@@ -28,7 +28,7 @@ class Shown:
         self.viewer = ViewerModel()
         self.place: Placement = image_in(self.viewer, axes, shape, **facts)
         self.store: LabelStore = labels_of(self.place, folder / "labels.ome.zarr")
-        self.labels = LabelLayer(self.viewer, self.store, self.place, "labels")
+        self.labels = LabelPresenter(self.viewer, self.store, self.place, "labels")
         self.layer = self.labels.show()
 
     def close(self) -> None:
@@ -188,7 +188,7 @@ def test_labels_of_a_huge_image_are_never_held_whole(
     place = Placement(image, "yx")
     geometry = LabelGeometry.of_shape("yx", place.shape)
     with LabelStore.open(tmp_path / "labels.ome.zarr", geometry) as store:
-        labels = LabelLayer(viewer, store, place, "labels")
+        labels = LabelPresenter(viewer, store, place, "labels")
         layer = labels.show()
         store.add(square(300), Box(70_000, 50_000, 70_300, 50_300))
         labels.refresh()

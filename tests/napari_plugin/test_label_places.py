@@ -9,10 +9,10 @@ from napari.layers import Image
 from napari.layers._source import layer_source
 from plugin_scene import noise, ome_zarr
 
+from napari_sam.labels import LabelGeometry, LabelStore
 from napari_sam.napari_plugin import label_places
 from napari_sam.napari_plugin.label_places import LabelsProposal, propose_labels
 from napari_sam.napari_plugin.sources import LayerSource
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
 
 PIXELS = noise(64, 72)
 

@@ -11,12 +11,12 @@ from npe2.types import FullLayerData
 
 import napari_sam
 from napari_sam.geometry import Box
+from napari_sam.labels import LabelStore
 from napari_sam.napari_plugin import sample_data
 from napari_sam.napari_plugin.settings import PLUGIN, read_settings
 from napari_sam.napari_plugin.sources import LayerSource
-from napari_sam.tiling.labels import LabelStore
-from napari_sam.training.scenes import Scene, SlideOptions
-from napari_sam.training.scenes import slide as slide_module
+from napari_sam.scenes import Scene, SlideOptions
+from napari_sam.scenes import slide as slide_module
 
 MANIFEST = Path(napari_sam.__file__).with_name("napari.yaml")
 

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_sam.model import registry
 from napari_sam.model.download import RetryPolicy, fetch
 from napari_sam.model.registry import Checksum, ModelRow, find_row
-from napari_sam.napari_plugin.dock import SegmentWidget
+from napari_sam.napari_plugin.dock import SegmentDock
 from napari_sam.napari_plugin.opening import Models
 
 WEIGHTS = bytes(range(256)) * 4096  # 1 MiB
@@ -99,7 +99,7 @@ def person(
     viewer = make_napari_viewer()
     viewer.add_image(np.zeros((64, 64), np.uint8), name="flat")
     sat = Person(viewer, qtbot)
-    sat.dock = SegmentWidget(viewer, Models(load))
+    sat.dock = SegmentDock(viewer, Models(load))
     viewer.window.add_dock_widget(sat.dock)
     sat.until(lambda: sat.dock.controller.workspace is not None)
     return sat

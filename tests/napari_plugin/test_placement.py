@@ -5,7 +5,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_sam.napari_plugin.placement import Placement
+from napari_sam.napari_plugin.layers.placement import Placement
 
 
 def placed(axes: str, shape: tuple[int, ...], **transform: object) -> Placement:

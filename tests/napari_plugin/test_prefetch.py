@@ -11,13 +11,13 @@ from pytestqt.qtbot import QtBot
 
 from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
+from napari_sam.images import open_image
 from napari_sam.napari_plugin.jobs import Job, Jobs
 from napari_sam.napari_plugin.prefetch import MOST_WINDOWS, Prefetch
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.watching import Watch
+from napari_sam.predictor.progress import ProgressCallback
 from napari_sam.prompts import Click
-from napari_sam.tiling.images import open_image
 
 PATIENCE_MS = 10_000
 VIEW = Box(0, 0, 1024, 1024)
@@ -33,7 +33,11 @@ class Asked:
         self.may_answer.set()
 
     def predict(
-        self, prompts: Sequence[Click], plane: tuple[int, ...], *, watch: Watch
+        self,
+        prompts: Sequence[Click],
+        plane: tuple[int, ...],
+        *,
+        watch: ProgressCallback,
     ) -> None:
         self.clicks.append(prompts[0])
         try:
@@ -50,7 +54,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     stand_in = Asked()
 
     def predict(
-        self: object, prompts: Sequence[Click], plane: tuple[int, ...], *, watch: Watch
+        self: object,
+        prompts: Sequence[Click],
+        plane: tuple[int, ...],
+        *,
+        watch: ProgressCallback,
     ) -> None:
         stand_in.predict(prompts, plane, watch=watch)
 

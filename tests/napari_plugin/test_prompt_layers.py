@@ -6,8 +6,8 @@ from napari.components import ViewerModel
 from plugin_scene import image_in, square
 
 from napari_sam.geometry import Box
-from napari_sam.napari_plugin.placement import Placement
-from napari_sam.napari_plugin.prompt_layers import PromptLayers
+from napari_sam.napari_plugin.layers.placement import Placement
+from napari_sam.napari_plugin.layers.prompts import PromptLayers
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt
 
 CLICKS = (Click(10.2, 20.9), Click(30, 40, positive=False))

@@ -13,7 +13,7 @@ from typing import Any
 import first_click
 import pytest
 
-from napari_sam.tiling.images.sampling import SAMPLE_CELLS, SAMPLE_ROUNDS
+from napari_sam.images.sampling import SAMPLE_CELLS, SAMPLE_ROUNDS
 
 WINDOW_CHUNKS = 4
 GIB_IN_KIB = 2**20

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import PredictorError, PromptError
 from napari_sam.model.build import new_tiny_sam
-from napari_sam.model.facts import ModelFacts
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.predictor.sam_predictor import ResizeLongestSide, SamPredictor
 
@@ -21,7 +21,7 @@ BOX = np.array([5, 6, 50, 30])
 @pytest.fixture(scope="module")
 def sam() -> Sam:
     torch.manual_seed(3)
-    return new_tiny_sam(ModelFacts("tiny", "random", image_size=SIDE)).eval()
+    return new_tiny_sam(ModelMetadata("tiny", "random", image_size=SIDE)).eval()
 
 
 @pytest.fixture(scope="module")

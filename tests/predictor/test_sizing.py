@@ -9,7 +9,7 @@ from stand_ins import ArrayImage, Gray, RegionOracle
 from napari_sam.geometry import Box
 from napari_sam.masks import iou
 from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.sizing import Glimpse, WindowSizes
+from napari_sam.predictor.window_sizes import SizeEstimate, WindowSizes
 from napari_sam.prompts import BoxPrompt, Click
 
 SIDES = (128, 256, 512)
@@ -101,10 +101,14 @@ def test_a_model_of_one_window_is_asked_once() -> None:
 
 def test_of_two_sizes_that_point_at_each_other_the_surer_one_is_taken() -> None:
     sizes = WindowSizes(SIDES, start=256, share=0.125)
-    shown = {256: Glimpse(12.0, 0.8), 128: Glimpse(60.0, 0.6), 512: Glimpse(30.0, 0.7)}
+    shown = {
+        256: SizeEstimate(12.0, 0.8),
+        128: SizeEstimate(60.0, 0.6),
+        512: SizeEstimate(30.0, 0.7),
+    }
     looked: list[int] = []
 
-    def look(size: int) -> Glimpse:
+    def look(size: int) -> SizeEstimate:
         looked.append(size)
         return shown[size]
 
@@ -114,4 +118,4 @@ def test_of_two_sizes_that_point_at_each_other_the_surer_one_is_taken() -> None:
 
 def test_where_nothing_is_seen_the_first_size_stays() -> None:
     sizes = WindowSizes(SIDES, start=256, share=0.125)
-    assert sizes.settle(lambda size: Glimpse(0.0, 0.0)) == 256
+    assert sizes.settle(lambda size: SizeEstimate(0.0, 0.0)) == 256

@@ -8,10 +8,10 @@ from stand_ins import ArrayImage, RegionOracle, agreement, disc, scene
 
 from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
-from napari_sam.predictor.asking import Asker
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.watching import Budget, Look
+from napari_sam.predictor.plane_predictor import PlanePredictor
+from napari_sam.predictor.progress import WindowBudget, WindowProgress
 from napari_sam.prompts import Click
 
 SHAPE = (400, 400)
@@ -33,9 +33,9 @@ class Stop:
 
     def __init__(self, encodes: int) -> None:
         self.encodes = encodes
-        self.looks: list[Look] = []
+        self.looks: list[WindowProgress] = []
 
-    def __call__(self, look: Look) -> None:
+    def __call__(self, look: WindowProgress) -> None:
         self.looks.append(look)
         if look.encodes == self.encodes:
             raise Cancelled(f"{look.encodes} encodes are enough.")
@@ -43,10 +43,10 @@ class Stop:
 
 def test_every_window_is_announced_before_it_is_looked_at() -> None:
     image, model = large(), oracle()
-    looks: list[Look] = []
+    looks: list[WindowProgress] = []
     encodes_then: list[int] = []
 
-    def watch(look: Look) -> None:
+    def watch(look: WindowProgress) -> None:
         looks.append(look)
         encodes_then.append(model.encodes)
 
@@ -122,7 +122,7 @@ def test_a_preview_of_a_large_object_looks_at_few_windows_and_encodes_none() -> 
 
 def test_a_window_that_leaves_the_cache_meanwhile_is_not_made_for_a_preview() -> None:
     image, model = large(), oracle()
-    budget = Budget(4, only_encoded=True)
-    asker = Asker(model, image, EmbeddingCache(), (), budget, size=128)
+    budget = WindowBudget(4, only_encoded=True)
+    asker = PlanePredictor(model, image, EmbeddingCache(), (), budget, size=128)
     assert asker.ask(0, Box(0, 0, 128, 128), CLICKS) == []
     assert (model.encodes, image.reads) == (0, [])

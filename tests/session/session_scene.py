@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
+from napari_sam.labels import LabelStore
 from napari_sam.model.window_model import WindowMask
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
 from napari_sam.session import Session
-from napari_sam.tiling.labels import LabelStore
 
 SQUARES = {1: Box(8, 8, 24, 24), 2: Box(8, 40, 24, 56), 3: Box(40, 8, 56, 24)}
 CLICK = Click(16, 16)

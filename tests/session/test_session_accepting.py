@@ -6,9 +6,9 @@ import pytest
 from session_scene import CLICK, OTHER, on_disk, shown
 
 from napari_sam.errors import LabelError
+from napari_sam.labels import OverlapRule, PixelsPendingError, pyramid
 from napari_sam.prompts import Click
 from napari_sam.session import Session
-from napari_sam.tiling.labels import OverlapRule, PixelsPendingError, pyramid
 
 
 def test_ids_count_up_and_can_be_given(session: Session) -> None:

@@ -19,9 +19,9 @@ from session_scene import (
 
 from napari_sam.errors import ImageReadError, LabelError, MaskError, SessionError
 from napari_sam.geometry import Box
+from napari_sam.labels import LabelGeometry, LabelStore, OverlapRule
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt
 from napari_sam.session import Session
-from napari_sam.tiling.labels import LabelGeometry, LabelStore, OverlapRule
 
 BOXES = [[BoxPrompt.from_box(box)] for box in SQUARES.values()]
 

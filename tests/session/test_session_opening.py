@@ -8,9 +8,9 @@ import pytest
 from session_scene import CLICK, OTHER, SquaresModel, on_disk, pixels, shown
 
 from napari_sam.errors import LabelError, LabelsLockedError, PromptError, SessionError
+from napari_sam.labels import LabelGeometry, LabelStore
 from napari_sam.prompts import Click
 from napari_sam.session import Session
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
 
 
 def test_reopening_goes_on(session: Session, folder: Path, model: SquaresModel) -> None:

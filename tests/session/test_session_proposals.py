@@ -15,11 +15,11 @@ from session_scene import (
     unchanged,
 )
 
-from napari_sam.answers import Answer, Request
 from napari_sam.errors import Cancelled, ImageReadError, PromptError, SessionError
-from napari_sam.predictor.watching import Look
+from napari_sam.predictor.progress import WindowProgress
 from napari_sam.prompts import Click
 from napari_sam.session import Session
+from napari_sam.session.refinement import Answer, Request
 
 NEAR = Click(18, 18)
 
@@ -28,7 +28,7 @@ def go(session: Session, request: Request) -> bool:
     return session.apply(session.compute(request))
 
 
-def give_up(_: Look) -> None:
+def give_up(_: WindowProgress) -> None:
     raise Cancelled("Somebody clicked elsewhere.")
 
 
@@ -48,9 +48,9 @@ def test_nothing_changes_until_an_answer_is_applied(session: Session) -> None:
     ("in_parts", "at_once"),
     [
         (lambda s: s.propose(NEAR), lambda s: s.add(NEAR)),
-        (lambda s: s.propose_removal(0), lambda s: s.remove(0)),
-        (lambda s: s.propose_choice(2), lambda s: s.choose(2)),
-        (lambda s: s.propose_undo(), lambda s: s.undo()),
+        (lambda s: s.request_removal(0), lambda s: s.remove(0)),
+        (lambda s: s.request_choice(2), lambda s: s.choose(2)),
+        (lambda s: s.request_undo(), lambda s: s.undo()),
     ],
 )
 def test_a_step_in_parts_comes_to_the_same_as_at_once(
@@ -121,7 +121,7 @@ def test_a_deletion_meanwhile_drops_no_click_but_an_undo(session: Session) -> No
     session.accept()
     session.add(CLICK)
     click = session.compute(session.propose(NEAR))
-    undo = session.compute(session.propose_undo())
+    undo = session.compute(session.request_undo())
     session.delete(1)
     assert not session.apply(undo)
     assert session.apply(click)
@@ -133,11 +133,11 @@ def test_an_undo_may_be_taken_at_once_and_answered_later(session: Session) -> No
     session.accept()
     got: list[tuple[int, int]] = []
     session.candidates_changed.connect(lambda c, i: got.append((len(c), i)))
-    assert session.apply(Answer(session.propose_undo()))
+    assert session.apply(Answer(session.request_undo()))
     assert session.labels.label_at((0,), 16, 16) == 0
     assert session.prompts == (CLICK,)
     assert not session.is_answered
-    assert go(session, session.propose_answer())
+    assert go(session, session.request_answer())
     assert session.is_answered
     assert got == [(0, 0), (3, 0)]
     assert shown(session) == before
@@ -148,9 +148,9 @@ def test_what_does_not_fit_is_refused_when_it_is_proposed(session: Session) -> N
     with pytest.raises(PromptError, match="outside the image"):
         session.propose(Click(70, 0), after=first)
     with pytest.raises(SessionError, match="prompts 0 to 0, got 1"):
-        session.propose_removal(1, after=first)
+        session.request_removal(1, after=first)
     with pytest.raises(SessionError, match="nothing to undo"):
-        session.propose_undo()
+        session.request_undo()
 
 
 def test_threads_compute_what_the_session_would_while_it_is_read(
@@ -202,7 +202,7 @@ def test_a_step_that_is_given_up_changes_nothing(
 
 
 def test_any_error_of_a_watcher_comes_out_unharmed(session: Session) -> None:
-    def fail(_: Look) -> None:
+    def fail(_: WindowProgress) -> None:
         raise KeyError("mine")
 
     unchanged(session, lambda: session.add(CLICK, fail), KeyError)

@@ -18,9 +18,9 @@ from session_scene import (
 )
 
 from napari_sam.errors import ImageReadError, LabelWriteError
+from napari_sam.labels import OverlapRule
 from napari_sam.prompts import BoxPrompt, Click
 from napari_sam.session import Session
-from napari_sam.tiling.labels import OverlapRule
 
 
 def test_undo_then_redo_shows_equal_masks(session: Session) -> None:

@@ -9,8 +9,8 @@ from training_scene import disc_arrays, write_discs
 
 from napari_sam.errors import ImageError, TrainingError
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image, open_image
-from napari_sam.tiling.labels import LabelGeometry, LabelStore
+from napari_sam.images import Image, open_image
+from napari_sam.labels import LabelGeometry, LabelStore
 from napari_sam.training import planes
 from napari_sam.training.config import DataSource, Phase
 from napari_sam.training.pictures import open_pictures

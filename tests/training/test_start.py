@@ -10,8 +10,8 @@ from training_scene import CONFIG, disc_arrays, discs, trainer, weights
 from napari_sam.errors import TrainingError
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.facts import ModelFacts
 from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.training import loop
 from napari_sam.training.config import Network, Optimisation, Prompting
@@ -21,7 +21,7 @@ from napari_sam.training.segmenting import Segmenting
 
 pytestmark = pytest.mark.usefixtures("small_network")
 
-FACTS = ModelFacts(
+FACTS = ModelMetadata(
     "given",
     "fp",
     image_size=64,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from napari_sam.automatic.plan import Plane
 from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image
+from napari_sam.images import Image
 
 
 def checked_planes(

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.piece import Piece
-from napari_sam.automatic.stitching import Assignment
+from napari_sam.automatic.seams.stitching import Assignment
+from napari_sam.automatic.window.grid import Cell
+from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask
-from napari_sam.tiling.window_grid import Cell
 
 
 def paint(
-    box: Box, pieces: Mapping[Cell, Piece], assignment: Assignment
+    box: Box, pieces: Mapping[Cell, WindowResult], assignment: Assignment
 ) -> NDArray[np.uint32]:
     """Draw the objects of a box, in the order of the assignment.
 
@@ -48,7 +48,11 @@ def paint(
 
 
 def _draw(
-    labels_hw: NDArray[np.uint32], box: Box, piece: Piece, index: int, label_id: int
+    labels_hw: NDArray[np.uint32],
+    box: Box,
+    piece: WindowResult,
+    index: int,
+    label_id: int,
 ) -> None:
     """Draw what a window sees of an object."""
     bounds = Box(*piece.table.boxes_n4[index].tolist())

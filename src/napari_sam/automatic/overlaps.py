@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.piece import Piece
+from napari_sam.automatic.window.window_objects import WindowResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class Overlaps:
     second_common_n: NDArray[np.int64]
 
 
-def overlaps(first: Piece, second: Piece) -> Overlaps:
+def overlaps(first: WindowResult, second: WindowResult) -> Overlaps:
     """Compare what two windows that overlap have found in the part they share."""
     common = first.window.clip(second.window)
     ours = first.labels_hw[common.relative_to(first.window).slices]

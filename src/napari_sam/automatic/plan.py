@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.emptiness import Emptiness
-from napari_sam.automatic.options import EverythingOptions
+from napari_sam.automatic.estimate.empty_windows import Emptiness
+from napari_sam.automatic.window.grid import Cell, WindowGrid
+from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.geometry import Box
+from napari_sam.images import Level
 from napari_sam.model.point_masks import PointQuery
 from napari_sam.predictor.windows import at_level, from_level
-from napari_sam.tiling.images import Level
-from napari_sam.tiling.window_grid import Cell, WindowGrid
 
 FORMAT = 1
 """Of what is kept on disk, and of how a window is segmented: to be raised when either
@@ -36,7 +36,7 @@ Plane = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunRequest:
     """What was asked for, before anything was settled.
 
     Parameters
@@ -60,7 +60,7 @@ class Asked:
     planes: tuple[Plane, ...]
     region: Box
     level: int | None
-    options: EverythingOptions
+    options: AutomaticOptions
     skip_empty: bool
 
 
@@ -99,12 +99,12 @@ class RunPlan:
         How empty windows are told, None where all are looked at.
     """
 
-    asked: Asked
+    asked: RunRequest
     plane_shape: tuple[int, int]
     level_shape: tuple[int, int]
     factors: tuple[float, float]
     level: int
-    options: EverythingOptions
+    options: AutomaticOptions
     contrast: tuple[tuple[float, float], ...]
     side: int
     halo: int
@@ -215,7 +215,7 @@ class RunPlan:
         if (found := fields["emptiness"]) is not None:
             found["background"] = tuple(found["background"])
             fields["emptiness"] = Emptiness(**found)
-        return cls(Asked(**asked), **fields)
+        return cls(RunRequest(**asked), **fields)
 
 
 def _under(start: int, stop: int, factor: float, length: int) -> NDArray[np.int64]:
@@ -225,7 +225,7 @@ def _under(start: int, stop: int, factor: float, length: int) -> NDArray[np.int6
     return np.minimum(places, length - 1)
 
 
-def _options(fields: Mapping[str, Any]) -> EverythingOptions:
+def _options(fields: Mapping[str, Any]) -> AutomaticOptions:
     query = fields["query"]
-    options = EverythingOptions(**{**fields, "query": None})
+    options = AutomaticOptions(**{**fields, "query": None})
     return replace(options, query=None if query is None else PointQuery(**query))

@@ -19,30 +19,30 @@ from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
 from napari_sam.automatic.asked import check_level, checked_planes, checked_region
-from napari_sam.automatic.object_store import RemoteLabels
-from napari_sam.automatic.options import EverythingOptions
-from napari_sam.automatic.pipeline import Pace, run_tiles
-from napari_sam.automatic.plan import Asked, RunPlan, Tile
-from napari_sam.automatic.run_folder import EverythingReport, RunFolder, Written
-from napari_sam.automatic.settling import settled_plan
-from napari_sam.automatic.tile_files import TileFiles, TileSummary
-from napari_sam.automatic.writing import LabelWriting, Step
+from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.plan import RunPlan, RunRequest, Tile
+from napari_sam.automatic.remote_labels import RemoteLabels
+from napari_sam.automatic.run_folder import AutomaticReport, RunFolder, Written
+from napari_sam.automatic.seams.write_labels import LabelWriting, Step
+from napari_sam.automatic.tiles.pipeline import Concurrency, run_tiles
+from napari_sam.automatic.tiles.tile_files import TileFiles, TileSummary
+from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.errors import ImageError, LabelWriteError
 from napari_sam.geometry import Box
+from napari_sam.images import Image, open_image
+from napari_sam.labels import LabelGeometry, LabelOptions
+from napari_sam.labels.bulk import BulkLabels, as_write_error
+from napari_sam.labels.location import find_place, is_url
+from napari_sam.labels.lock import lock_for_writing, release_without_trace
+from napari_sam.labels.volume import settle_drafts
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.watching import Look, Watch
-from napari_sam.tiling.images import Image, open_image
-from napari_sam.tiling.labels import LabelGeometry, LabelOptions
-from napari_sam.tiling.labels.bulk import BulkLabels, as_write_error
-from napari_sam.tiling.labels.lock import lock_for_writing, release_without_trace
-from napari_sam.tiling.labels.place import find_place, is_url
-from napari_sam.tiling.labels.volume import settle_drafts
+from napari_sam.predictor.progress import ProgressCallback, WindowProgress
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from napari_sam.automatic.cluster import Cluster
-    from napari_sam.tiling.images.image import ImageLike
+    from napari_sam.automatic.tiles.dask_cluster import Cluster
+    from napari_sam.images.image import ImageLike
 
 
 Stage = Literal["tiles", "seams", "labels", "upload"]
@@ -82,7 +82,7 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     labels: str | PathLike[str],
     model: WindowModel | str = "default",
     *,
-    options: EverythingOptions | None = None,
+    options: AutomaticOptions | None = None,
     planes: Sequence[Sequence[int]] | None = None,
     region: Box | None = None,
     level: int | None = None,
@@ -90,12 +90,12 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     overwrite: bool = False,
     label_options: LabelOptions | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    watch: Watch | None = None,
+    watch: ProgressCallback | None = None,
     device: str = "auto",
-    pace: Pace | None = None,
+    pace: Concurrency | None = None,
     client: Client | None = None,
     staging: str | PathLike[str] | None = None,
-) -> EverythingReport:
+) -> AutomaticReport:
     """Find every object in an image or a stack, plane by plane, into a label volume.
 
     Whatever ends it, even a kill, the same call goes on where it was, and comes to
@@ -162,18 +162,20 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     asked_region = checked_region(opened, region)
     check_level(opened, level)
     loaded = _loaded(model, device)
-    asked = Asked(
+    asked = RunRequest(
         opened.fingerprint,
         loaded.fingerprint,
         asked_planes,
         asked_region,
         level,
-        options or EverythingOptions(),
+        options or AutomaticOptions(),
         skip_empty,
     )
     cluster = None if client is None else _cluster(client, image, opened, model, device)
     folder = RunFolder(place, remote)
-    run = _Run(opened, loaded, folder, on_progress, watch, pace or Pace(), cluster)
+    run = _Run(
+        opened, loaded, folder, on_progress, watch, pace or Concurrency(), cluster
+    )
     lock = lock_for_writing(place)
     try:
         volume = replace(label_options or LabelOptions(), overwrite=False)
@@ -194,8 +196,8 @@ class _Run:
     model: WindowModel
     folder: RunFolder
     on_progress: Callable[[Progress], None] | None
-    watch: Watch | None
-    pace: Pace
+    watch: ProgressCallback | None
+    pace: Concurrency
     cluster: Cluster | None = None
     windows: int = 0  # that the model was shown in this call
     objects: int = 0
@@ -205,8 +207,8 @@ class _Run:
     level: int = 0
 
     def carry_out(
-        self, asked: Asked, volume: LabelOptions, *, overwrite: bool
-    ) -> EverythingReport:
+        self, asked: RunRequest, volume: LabelOptions, *, overwrite: bool
+    ) -> AutomaticReport:
         """Do what is left of the run."""
         folder = self.folder
         settle_drafts(folder.place)
@@ -226,7 +228,7 @@ class _Run:
             folder.check_replaceable()
         if plan is None:
             folder.clear()
-            plan = settled_plan(self.image, self.model, asked, self._before_look)
+            plan = plan_run(self.image, self.model, asked, self._before_look)
             folder.begin(plan)
         self.most_windows, self.level = plan.window_count, plan.level
         report = folder.made() or self._labels(plan, volume)
@@ -234,7 +236,7 @@ class _Run:
             self._publish(folder.remote)
         return report
 
-    def _tiles(self, files: TileFiles, found: EverythingReport) -> EverythingReport:
+    def _tiles(self, files: TileFiles, found: AutomaticReport) -> AutomaticReport:
         """Compute the tiles that are not there, or not whole."""
         todo: list[Tile] = []
         for tile in files.plan.tiles():
@@ -254,8 +256,8 @@ class _Run:
         return found
 
     def _counted(
-        self, plan: RunPlan, found: EverythingReport, summary: TileSummary
-    ) -> EverythingReport:
+        self, plan: RunPlan, found: AutomaticReport, summary: TileSummary
+    ) -> AutomaticReport:
         found = replace(
             found,
             objects=found.objects + summary.object_count,
@@ -269,12 +271,12 @@ class _Run:
         self._tell("tiles", found.tiles, plan.tile_count, summary.tile)
         return found
 
-    def _labels(self, plan: RunPlan, options: LabelOptions) -> EverythingReport:
+    def _labels(self, plan: RunPlan, options: LabelOptions) -> AutomaticReport:
         """Compute the tiles that are missing, and write the labels anew from all."""
         folder, geometry = self.folder, LabelGeometry.of(self.image)
         files = TileFiles.of(folder.path, plan)
         place, size = (folder.labels, folder.objects_file), plan.object_size
-        nothing = EverythingReport(*place, 0, 0, 0, 0, (), size)
+        nothing = AutomaticReport(*place, 0, 0, 0, 0, (), size)
         report = self._tiles(files, nothing)
         bulk = BulkLabels.begin(folder.place, geometry, options)
         objects = LabelWriting(files, bulk, self._step).write(folder.objects_file)
@@ -318,7 +320,9 @@ class _Run:
     def _look(self, window: Box) -> None:
         if self.watch is not None:
             shown = self.windows
-            self.watch(Look(self.level, window, shown, shown, self.most_windows))
+            self.watch(
+                WindowProgress(self.level, window, shown, shown, self.most_windows)
+            )
 
     def _tell(
         self,
@@ -353,7 +357,7 @@ def _cluster(
 ) -> Cluster:
     """What workers need to see the same image and model."""
     # The extra it needs may not be there.
-    from napari_sam.automatic.cluster import Cluster  # noqa: PLC0415
+    from napari_sam.automatic.tiles.dask_cluster import Cluster  # noqa: PLC0415
 
     is_array = opened.source is None
     if is_array and isinstance(image, Image):

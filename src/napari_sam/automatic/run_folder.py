@@ -16,20 +16,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_sam.automatic.object_store import RemoteLabels
-from napari_sam.automatic.plan import Asked, RunPlan
-from napari_sam.automatic.tile_files import failure_from_json
-from napari_sam.automatic.tiles import TileFailure
+from napari_sam.atomic_files import write_atomically
+from napari_sam.automatic.plan import RunPlan, RunRequest
+from napari_sam.automatic.remote_labels import RemoteLabels
+from napari_sam.automatic.tiles.tile import TileFailure
+from napari_sam.automatic.tiles.tile_files import failure_from_json
 from napari_sam.errors import LabelError
-from napari_sam.tiling.labels.bulk import identity_at, was_edited
-from napari_sam.tiling.labels.place import LabelPlace
-from napari_sam.whole_files import write_whole
+from napari_sam.labels.bulk import identity_at, was_edited
+from napari_sam.labels.location import LabelLocation
 
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
-class EverythingReport:
+class AutomaticReport:
     """What a run came to.
 
     Parameters
@@ -84,7 +84,7 @@ class Written:
 
     identity: str
     is_placed: bool
-    report: EverythingReport
+    report: AutomaticReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class RunFolder:
         That object store.
     """
 
-    place: LabelPlace
+    place: LabelLocation
     remote: RemoteLabels | None = None
 
     @property
@@ -133,7 +133,7 @@ class RunFolder:
 
     def begin(self, plan: RunPlan) -> None:
         """Keep the plan of a new run."""
-        write_whole(self.path / "run.json", plan.to_json().encode())
+        write_atomically(self.path / "run.json", plan.to_json().encode())
 
     def written(self) -> Written | None:
         """The labels that the run has written, None if none."""
@@ -148,7 +148,9 @@ class RunFolder:
         fields = asdict(written)
         for name in ("labels", "objects_file"):  # they may be moved
             del fields["report"][name]
-        write_whole(self.path / "written.json", json.dumps(fields, indent=1).encode())
+        write_atomically(
+            self.path / "written.json", json.dumps(fields, indent=1).encode()
+        )
 
     def drop_tiles(self) -> None:
         """Forget what was found: it is in the labels."""
@@ -160,7 +162,7 @@ class RunFolder:
         (self.path / "run.json").unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def finished(self) -> EverythingReport | None:
+    def finished(self) -> AutomaticReport | None:
         """The report of a run of which nothing is left to do."""
         if self.remote is None:
             return self.made()
@@ -169,7 +171,7 @@ class RunFolder:
             return None
         return written.report
 
-    def made(self) -> EverythingReport | None:
+    def made(self) -> AutomaticReport | None:
         """The report of complete labels that are at the place on this machine."""
         written = self._complete()
         if written is None or identity_at(self.place) != written.identity:
@@ -206,7 +208,7 @@ class RunFolder:
                 "overwrite them (overwrite=True, --overwrite)."
             )
 
-    def check_same(self, plan: RunPlan, asked: Asked) -> None:
+    def check_same(self, plan: RunPlan, asked: RunRequest) -> None:
         """Raise a LabelError if the run that is here is not the one asked for."""
         if plan.asked == asked:
             return
@@ -236,7 +238,7 @@ class RunFolder:
         return Written(
             fields["identity"],
             fields["is_placed"],
-            EverythingReport(self.labels, self.objects_file, **report),
+            AutomaticReport(self.labels, self.objects_file, **report),
         )
 
     def _text(self, name: str) -> str | None:

@@ -15,11 +15,11 @@ from pathlib import Path
 from napari_sam.cli.request import RequestError, Rule, SegmentRequest
 from napari_sam.errors import PromptError, SamError
 from napari_sam.geometry import Box
+from napari_sam.images import Image, open_image
+from napari_sam.labels import default_labels_path
+from napari_sam.labels.location import LabelLocation, find_place, outermost_store
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.prompts import Click, Prompt, check_inside
-from napari_sam.tiling.images import Image, open_image
-from napari_sam.tiling.labels import default_labels_path
-from napari_sam.tiling.labels.place import LabelPlace, find_place, outermost_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Plan:
 
     image: Image
     tasks: tuple[Task, ...]
-    place: LabelPlace
+    place: LabelLocation
     level: int | None
     pictures: tuple[tuple[tuple[int, ...], Path], ...]  # plane and file
 
@@ -121,7 +121,7 @@ def _position(prompts: Sequence[Prompt]) -> str:
     return f"at y={y:g}, x={x:g}"
 
 
-def _checked_place(request: SegmentRequest, image: Image) -> LabelPlace:
+def _checked_place(request: SegmentRequest, image: Image) -> LabelLocation:
     """Where the labels go; nothing that is read lies in there."""
     path = request.target.path or default_labels_path(image.source)
     place = find_place(path, image.source)
@@ -155,7 +155,7 @@ def check_writable(folder: Path, what: str) -> None:
 
 
 def _pictures(
-    request: SegmentRequest, tasks: Sequence[Task], image: Image, place: LabelPlace
+    request: SegmentRequest, tasks: Sequence[Task], image: Image, place: LabelLocation
 ) -> tuple[tuple[tuple[int, ...], Path], ...]:
     """The planes to draw, and the file of each."""
     if request.overlay is None:

@@ -15,7 +15,7 @@ from napari_sam.cli.request import (
     Source,
     Target,
 )
-from napari_sam.cli.segment import run_segment
+from napari_sam.cli.segment_prompts import run_segment
 from napari_sam.cli.summary import summarise
 from napari_sam.prompt_files import write_prompts
 

@@ -15,15 +15,15 @@ import numpy as np
 
 from napari_sam.cli.request import RequestError, Target
 from napari_sam.geometry import Box
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.tiling.labels import (
+from napari_sam.labels import (
     LabelGeometry,
     LabelOptions,
     LabelStore,
     OverlapRule,
 )
-from napari_sam.tiling.labels.lock import lock_for_writing
-from napari_sam.tiling.labels.place import LabelPlace, existing_labels
+from napari_sam.labels.location import LabelLocation, existing_labels
+from napari_sam.labels.lock import lock_for_writing
+from napari_sam.predictor.candidates import Candidate
 
 BLOCK = 2048  # side, in pixels, of what is read at once to look for ids
 
@@ -52,7 +52,7 @@ class LabelOutput:
 
     def __init__(
         self,
-        place: LabelPlace,
+        place: LabelLocation,
         geometry: LabelGeometry,
         target: Target,
         asked_ids: Collection[int] = (),

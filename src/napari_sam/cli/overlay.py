@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from napari_sam.atomic_files import replace_atomically
 from napari_sam.cli.drawing import draw_outlines, draw_prompts
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
+from napari_sam.images import Image, Level
+from napari_sam.labels import LabelStore
 from napari_sam.prompts import Click, Prompt
-from napari_sam.tiling.images import Image, Level
-from napari_sam.tiling.labels import LabelStore
-from napari_sam.whole_files import put_whole
 
 LONGEST_SIDE = 1600  # of a picture, in its own pixels
 LARGEST_ZOOM = 8
@@ -218,5 +218,5 @@ def _labels(
 
 
 def _write(picture: Pictures.Image, file: Path) -> None:
-    with put_whole(file) as partial:
+    with replace_atomically(file) as partial:
         picture.save(partial, format="PNG")

@@ -172,7 +172,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     if prompts is None:
         _refuse({"--rule": rule is not Rule.KEEP, "--cache-dir": cache_dir}, with_=True)
         with Reported(debug=debug):
-            from napari_sam.cli.everything import run_everything  # noqa: PLC0415
+            from napari_sam.cli.segment_automatic import run_everything  # noqa: PLC0415
 
             everything = EverythingRequest(
                 source,
@@ -213,7 +213,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         debug=debug,
     )
     with Reported(debug=debug):
-        from napari_sam.cli.segment import run_segment  # noqa: PLC0415
+        from napari_sam.cli.segment_prompts import run_segment  # noqa: PLC0415
         from napari_sam.cli.summary import summarise  # noqa: PLC0415
 
         report = run_segment(request)

@@ -12,7 +12,7 @@ from napari_sam.cli.reporting import (
     say,
     warn,
 )
-from napari_sam.cli.segment import Report, Written
+from napari_sam.cli.segment_prompts import Report, Written
 
 
 def summarise(report: Report, *, debug: bool = False) -> int:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, LabelError
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image, open_image
+from napari_sam.images import Image, open_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zarr", ".npy")
 LABEL_SEPARATOR = "::"

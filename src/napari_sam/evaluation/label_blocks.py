@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageReadError, LabelError
-from napari_sam.tiling.images.axes import CHANNEL
-from napari_sam.tiling.images.sources import find_image
-from napari_sam.tiling.images.stored import ForeignErrors, LazyArray, StoredImage
+from napari_sam.images.axes import CHANNEL
+from napari_sam.images.sources import find_image
+from napari_sam.images.stored import ForeignErrors, LazyArray, StoredImage
 
 BLOCK_PIXELS = 2**21
 """Read at once from each volume, unless one chunk is larger."""

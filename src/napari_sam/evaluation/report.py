@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_sam.atomic_files import write_atomically
 from napari_sam.errors import EvaluationError
 from napari_sam.evaluation.curves import IOU_TARGETS, Figures, overall, summarise
 from napari_sam.evaluation.datasets import Dataset
 from napari_sam.evaluation.plots import draw_plots
 from napari_sam.evaluation.protocol import ObjectResult, PlaneResult
-from napari_sam.whole_files import write_whole
 
 OVERALL = "overall"
 
@@ -58,10 +58,10 @@ def write_report(
     """
     figures = figures_of(results)
     report = {"about": dict(about), "sets": figures}
-    write_whole(output / "report.json", json.dumps(report, indent=1).encode())
-    write_whole(output / "objects.csv", objects_csv(results).encode())
+    write_atomically(output / "report.json", json.dumps(report, indent=1).encode())
+    write_atomically(output / "objects.csv", objects_csv(results).encode())
     names = draw_plots(output, datasets, results, figures)
-    write_whole(output / "report.md", markdown(report, names).encode())
+    write_atomically(output / "report.md", markdown(report, names).encode())
     return report
 
 

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from napari_sam.atomic_files import write_atomically
 from napari_sam.errors import EvaluationError
 from napari_sam.evaluation.datasets import AnnotatedPlane
 from napari_sam.evaluation.protocol import (
@@ -23,7 +24,6 @@ from napari_sam.evaluation.protocol import (
     PlaneResult,
     Timings,
 )
-from napari_sam.whole_files import write_whole
 
 
 class ResultsFolder:
@@ -48,7 +48,7 @@ class ResultsFolder:
         wanted = json.loads(json.dumps(settings))
         path = self._folder / "settings.json"
         if not path.exists():
-            write_whole(path, json.dumps(wanted, indent=1).encode())
+            write_atomically(path, json.dumps(wanted, indent=1).encode())
             return
         there = _parsed(path)
         if there != wanted:
@@ -78,7 +78,7 @@ class ResultsFolder:
         path = self._path(plane)
         path.parent.mkdir(parents=True, exist_ok=True)
         facts = {"source": plane.fingerprint(), **asdict(result)}
-        write_whole(path, json.dumps(facts).encode())
+        write_atomically(path, json.dumps(facts).encode())
 
     def _path(self, plane: AnnotatedPlane) -> Path:
         indices = "-".join(str(index) for index in plane.plane)

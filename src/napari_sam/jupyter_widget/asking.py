@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from napari_sam.answers import Request
 from napari_sam.jupyter_widget.worker import Job, Worker
 from napari_sam.pending import PendingPrompts
 from napari_sam.session import Session
+from napari_sam.session.refinement import Request
 
 TOPIC = "prompt"
 

@@ -86,7 +86,7 @@ class Controls:
             0.5, min=0, max=1, step=0.05, description="Opacity"
         )
         self.preview = ipw.Checkbox(description="Preview under the mouse", indent=False)
-        self.everything = EverythingRow()
+        self.everything = AutomaticRow()
         for part in (self.channel, *self.ranges):
             part.layout.display = "none"
         for part in self.candidates:
@@ -199,7 +199,7 @@ class Controls:
         }
 
 
-class EverythingRow:
+class AutomaticRow:
     """A button to segment everything, a bar, and Cancel."""
 
     def __init__(self) -> None:

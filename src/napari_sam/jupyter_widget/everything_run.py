@@ -12,7 +12,7 @@ from napari_sam.everything import (
     forget_run,
 )
 from napari_sam.geometry import Box
-from napari_sam.jupyter_widget.controls import EverythingRow
+from napari_sam.jupyter_widget.controls import AutomaticRow
 from napari_sam.jupyter_widget.stage import seen_of
 from napari_sam.jupyter_widget.worker import Job, JobWatch, Worker
 
@@ -33,7 +33,7 @@ class EverythingRun:
         Where it is shown.
     """
 
-    def __init__(self, workspace: Workspace, row: EverythingRow) -> None:
+    def __init__(self, workspace: Workspace, row: AutomaticRow) -> None:
         self._workspace = workspace
         self._row = row
         self._worker = Worker(workspace.desk)

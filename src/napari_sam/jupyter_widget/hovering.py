@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam.answers import Request
 from napari_sam.errors import Cancelled, PromptError, SamError
 from napari_sam.jupyter_widget.worker import Job, JobWatch, Urgency
 from napari_sam.predictor.cache import EmbeddingCache
@@ -13,6 +12,7 @@ from napari_sam.predictor.candidates import Candidate, PredictorOptions
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.prompts import Click
 from napari_sam.session import Session
+from napari_sam.session.refinement import Request
 
 if TYPE_CHECKING:
     from napari_sam.jupyter_widget.workspace import Workspace

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam.errors import SessionError
+from napari_sam.images import Image
 from napari_sam.jupyter_widget.canvas import Canvas
 from napari_sam.jupyter_widget.controls import Controls
 from napari_sam.jupyter_widget.everything_run import EverythingRun
@@ -19,7 +20,6 @@ from napari_sam.jupyter_widget.still_output import StillOutput
 from napari_sam.jupyter_widget.tiles import Ranges
 from napari_sam.jupyter_widget.workspace import Workspace
 from napari_sam.session import Session
-from napari_sam.tiling.images import Image
 
 Reopen = Callable[[tuple[int, ...]], Session]
 """Opens the image with other channels."""

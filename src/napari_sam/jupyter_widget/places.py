@@ -14,9 +14,9 @@ import numpy as np
 import xxhash
 
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image
-from napari_sam.tiling.labels import default_labels_path
-from napari_sam.tiling.labels.place import URL, is_zarr
+from napari_sam.images import Image
+from napari_sam.labels import default_labels_path
+from napari_sam.labels.location import URL, is_zarr
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 PROBE_SIDE = 512

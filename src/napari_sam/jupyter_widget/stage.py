@@ -15,6 +15,7 @@ from math import floor, log2
 from typing import Any, Protocol
 
 from napari_sam.geometry import Box
+from napari_sam.images import Image
 from napari_sam.jupyter_widget.messages import ViewMoved, seen_box
 from napari_sam.jupyter_widget.tile_server import TileServer
 from napari_sam.jupyter_widget.tiles import (
@@ -28,10 +29,9 @@ from napari_sam.jupyter_widget.tiles import (
     mask_tile,
     tiles_of,
 )
+from napari_sam.labels import Edit
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.session import Session
-from napari_sam.tiling.images import Image
-from napari_sam.tiling.labels import Edit
 
 MOST_PUSHED = 4
 """Tiles of a candidate that are sent before anybody asks."""

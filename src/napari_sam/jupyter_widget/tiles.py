@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from napari_sam.geometry import Box
+from napari_sam.images import Image
+from napari_sam.labels import LabelStore
 from napari_sam.masks import Mask
 from napari_sam.predictor.candidates import Candidate
-from napari_sam.tiling.images import Image
-from napari_sam.tiling.labels import LabelStore
 
 Kind = Literal["image", "labels", "candidate", "preview"]
 Encoding = Literal["png", "jpeg", "ids", "bits", "empty"]

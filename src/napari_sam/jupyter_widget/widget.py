@@ -13,24 +13,24 @@ import zarr
 from IPython.display import display
 
 from napari_sam.errors import SessionError
-from napari_sam.inputs import as_model
+from napari_sam.images import Image, open_image
 from napari_sam.jupyter_widget.canvas import DEFAULT_HEIGHT, Canvas
 from napari_sam.jupyter_widget.controls import Controls
 from napari_sam.jupyter_widget.page import Page
 from napari_sam.jupyter_widget.places import propose_labels
 from napari_sam.jupyter_widget.workspace import Workspace
+from napari_sam.labels import (
+    LabelGeometry,
+    LabelStore,
+    ObjectSummary,
+)
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.prompts import Prompt
 from napari_sam.session import Session
-from napari_sam.tiling.images import Image, open_image
-from napari_sam.tiling.labels import (
-    LabelGeometry,
-    LabelStore,
-    ObjectSummary,
-)
+from napari_sam.session.inputs import as_model
 
 # A cell that is run again makes a widget on the labels that the one before still
 # holds. The notebook has no way to say that it is gone, so the newest one takes over.

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from napari_sam.errors import Cancelled
 from napari_sam.jupyter_widget.desk import Desk
-from napari_sam.predictor.watching import Look
+from napari_sam.predictor.progress import WindowProgress
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class JobWatch:
         """End the work at its next call."""
         self._stop.set()
 
-    def __call__(self, look: Look | None = None) -> None:
+    def __call__(self, look: WindowProgress | None = None) -> None:
         """Raise `Cancelled` where the work is to end."""
         if self.is_cancelled:
             raise Cancelled("Nobody waits for this any more.")

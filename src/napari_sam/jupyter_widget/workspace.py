@@ -18,10 +18,10 @@ from napari_sam.jupyter_widget.desk import Desk
 from napari_sam.jupyter_widget.hovering import Hovering
 from napari_sam.jupyter_widget.stage import Send, Stage
 from napari_sam.jupyter_widget.worker import Worker
+from napari_sam.labels import Edit
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 from napari_sam.session import Session
-from napari_sam.tiling.labels import Edit
 from napari_sam.walking import Walk
 
 HEARD = {"type": "heard"}

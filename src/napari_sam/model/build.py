@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from napari_sam.errors import CheckpointError
-from napari_sam.model.facts import ModelFacts
 from napari_sam.model.image_encoder import ImageEncoderViT
 from napari_sam.model.instance_decoder import InstanceHead
 from napari_sam.model.mask_decoder import MaskDecoder
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import TinyViT
@@ -29,7 +29,7 @@ INSTANCE_PREFIX = "instance_decoder."
 NAMED_KEYS = 4  # how many wrong keys an error lists
 
 
-def build_sam(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
+def build_sam(state: Mapping[str, Tensor], facts: ModelMetadata) -> Sam:
     """Build the network that `state` is the weights of, in evaluation mode.
 
     Parameters
@@ -64,7 +64,7 @@ def build_sam(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
     return sam.eval()
 
 
-def new_tiny_sam(facts: ModelFacts) -> Sam:
+def new_tiny_sam(facts: ModelMetadata) -> Sam:
     """A `vit_t` network with random weights, to be trained.
 
     Two things make a click stand out from its surroundings from the first step on,
@@ -105,7 +105,7 @@ def _reason(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _network(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
+def _network(state: Mapping[str, Tensor], facts: ModelMetadata) -> Sam:
     decoder_layers = "mask_decoder.transformer.layers."
     encoder = _image_encoder(state, facts)
     sam = _sam(
@@ -126,7 +126,7 @@ def _network(state: Mapping[str, Tensor], facts: ModelFacts) -> Sam:
 
 
 def _sam(
-    image_encoder: ImageEncoderViT | TinyViT, facts: ModelFacts, **decoder: int
+    image_encoder: ImageEncoderViT | TinyViT, facts: ModelMetadata, **decoder: int
 ) -> Sam:
     channels = decoder["channels"]
     size = image_encoder.img_size
@@ -147,7 +147,7 @@ def _sam(
 
 
 def _image_encoder(
-    state: Mapping[str, Tensor], facts: ModelFacts
+    state: Mapping[str, Tensor], facts: ModelMetadata
 ) -> ImageEncoderViT | TinyViT:
     out_chans = state["image_encoder.neck.0.weight"].shape[0]
     if "image_encoder.patch_embed.seq.0.c.weight" in state:

@@ -33,9 +33,9 @@ from napari_sam.model.download import (
     fetch,
     file_digests,
 )
-from napari_sam.model.facts import PIXEL_MEAN, PIXEL_STD, ModelFacts
-from napari_sam.model.inference import InferenceForm
-from napari_sam.model.precision import AUTO, choose_precision
+from napari_sam.model.inference.encoder import InferenceForm
+from napari_sam.model.inference.precision import AUTO, choose_precision
+from napari_sam.model.metadata import PIXEL_MEAN, PIXEL_STD, ModelMetadata
 from napari_sam.model.registry import DEFAULT_MODEL, find_row, unknown_name
 from napari_sam.model.sam import Sam
 
@@ -83,7 +83,7 @@ class Checkpoint:
     """What a file of weights holds: keys as published, floats as float32."""
 
     state: Mapping[str, Tensor]
-    facts: ModelFacts
+    facts: ModelMetadata
 
 
 def load_model(
@@ -105,7 +105,7 @@ def load_model(
     device
         "auto" takes CUDA if there is a GPU for it, else Apple's MPS, else the CPU.
     precision
-        "float32", "bfloat16", "float16" or "auto", see `napari_sam.model.precision`.
+        "float32", "bfloat16", "float16" or "auto", see `model.inference.precision`.
     progress
         Called with bytes done and bytes in all while downloading; None: a bar on
         the terminal.
@@ -333,7 +333,7 @@ def _usable(path: Path, key: str, tensor: Tensor) -> Tensor:
 
 def _facts(
     source: LocalWeights, metadata: Mapping[str, str], name: str | None
-) -> ModelFacts:
+) -> ModelMetadata:
     def said(key: str, default: _T, read: Callable[[str], _T], wanted: str) -> _T:
         if key not in metadata:
             return default
@@ -344,7 +344,7 @@ def _facts(
                 f"{source.path} says {key}={metadata[key]!r}; needed is {wanted}."
             ) from error
 
-    return ModelFacts(
+    return ModelMetadata(
         name=name or metadata.get("name") or source.path.stem,
         fingerprint=source.fingerprint,
         image_size=said("image_size", None, _pixels, "a positive whole number"),

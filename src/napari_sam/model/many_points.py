@@ -9,9 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_sam.model.drawing import Answers
-from napari_sam.model.fast_decoder import attend, image_of, prompts_at_once, widened
-from napari_sam.model.fast_upscaling import Upscaling
+from napari_sam.model.inference.mask_decoder import (
+    attend,
+    image_of,
+    prompts_at_once,
+    widened,
+)
+from napari_sam.model.inference.postprocessing import Answers
+from napari_sam.model.inference.upscaling import Upscaling
 from napari_sam.model.mask_decoder import MULTIPLE_MASKS, MaskDecoder
 from napari_sam.model.point_masks import PointQuery
 from napari_sam.model.prompt_encoder import POSITIVE, PromptEncoder

@@ -1,7 +1,7 @@
 """Image embedding + prompt embeddings -> mask logits and expected IoUs.
 
 This is the plain way, which training takes and which every other is held to; answers
-to a user come from the same weights through `napari_sam.model.fast_decoder`.
+to a user come from the same weights through `napari_sam.model.inference.mask_decoder`.
 
 Attribute names are the keys of SAM's published checkpoints; do not rename them.
 Axis suffixes: b prompts, m masks, c channels, h w positions. "Segment Anything"
@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_sam.model.decoder_image import RecentImages
+from napari_sam.model.inference.image_tokens import RecentImages
 from napari_sam.model.layers import MLP, LayerNorm2d
 from napari_sam.model.transformer import TwoWayTransformer
 
@@ -39,7 +39,7 @@ class MaskDecoder(nn.Module):
     Attributes
     ----------
     recent_images
-        What `napari_sam.model.fast_decoder` keeps of embeddings; no part of the state.
+        What `model.inference.mask_decoder` keeps of embeddings; no part of the state.
     """
 
     def __init__(

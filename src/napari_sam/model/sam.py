@@ -17,24 +17,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam.errors import PromptError
-from napari_sam.model.drawing import AxisScaling, draw_masks
-from napari_sam.model.facts import ModelFacts
-from napari_sam.model.fast_decoder import image_of, predict_masks
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference import InferenceForm
+from napari_sam.model.inference.encoder import InferenceForm
+from napari_sam.model.inference.mask_decoder import image_of, predict_masks
+from napari_sam.model.inference.postprocessing import AxisScaling, draw_masks
+from napari_sam.model.inference.precision import precision_name
 from napari_sam.model.instance_decoder import InstanceHead
 from napari_sam.model.many_points import answer_points
 from napari_sam.model.mask_decoder import MaskDecoder
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.point_masks import (
     OWN_QUERY,
     PUBLISHED_QUERY,
     PointMasks,
     PointQuery,
 )
-from napari_sam.model.precision import precision_name
 from napari_sam.model.prompt_encoder import PromptEncoder
-from napari_sam.model.resizing import input_shape, resize_for_encoder
 from napari_sam.model.tiny_vit import TinyViT
+from napari_sam.model.transforms import input_shape, resize_for_encoder
 from napari_sam.model.window_model import Embedding, WindowMask
 from napari_sam.prompts import (
     MASK_PROMPT_LOGIT,
@@ -75,7 +75,7 @@ class Sam(nn.Module):
         image_encoder: ImageEncoderViT | TinyViT,
         prompt_encoder: PromptEncoder,
         mask_decoder: MaskDecoder,
-        facts: ModelFacts,
+        facts: ModelMetadata,
         instance_decoder: InstanceHead | None = None,
     ) -> None:
         super().__init__()

@@ -61,16 +61,16 @@ class TwoWayAttentionBlock(nn.Module):
         self, tokens: Tensor, image: Tensor, tokens_pe: Tensor, image_pe: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return tokens (b, n, c) and image (b, m, c); `_pe` are their positions."""
-        tokens = self.talk(tokens, tokens_pe)
+        tokens = self.self_attention_step(tokens, tokens_pe)
         image_k = image + image_pe
         seen = self.cross_attn_token_to_image(tokens + tokens_pe, image_k, image)
-        tokens = self.digest(tokens, seen)
+        tokens = self.mlp_step(tokens, seen)
         image = image + self.cross_attn_image_to_token(
             image_k, tokens + tokens_pe, tokens
         )
         return tokens, self.norm4(image)
 
-    def talk(self, tokens: Tensor, tokens_pe: Tensor) -> Tensor:
+    def self_attention_step(self, tokens: Tensor, tokens_pe: Tensor) -> Tensor:
         """Tokens (b, n, c) after they looked at each other."""
         if self.first:
             # In the first layer the tokens are their own positions.
@@ -81,7 +81,7 @@ class TwoWayAttentionBlock(nn.Module):
         out: Tensor = self.norm1(tokens)
         return out
 
-    def digest(self, tokens: Tensor, seen: Tensor) -> Tensor:
+    def mlp_step(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """Tokens (b, n, c) after what they have seen in the image."""
         tokens = self.norm2(tokens + seen)
         out: Tensor = self.norm3(tokens + self.mlp(tokens))

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from psygnal import Signal
 
-from napari_sam.answers import Request
 from napari_sam.napari_plugin.jobs import Job, Jobs
 from napari_sam.pending import PendingPrompts
 from napari_sam.session import Session
+from napari_sam.session.refinement import Request
 
 TOPIC = "prompt"
 TEXT = "Segmenting"

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from napari_sam.answers import Answer, Request
 from napari_sam.napari_plugin.jobs import Job, Jobs, JobWatch
-from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.napari_plugin.screen import Workspace
 from napari_sam.prompt_files import (
     ObjectPrompts,
     parse_objects,
     read_prompts,
     write_prompts,
 )
+from napari_sam.session.refinement import Answer, Request
 
 TOPIC = "batch"
 
@@ -71,7 +71,7 @@ def segment_objects(
         requests = []
         for item in objects:
             session.set_plane(item.plane or session.plane)
-            requests.append(session.propose_object(item.prompts))
+            requests.append(session.request_object(item.prompts))
         _compute(workspace, jobs, requests)
 
     workspace.writing.soon(propose)

@@ -26,9 +26,9 @@ from napari_sam.napari_plugin.jobs import Job, Jobs, JobWatch
 from napari_sam.napari_plugin.mouse import Mouse
 from napari_sam.napari_plugin.opening import Choices, Models, Opened, open_session
 from napari_sam.napari_plugin.prefetch import Prefetch
+from napari_sam.napari_plugin.screen import Workspace
 from napari_sam.napari_plugin.settings import read_settings
 from napari_sam.napari_plugin.sources import LayerSource
-from napari_sam.napari_plugin.workspace import Workspace
 from napari_sam.prompts import BoxPrompt, Prompt
 
 if TYPE_CHECKING:

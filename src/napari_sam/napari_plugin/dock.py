@@ -11,29 +11,29 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam.napari_plugin.controller import Controller
-from napari_sam.napari_plugin.draft_panel import DraftPanel
-from napari_sam.napari_plugin.drawing_context import DrawingContext
-from napari_sam.napari_plugin.encoded_layer import EncodedLayer
-from napari_sam.napari_plugin.everything_panel import EverythingPanel
-from napari_sam.napari_plugin.guarding import for_workspace, guarded
 from napari_sam.napari_plugin.keys import Keys
-from napari_sam.napari_plugin.labels_panel import LabelsPanel
-from napari_sam.napari_plugin.object_list import ObjectList
+from napari_sam.napari_plugin.layers.encoded_windows import EncodedPresenter
+from napari_sam.napari_plugin.layers.gl_context import DrawingContext
 from napari_sam.napari_plugin.opening import Models
-from napari_sam.napari_plugin.painting_panel import PaintingPanel
-from napari_sam.napari_plugin.panels import (
+from napari_sam.napari_plugin.panels.automatic_panel import AutomaticPanel
+from napari_sam.napari_plugin.panels.guarded import for_workspace, guarded
+from napari_sam.napari_plugin.panels.labels_panel import LabelsPanel
+from napari_sam.napari_plugin.panels.object_list import ObjectList
+from napari_sam.napari_plugin.panels.object_panel import ObjectPanel
+from napari_sam.napari_plugin.panels.painting_panel import PaintingPanel
+from napari_sam.napari_plugin.panels.widgets import (
     ImagePanel,
     button,
     note,
     section,
 )
-from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.napari_plugin.screen import Workspace
 
 if TYPE_CHECKING:
     import napari
 
 
-class SegmentWidget(QWidget):
+class SegmentDock(QWidget):
     """Segment Anything, for the selected image layer.
 
     Parameters
@@ -51,7 +51,7 @@ class SegmentWidget(QWidget):
         self._viewer = viewer
         self._was_in_dock = False
         self._bound: Workspace | None = None
-        self._encoded: EncodedLayer | None = None
+        self._encoded: EncodedPresenter | None = None
         self._context = DrawingContext(viewer)
         controller = self.controller = Controller(viewer, models)
         self._make_widgets()
@@ -104,9 +104,9 @@ class SegmentWidget(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setMaximumHeight(8)
-        self.draft = DraftPanel(controller)
+        self.draft = ObjectPanel(controller)
         self.painting = PaintingPanel(controller)
-        self.everything = EverythingPanel(controller)
+        self.everything = AutomaticPanel(controller)
         self.objects = ObjectList()
         self.objects.visited.connect(act(Workspace.visit))
         self.objects.edited.connect(act(Workspace.edit))
@@ -186,7 +186,7 @@ class SegmentWidget(QWidget):
             encoded.close()
         workspace = self.controller.workspace
         if is_shown and workspace is not None:
-            self._encoded = EncodedLayer(workspace, self.controller.cache)
+            self._encoded = EncodedPresenter(workspace, self.controller.cache)
             guarded(self._encoded.draw)
 
     def _on_workspace(self, workspace: Workspace | None) -> None:

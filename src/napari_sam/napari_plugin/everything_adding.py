@@ -12,7 +12,7 @@ from collections.abc import Callable
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam.everything import Merging
-from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.napari_plugin.screen import Workspace
 
 PAUSE_MS = 10
 """Between two blocks, and between two looks whether the labels are free."""

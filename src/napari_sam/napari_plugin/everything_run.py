@@ -31,7 +31,6 @@ from napari_sam.everything import (
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.everything_adding import Adding
-from napari_sam.napari_plugin.everything_area import EverythingArea, Where
 from napari_sam.napari_plugin.everything_words import (
     Speed,
     failure_words,
@@ -40,10 +39,11 @@ from napari_sam.napari_plugin.everything_words import (
     result_words,
     unfinished_words,
 )
-from napari_sam.napari_plugin.found_layer import FoundLayer
 from napari_sam.napari_plugin.jobs import REPORT_INTERVAL_S, Job, Jobs, JobWatch
-from napari_sam.napari_plugin.workspace import Workspace
-from napari_sam.predictor.watching import Look
+from napari_sam.napari_plugin.layers.found_tiles import FoundPresenter
+from napari_sam.napari_plugin.layers.rectangle import RectanglePresenter, Where
+from napari_sam.napari_plugin.screen import Workspace
+from napari_sam.predictor.progress import WindowProgress
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ class EverythingRun(QObject):
     ) -> None:
         super().__init__()
         self._workspace, self._jobs, self._view = workspace, jobs, view
-        self.area = EverythingArea(workspace)
-        self.found: FoundLayer | None = None
+        self.area = RectanglePresenter(workspace)
+        self.found: FoundPresenter | None = None
         self._line: Line = (0, 0, "")
         self._failures = ""
         self._unfinished: UnfinishedRun | None = None
@@ -194,7 +194,7 @@ class EverythingRun(QObject):
         session = self._workspace.session
         if self.found is not None:
             self.found.close()
-        found = self.found = FoundLayer(self._workspace)
+        found = self.found = FoundPresenter(self._workspace)
         self._is_running, self._failures = True, ""
         self._say(0, 0, "Looking at the image")
 
@@ -214,7 +214,7 @@ class EverythingRun(QObject):
             )
         )
 
-    def _on_told(self, found: FoundLayer, line: Line) -> None:
+    def _on_told(self, found: FoundPresenter, line: Line) -> None:
         if found is self.found and self._is_running and self._adding is None:
             self._say(*line)
 
@@ -302,9 +302,9 @@ class _Teller:
 
     def __init__(
         self,
-        found: FoundLayer,
+        found: FoundPresenter,
         watch: JobWatch,
-        emit: Callable[[FoundLayer, Line], None],
+        emit: Callable[[FoundPresenter, Line], None],
     ) -> None:
         self._found, self._watch, self._emit = found, watch, emit
         self._speed = Speed()
@@ -312,7 +312,7 @@ class _Teller:
         self._kept_back: Line | None = None
         self._told_s = 0.0
 
-    def look(self, look: Look) -> None:
+    def look(self, look: WindowProgress) -> None:
         """End the work where it was cancelled."""
         if look.most_windows:
             self._speed.begin()

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from time import monotonic
 
 from napari_sam.automatic.run import Progress
-from napari_sam.automatic.run_folder import EverythingReport
-from napari_sam.automatic.tiles import TileFailure
+from napari_sam.automatic.run_folder import AutomaticReport
+from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.everything import UnfinishedRun
-from napari_sam.predictor.watching import Look
+from napari_sam.predictor.progress import WindowProgress
 
 SHOWN_FAILURES = 8
 
@@ -48,7 +48,7 @@ class Speed:
         return count / seconds if count > 0 and seconds > 0 else None
 
 
-def look_words(look: Look) -> str:
+def look_words(look: WindowProgress) -> str:
     """A line about a run that has not come to the end of a tile yet."""
     if not look.most_windows:
         return "Looking at the image, to learn how large its objects are"
@@ -74,7 +74,7 @@ def progress_words(progress: Progress, per_second: float | None) -> str:
     return ", ".join(parts)
 
 
-def result_words(report: EverythingReport, added: int) -> str:
+def result_words(report: AutomaticReport, added: int) -> str:
     """A line about a run that has ended."""
     text = f"Done: {_count(added, 'object')} added to the labels"
     left_out = report.objects - added

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import PromptError
 from napari_sam.napari_plugin.jobs import Job, Jobs, Urgency
-from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.napari_plugin.screen import Workspace
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.prompts import Click
 

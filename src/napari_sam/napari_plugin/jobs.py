@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_sam.errors import Cancelled
-from napari_sam.predictor.watching import Look
+from napari_sam.predictor.progress import WindowProgress
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Urgency(IntEnum):
 
 
 class JobWatch:
-    """Given to a job's work, which calls it now and then, as with a window's `Look`."""
+    """Given to a job's work, which calls it with each window's `WindowProgress`."""
 
     def __init__(self, report: Callable[[int, int], None]) -> None:
         self._stop = Event()
@@ -60,7 +60,7 @@ class JobWatch:
         """End the work at its next call."""
         self._stop.set()
 
-    def __call__(self, look: Look | None = None) -> None:
+    def __call__(self, look: WindowProgress | None = None) -> None:
         """Report the windows looked at so far; a `Cancelled` ends the work."""
         # How many there will be is not known; most answers take one.
         self.progress(0 if look is None else look.windows, None)

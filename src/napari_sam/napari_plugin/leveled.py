@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.watching import Watch
+from napari_sam.predictor.progress import ProgressCallback
 from napari_sam.prompts import Prompt
 
 
@@ -31,7 +31,7 @@ class LeveledPredictor(ImagePredictor):
         *,
         level: int | None = None,
         previous: Candidate | None = None,
-        watch: Watch | None = None,
+        watch: ProgressCallback | None = None,
     ) -> tuple[Candidate, ...]:
         """As `ImagePredictor.predict`, by default at the chosen level."""
         return super().predict(
@@ -48,7 +48,7 @@ class LeveledPredictor(ImagePredictor):
         prompts: Sequence[Prompt] = (),
         *,
         level: int | None = None,
-        watch: Watch | None = None,
+        watch: ProgressCallback | None = None,
     ) -> Candidate:
         """As `ImagePredictor.complete`, by default at the chosen level."""
         finest = self._finest if level is None else level

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.napari_plugin.placement import Placement
+from napari_sam.napari_plugin.layers.placement import Placement
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 LEFT, RIGHT, MIDDLE = 1, 2, 3

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_sam.labels import ObjectSummary
 from napari_sam.model.window_model import WindowModel
 from napari_sam.napari_plugin.jobs import JobWatch
 from napari_sam.napari_plugin.label_places import LabelsProposal, propose_labels
@@ -14,7 +15,6 @@ from napari_sam.napari_plugin.leveled import LeveledPredictor
 from napari_sam.napari_plugin.sources import LayerSource, Limits
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.session import Session
-from napari_sam.tiling.labels import ObjectSummary
 
 Load = Callable[..., WindowModel]
 """Called as `load_model(name, device, progress=...)`."""

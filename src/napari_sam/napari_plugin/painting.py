@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import bounding_box
-from napari_sam.napari_plugin.workspace import Workspace
+from napari_sam.napari_plugin.screen import Workspace
 from napari_sam.prompts import MaskPrompt
 
 MOST_SIDE = 2048

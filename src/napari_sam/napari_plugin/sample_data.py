@@ -27,7 +27,7 @@ DARK, BRIGHT = 100, 3500
 
 def slide() -> list[LayerData]:
     """A slide of fluorescent nuclei, with a pyramid, lazy."""
-    from napari_sam.training.scenes import SlideOptions, lazy_slide  # noqa: PLC0415
+    from napari_sam.scenes import SlideOptions, lazy_slide  # noqa: PLC0415
 
     options = SlideOptions((SLIDE_SIDE, SLIDE_SIDE), object_size=28, seed=1)
     levels = [
@@ -47,7 +47,7 @@ def slide() -> list[LayerData]:
 
 def stack() -> list[LayerData]:
     """A stack in z of nuclei."""
-    from napari_sam.training.scenes import (  # noqa: PLC0415
+    from napari_sam.scenes import (  # noqa: PLC0415
         SceneKind,
         SceneOptions,
         make_stack,
@@ -66,7 +66,7 @@ def stack() -> list[LayerData]:
 
 def movie() -> list[LayerData]:
     """A time-lapse of nuclei that wander and divide."""
-    from napari_sam.training.scenes import (  # noqa: PLC0415
+    from napari_sam.scenes import (  # noqa: PLC0415
         SceneKind,
         SceneOptions,
         make_movie,

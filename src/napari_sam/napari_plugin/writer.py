@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
+from napari_sam.images.axes import SPARE_LETTERS
+from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
 from napari_sam.napari_plugin.sources import labelled_axes
-from napari_sam.tiling.images.axes import SPARE_LETTERS
-from napari_sam.tiling.labels import LabelGeometry, LabelOptions, LabelStore
 
 BLOCK = 2048
 """Side of what is held in memory at once, in pixels."""

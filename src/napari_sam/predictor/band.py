@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from napari_sam.geometry import Box
 from napari_sam.masks import EIGHT_NEIGHBOURS, Mask
-from napari_sam.predictor.placed import PlacedMask, touching
+from napari_sam.predictor.placed_mask import PlacedMask, touching
 from napari_sam.predictor.windows import Cell, CellGrid, Level, steps_between
 
 BAND = 3

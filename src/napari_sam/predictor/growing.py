@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_sam.geometry import Box
-from napari_sam.predictor.asking import Sighting
 from napari_sam.predictor.candidates import PredictorOptions
-from napari_sam.predictor.looking import Looker
-from napari_sam.predictor.placed import PlacedMask, half_width
+from napari_sam.predictor.object_predictor import ObjectPredictor
+from napari_sam.predictor.placed_mask import PlacedMask, half_width
+from napari_sam.predictor.plane_predictor import WindowCandidate
 from napari_sam.predictor.refining import refined
 from napari_sam.predictor.tracing import Tracer
 from napari_sam.predictor.windows import (
@@ -41,7 +41,7 @@ COMPACT = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grown:
+class DrawnObject:
     """An object as far as it was drawn.
 
     Attributes
@@ -57,8 +57,8 @@ class Grown:
     """
 
     placed: PlacedMask
-    sighting: Sighting
-    alternatives: tuple[Sighting, ...]
+    sighting: WindowCandidate
+    alternatives: tuple[WindowCandidate, ...]
     complete: bool
 
 
@@ -88,13 +88,15 @@ class Grower:
         Bounds.
     """
 
-    def __init__(self, looker: Looker, base: int, options: PredictorOptions) -> None:
+    def __init__(
+        self, looker: ObjectPredictor, base: int, options: PredictorOptions
+    ) -> None:
         self._looker = looker
         self._asker = looker.asker
         self._base = base
         self._options = options
 
-    def grow(self, sightings: Sequence[Sighting]) -> Grown:
+    def grow(self, sightings: Sequence[WindowCandidate]) -> DrawnObject:
         """Make the first of these sightings whole; the others are its alternatives."""
         current, others = sightings[0], list(sightings[1:])
         seen, recentres = self._looker.seen_box(current), 0
@@ -111,11 +113,11 @@ class Grower:
             seen = Box.around((seen, self._looker.seen_box(current)))
         return self._refined(current, others, complete=True)
 
-    def is_whole(self, sighting: Sighting) -> bool:
+    def is_whole(self, sighting: WindowCandidate) -> bool:
         """Whether a sighting has nothing more to see, nor to see finer."""
         return sighting.level == self._base and not any(self._looker.touched(sighting))
 
-    def _recentred(self, current: Sighting) -> list[Sighting]:
+    def _recentred(self, current: WindowCandidate) -> list[WindowCandidate]:
         window = recentred(
             current.mask_hw,
             current.window,
@@ -126,14 +128,14 @@ class Grower:
             return []
         return self._looker.look_again(current.level, window, current)
 
-    def _coarser(self, current: Sighting, seen: Box) -> list[Sighting]:
+    def _coarser(self, current: WindowCandidate, seen: Box) -> list[WindowCandidate]:
         """What the next coarser level shows, where it can show the object."""
         window = self._coarser_window(current, seen)
         if window is None or self._area(window, current.level + 1) > self._most:
             return []
         return self._looker.look_again(current.level + 1, window, current)
 
-    def _is_too_large(self, current: Sighting, seen: Box) -> bool:
+    def _is_too_large(self, current: WindowCandidate, seen: Box) -> bool:
         """Whether a coarser level would show an object larger than is held."""
         window = self._coarser_window(current, seen)
         return window is not None and self._area(window, current.level + 1) > self._most
@@ -146,7 +148,7 @@ class Grower:
         shape = self._asker.plane_shape
         return from_level(window, self._asker.levels[level], shape).area
 
-    def _coarser_window(self, current: Sighting, seen: Box) -> Box | None:
+    def _coarser_window(self, current: WindowCandidate, seen: Box) -> Box | None:
         """The next level's window on all that was seen, None where it is too thin."""
         levels, level = self._asker.levels, current.level + 1
         if level >= len(levels):
@@ -163,7 +165,9 @@ class Grower:
             bounds = both if fits(both, size, shape, BOX_SHARE) else bounds
         return first_window(bounds, size, shape)
 
-    def _followed(self, current: Sighting, others: Sequence[Sighting]) -> Grown:
+    def _followed(
+        self, current: WindowCandidate, others: Sequence[WindowCandidate]
+    ) -> DrawnObject:
         """The object followed from the last window that showed it."""
         fy, fx = self._asker.levels[current.level].factors
         known = PlacedMask(current.mask_hw, current.window, current.level)
@@ -179,17 +183,20 @@ class Grower:
         return self._drawn(tracer.placed, current, others, tracer.complete)
 
     def _refined(
-        self, sighting: Sighting, others: Sequence[Sighting], complete: bool
-    ) -> Grown:
+        self,
+        sighting: WindowCandidate,
+        others: Sequence[WindowCandidate],
+        complete: bool,
+    ) -> DrawnObject:
         placed = PlacedMask(sighting.mask_hw, sighting.window, sighting.level)
         return self._drawn(placed, sighting, others, complete)
 
     def _drawn(
         self,
         placed: PlacedMask,
-        sighting: Sighting,
-        others: Sequence[Sighting],
+        sighting: WindowCandidate,
+        others: Sequence[WindowCandidate],
         complete: bool,
-    ) -> Grown:
+    ) -> DrawnObject:
         placed, finished = refined(self._looker, placed, self._base, self._options)
-        return Grown(placed, sighting, tuple(others), complete and finished)
+        return DrawnObject(placed, sighting, tuple(others), complete and finished)

@@ -14,19 +14,19 @@ from napari_sam.errors import ImageError, PredictorError, PromptError
 from napari_sam.geometry import Box, is_index
 from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.asking import Asker, PlaneImage
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.candidates import (
     Candidate,
     PredictorOptions,
     unmet_prompts,
 )
-from napari_sam.predictor.growing import Grower, Grown
-from napari_sam.predictor.looking import Looker
-from napari_sam.predictor.placed import PlacedMask
+from napari_sam.predictor.growing import DrawnObject, Grower
+from napari_sam.predictor.object_predictor import ObjectPredictor
+from napari_sam.predictor.placed_mask import PlacedMask
+from napari_sam.predictor.plane_predictor import PlaneImage, PlanePredictor
+from napari_sam.predictor.progress import ProgressCallback, WindowBudget
 from napari_sam.predictor.search import ObjectSearch, in_canonical_order
-from napari_sam.predictor.sizing import Glimpse, WindowSizes
-from napari_sam.predictor.watching import Budget, Watch
+from napari_sam.predictor.window_sizes import SizeEstimate, WindowSizes
 from napari_sam.predictor.windows import from_level, steps_between
 from napari_sam.prompts import Prompt, check_inside
 
@@ -87,7 +87,7 @@ class ImagePredictor:
         *,
         level: int | None = None,
         previous: Candidate | None = None,
-        watch: Watch | None = None,
+        watch: ProgressCallback | None = None,
     ) -> tuple[Candidate, ...]:
         """Masks of the object that the prompts point at.
 
@@ -121,7 +121,7 @@ class ImagePredictor:
         PredictorError
             A level that does not exist, or an object too large to be held.
         """
-        budget = Budget(self._options.max_windows, watch)
+        budget = WindowBudget(self._options.max_windows, watch)
         return self._answer(prompts, plane, level, budget, previous)
 
     def preview(
@@ -136,7 +136,7 @@ class ImagePredictor:
         Empty where no window that shows the prompts is in the cache's memory. What
         goes on beyond such windows comes back as far as they show it.
         """
-        budget = Budget(MAX_PREVIEW_WINDOWS, only_encoded=True)
+        budget = WindowBudget(MAX_PREVIEW_WINDOWS, only_encoded=True)
         return self._answer(prompts, plane, None, budget, previous)
 
     def complete(
@@ -145,7 +145,7 @@ class ImagePredictor:
         prompts: Sequence[Prompt] = (),
         *,
         level: int | None = None,
-        watch: Watch | None = None,
+        watch: ProgressCallback | None = None,
     ) -> Candidate:
         """Follow a candidate beyond its window, and draw its outline finely.
 
@@ -164,7 +164,7 @@ class ImagePredictor:
             return candidate
         plane = self._checked_plane(candidate.plane)
         base = self._checked_level(level)
-        budget = Budget(self._options.max_windows, watch)
+        budget = WindowBudget(self._options.max_windows, watch)
         ordered = self._checked_prompts(prompts)
         looker = self._looker(ordered, plane, budget, candidate.window_size)
         sighting = looker.as_sighting(candidate)
@@ -178,7 +178,7 @@ class ImagePredictor:
         prompts: Sequence[Prompt],
         plane: tuple[int, ...],
         level: int | None,
-        budget: Budget,
+        budget: WindowBudget,
         previous: Candidate | None,
     ) -> tuple[Candidate, ...]:
         plane = self._checked_plane(plane)
@@ -194,7 +194,7 @@ class ImagePredictor:
         for sighting in grown.alternatives:
             placed = PlacedMask(sighting.mask_hw, sighting.window, sighting.level)
             whole = grower.is_whole(sighting)
-            shown = Grown(placed, sighting, (), whole)
+            shown = DrawnObject(placed, sighting, (), whole)
             if self._fits(placed):
                 found.append(self._candidate(shown, looker, plane))
         return tuple(found)
@@ -204,14 +204,14 @@ class ImagePredictor:
         prompts: Sequence[Prompt],
         plane: tuple[int, ...],
         base: int,
-        budget: Budget,
+        budget: WindowBudget,
         previous: Candidate | None,
-    ) -> Looker:
+    ) -> ObjectPredictor:
         """Who looks through windows of the size that suits the object."""
         ordered = self._checked_prompts(prompts)
-        lookers: dict[int, Looker] = {}
+        lookers: dict[int, ObjectPredictor] = {}
 
-        def glimpse(size: int) -> Glimpse:
+        def glimpse(size: int) -> SizeEstimate:
             lookers[size] = self._looker(ordered, plane, budget, size)
             return ObjectSearch(lookers[size], base, self._options).glimpse()
 
@@ -226,11 +226,13 @@ class ImagePredictor:
         self,
         prompts: tuple[Prompt, ...],
         plane: tuple[int, ...],
-        budget: Budget,
+        budget: WindowBudget,
         size: int,
-    ) -> Looker:
-        asker = Asker(self._model, self._image, self._cache, plane, budget, size=size)
-        return Looker(asker, prompts, self._options)
+    ) -> ObjectPredictor:
+        asker = PlanePredictor(
+            self._model, self._image, self._cache, plane, budget, size=size
+        )
+        return ObjectPredictor(asker, prompts, self._options)
 
     def _checked_prompts(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
         check_inside(prompts, Box.of_shape(self._image.shape))
@@ -276,7 +278,7 @@ class ImagePredictor:
         )
 
     def _candidate(
-        self, grown: Grown, looker: Looker, plane: tuple[int, ...]
+        self, grown: DrawnObject, looker: ObjectPredictor, plane: tuple[int, ...]
     ) -> Candidate:
         placed = self._at_level_0(grown.placed)
         sighting = grown.sighting

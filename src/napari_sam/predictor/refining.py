@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
-from napari_sam.predictor.asking import Asker
 from napari_sam.predictor.band import Band
 from napari_sam.predictor.candidates import PredictorOptions
-from napari_sam.predictor.looking import Looker
-from napari_sam.predictor.placed import PlacedMask
+from napari_sam.predictor.object_predictor import ObjectPredictor
+from napari_sam.predictor.placed_mask import PlacedMask
+from napari_sam.predictor.plane_predictor import PlanePredictor
 from napari_sam.predictor.tracing import Tracer
 from napari_sam.predictor.windows import (
     Cell,
@@ -25,7 +25,7 @@ from napari_sam.predictor.windows import (
 
 
 def refined(
-    looker: Looker, placed: PlacedMask, base: int, options: PredictorOptions
+    looker: ObjectPredictor, placed: PlacedMask, base: int, options: PredictorOptions
 ) -> tuple[PlacedMask, bool]:
     """Refine the outline of an object down to a level.
 
@@ -58,7 +58,9 @@ def refined(
     return looker.tidied(_checked(placed, asker, options)), complete
 
 
-def _checked(placed: PlacedMask, asker: Asker, options: PredictorOptions) -> PlacedMask:
+def _checked(
+    placed: PlacedMask, asker: PlanePredictor, options: PredictorOptions
+) -> PlacedMask:
     """The mask over its tightest box, which has to be small enough to be held."""
     trimmed = placed.trimmed() or placed
     box = from_level(trimmed.box, asker.levels[trimmed.level], asker.plane_shape)
@@ -74,7 +76,7 @@ def _checked(placed: PlacedMask, asker: Asker, options: PredictorOptions) -> Pla
 
 
 def _next_step(
-    placed: PlacedMask, asker: Asker, base: int
+    placed: PlacedMask, asker: PlanePredictor, base: int
 ) -> tuple[int, list[Cell], Band] | None:
     """The finest level that the next step may go to, and the cells to draw there."""
     widest = max(2.0, asker.size / 64)
@@ -91,7 +93,7 @@ def _next_step(
     return None
 
 
-def _upsampled(placed: PlacedMask, asker: Asker, level: int) -> PlacedMask:
+def _upsampled(placed: PlacedMask, asker: PlanePredictor, level: int) -> PlacedMask:
     levels = asker.levels
     box: Box = at_level(
         from_level(placed.box, levels[placed.level], asker.plane_shape), levels[level]

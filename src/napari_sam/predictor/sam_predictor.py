@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_sam.errors import PredictorError, PromptError
-from napari_sam.model.fast_decoder import image_of, predict_masks
-from napari_sam.model.resizing import input_shape, resize_for_encoder
+from napari_sam.model.inference.mask_decoder import image_of, predict_masks
 from napari_sam.model.sam import Sam
+from napari_sam.model.transforms import input_shape, resize_for_encoder
 
 FloatArray = NDArray[np.floating]
 FORMATS = ("RGB", "BGR")

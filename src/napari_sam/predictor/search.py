@@ -13,12 +13,12 @@ from scipy import ndimage
 from napari_sam.errors import PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import EIGHT_NEIGHBOURS, bounding_box
-from napari_sam.predictor.asking import Sighting
 from napari_sam.predictor.candidates import Candidate, PredictorOptions
-from napari_sam.predictor.growing import COMPACT, Grower, Grown, positive_bounds
-from napari_sam.predictor.looking import Looker
-from napari_sam.predictor.placed import MaskCanvas, PlacedMask, half_width
-from napari_sam.predictor.sizing import Glimpse
+from napari_sam.predictor.growing import COMPACT, DrawnObject, Grower, positive_bounds
+from napari_sam.predictor.object_predictor import ObjectPredictor
+from napari_sam.predictor.placed_mask import MaskCanvas, PlacedMask, half_width
+from napari_sam.predictor.plane_predictor import WindowCandidate
+from napari_sam.predictor.window_sizes import SizeEstimate
 from napari_sam.predictor.windows import (
     BOX_SHARE,
     CLICK_SHARE,
@@ -49,7 +49,9 @@ class ObjectSearch:
         Bounds.
     """
 
-    def __init__(self, looker: Looker, base: int, options: PredictorOptions) -> None:
+    def __init__(
+        self, looker: ObjectPredictor, base: int, options: PredictorOptions
+    ) -> None:
         self._looker = looker
         self._asker = looker.asker
         self._base = base
@@ -58,7 +60,7 @@ class ObjectSearch:
         self._plane = Box.of_shape(looker.asker.plane_shape)
         self._grower = Grower(looker, base, options)
 
-    def run(self, previous: Candidate | None = None) -> Grown | None:
+    def run(self, previous: Candidate | None = None) -> DrawnObject | None:
         """The object, or None where the model sees none.
 
         Parameters
@@ -77,7 +79,7 @@ class ObjectSearch:
         if level == self._base:
             return self._grower.grow(sightings) if sightings else None
         if sightings and self._is_reliable(sightings[0]):
-            found: Grown | None = self._grower.grow(sightings)
+            found: DrawnObject | None = self._grower.grow(sightings)
         else:
             found = None
         found = self._with_seeds(found)
@@ -85,7 +87,7 @@ class ObjectSearch:
             found = self._from_a_finer_look(sightings, bounds)
         return found
 
-    def glimpse(self) -> Glimpse:
+    def glimpse(self) -> SizeEstimate:
         """How large the object is, as far as the first window shows it.
 
         Something that reaches the window's border is as long as what is seen of it.
@@ -94,14 +96,14 @@ class ObjectSearch:
         level, window = self._start(bounds)
         sightings = self._looker.look(level, window)
         if not sightings:
-            return Glimpse(0.0, 0.0)
+            return SizeEstimate(0.0, 0.0)
         mask = sightings[0].mask_hw
         side = float(np.sqrt(np.count_nonzero(mask)))
         box = bounding_box(mask)
         if box is not None and any(self._looker.touched(sightings[0])):
             side = float(max(box.shape))
         steps = steps_between(self._asker.levels, level, self._base)
-        return Glimpse(side * max(steps), sightings[0].score)
+        return SizeEstimate(side * max(steps), sightings[0].score)
 
     def _bounds(self) -> Box:
         bounds = positive_bounds(self._prompts, self._plane)
@@ -146,11 +148,11 @@ class ObjectSearch:
             previous.window,
         ) or has_margin(previous.window, here, self._asker.size // 8, shape)
 
-    def _is_reliable(self, sighting: Sighting) -> bool:
+    def _is_reliable(self, sighting: WindowCandidate) -> bool:
         """Whether an object is thick enough at its level to be seen there."""
         return half_width(sighting.mask_hw) >= COMPACT
 
-    def _with_seeds(self, found: Grown | None) -> Grown | None:
+    def _with_seeds(self, found: DrawnObject | None) -> DrawnObject | None:
         """What was found, and what the clicks that it leaves out point at."""
         clicks = [p for p in self._prompts if isinstance(p, Click) and p.positive]
         for click in clicks[:MAX_SEEDS]:
@@ -173,18 +175,20 @@ class ObjectSearch:
             if isinstance(there, Click)
         )
 
-    def _union(self, one: Grown, other: Grown) -> Grown:
+    def _union(self, one: DrawnObject, other: DrawnObject) -> DrawnObject:
         """Two pieces as one object; only pieces of the same level can be joined."""
         if one.placed.level != other.placed.level:
-            return Grown(one.placed, one.sighting, (), complete=False)
+            return DrawnObject(one.placed, one.sighting, (), complete=False)
         shape = self._asker.levels[one.placed.level].shape
         canvas = MaskCanvas(one.placed, Box.of_shape(shape), room=0)
         box = Box.around((one.placed.box, other.placed.box))
         canvas.paste(box, one.placed.read(box) | other.placed.read(box))
         worse = min((one.sighting, other.sighting), key=lambda sight: sight.score)
-        return Grown(canvas.placed, worse, (), one.complete and other.complete)
+        return DrawnObject(canvas.placed, worse, (), one.complete and other.complete)
 
-    def _from_a_finer_look(self, sightings: list[Sighting], bounds: Box) -> Grown:
+    def _from_a_finer_look(
+        self, sightings: list[WindowCandidate], bounds: Box
+    ) -> DrawnObject:
         """A thin object in a box: followed from the box's centre, if it is there.
 
         At a level at which the box fits the object may be blurred beyond recognition.
@@ -200,7 +204,7 @@ class ObjectSearch:
                 return self._grower.grow(seed)
         return self._grower.grow(sightings)
 
-    def _confirms(self, fine: Sighting, coarse: Sighting) -> bool:
+    def _confirms(self, fine: WindowCandidate, coarse: WindowCandidate) -> bool:
         """Whether a finer window shows what the coarse one does: as thin, and there."""
         levels = self._asker.levels
         steps = steps_between(levels, coarse.level, fine.level)

@@ -23,15 +23,15 @@ from scipy import ndimage
 
 from napari_sam.geometry import Box
 from napari_sam.masks import EIGHT_NEIGHBOURS, Mask, deepest_point
-from napari_sam.predictor.asking import Asker
 from napari_sam.predictor.band import Band
-from napari_sam.predictor.placed import (
+from napari_sam.predictor.placed_mask import (
     MaskCanvas,
     PlacedMask,
     half_width,
     largest_islands,
     touching,
 )
+from napari_sam.predictor.plane_predictor import PlanePredictor
 from napari_sam.predictor.windows import Cell, CellGrid
 from napari_sam.prompts import MASK_PROMPT_LOGIT, Click, MaskPrompt, Prompt
 
@@ -74,7 +74,7 @@ class Tracer:
 
     def __init__(
         self,
-        asker: Asker,
+        asker: PlanePredictor,
         prompts: Sequence[Prompt],
         known: PlacedMask,
         band: Band | None,

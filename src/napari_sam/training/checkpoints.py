@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from napari_sam.atomic_files import replace_atomically
 from napari_sam.errors import CheckpointError, TrainingError
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.config_files import config_tables
-from napari_sam.whole_files import put_whole
 
 FORMAT = "napari-sam training 1"
 LENGTH = ("steps", "minutes")
@@ -26,7 +26,7 @@ LENGTH = ("steps", "minutes")
 def save_state(path: Path, state: Mapping[str, Any], config: TrainingConfig) -> None:
     """Write a run's state, whole or not at all."""
     about = {"format": FORMAT, "config": json.dumps(_fixed(config))}
-    with put_whole(path) as partial, partial.open("wb") as file:
+    with replace_atomically(path) as partial, partial.open("wb") as file:
         torch.save({**about, **state}, file)
 
 

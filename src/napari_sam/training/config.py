@@ -281,7 +281,7 @@ class Network:
     name
         How the result is called; None: as the start, or "trained".
     image_size, window_size, window_sizes, object_share
-        As of `ModelFacts`; None and empty: as the start's, or 512, 256, not said.
+        As of `ModelMetadata`; None and empty: as the start's, or 512, 256, not said.
     """
 
     start: str | None = None

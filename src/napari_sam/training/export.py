@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_sam.atomic_files import replace_atomically
 from napari_sam.errors import CheckpointError
 from napari_sam.model.sam import Sam
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.config_files import config_tables
-from napari_sam.whole_files import put_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +120,5 @@ def write_metadata(path: Path, changes: Mapping[str, str]) -> None:
 
 
 def _write(path: Path, state: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    with put_whole(path) as partial:
+    with replace_atomically(path) as partial:
         save_file(dict(state), partial, dict(facts))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import ImageError
 from napari_sam.evaluation.datasets import IMAGE_SUFFIXES
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image, open_image
+from napari_sam.images import Image, open_image
 from napari_sam.training.config import DataSource, Phase
 from napari_sam.training.planes import (
     BYTES_A_PIXEL,

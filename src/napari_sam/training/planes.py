@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import ImageError, TrainingError
 from napari_sam.evaluation.datasets import AnnotatedPlane, read_dataset
 from napari_sam.geometry import Box
-from napari_sam.tiling.images import Image, open_image
+from napari_sam.images import Image, open_image
 from napari_sam.training.config import DataSource
 
 HELD_BYTES = 2 * 2**30

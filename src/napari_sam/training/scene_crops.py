@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.tiling.images.intensity import intensity_range, stretch
+from napari_sam.images.intensity import intensity_range, stretch
+from napari_sam.scenes import make_scene, random_options
+from napari_sam.scenes.options import OBJECT_SIZES, SceneKind
 from napari_sam.training.config import Phase
-from napari_sam.training.scenes import make_scene, random_options
-from napari_sam.training.scenes.options import OBJECT_SIZES, SceneKind
 
 LARGEST_SHARE = 0.8
 """Of the crop's side that an object may span."""

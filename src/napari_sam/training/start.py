@@ -16,7 +16,7 @@ import torch
 from napari_sam.errors import TrainingError
 from napari_sam.model.build import build_sam, new_instance_head, new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.facts import ModelFacts
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.training.checkpoints import averaged_state
@@ -85,8 +85,8 @@ def _new(network: Network) -> Sam:
     return new_tiny_sam(_new_facts(network))
 
 
-def _new_facts(network: Network) -> ModelFacts:
-    return ModelFacts(
+def _new_facts(network: Network) -> ModelMetadata:
+    return ModelMetadata(
         network.name or NEW_NAME,
         fingerprint="untrained",
         image_size=network.image_size or NEW_IMAGE_SIZE,

@@ -1,0 +1,1 @@
+"""What a run settles before it begins: object size, empty windows, the plan."""

@@ -1,0 +1,1 @@
+"""What is one object across the seams of windows, and its pixels."""

@@ -1,0 +1,1 @@
+"""One window: a grid of points, masks, filters, a label image."""

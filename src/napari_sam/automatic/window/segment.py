@@ -1,0 +1,194 @@
+"""Everything in one window: clicks on a grid in, a label image out.
+
+The masks go through a funnel, in which each step is cheap for what is left:
+
+    answers -> not spanning the window -> no duplicates by their boxes -> without specks
+            -> not like the background -> none that lies in a better one -> painted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.automatic.background import looks_like_background, spans_window
+from napari_sam.automatic.filtering import without_duplicates
+from napari_sam.automatic.window.label_image import paint
+from napari_sam.automatic.window.mask_filters import in_one_piece
+from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.point_grid import point_grid
+from napari_sam.geometry import Box
+from napari_sam.masks import stability
+from napari_sam.model.point_masks import (
+    ManyPointModel,
+    PointMasks,
+    PointQuery,
+    boxes_of,
+    pack,
+)
+from napari_sam.model.window_model import WindowMask, WindowModel
+from napari_sam.prompts import Click
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowObjects:
+    """The objects of a window.
+
+    Parameters
+    ----------
+    labels_hw
+        i + 1 where object i is seen, 0 where none is.
+    scores_n
+        0..1, the IoU that the model expects of each object.
+    """
+
+    labels_hw: NDArray[np.uint32]
+    scores_n: NDArray[np.float32]
+
+
+def segment_window(
+    model: WindowModel, pixels_hwc: NDArray[np.uint8], options: AutomaticOptions
+) -> WindowObjects:
+    """Find every object in a window.
+
+    Parameters
+    ----------
+    model
+        Encodes the window once; a `ManyPointModel` is asked about all clicks at
+        once, any other about one after the other.
+    pixels_hwc
+        (height, width, 3), 0..255, at most the model's window on a side.
+    options
+        What is looked for and what is kept.
+    """
+    embedding = model.encode(pixels_hwc)
+    return objects_in(model, embedding, pixels_hwc, options)
+
+
+def objects_in(
+    model: WindowModel,
+    embedding: Any,
+    pixels_hwc: NDArray[np.uint8],
+    options: AutomaticOptions,
+) -> WindowObjects:
+    """`segment_window` for a window that is embedded already."""
+    shape = (pixels_hwc.shape[0], pixels_hwc.shape[1])
+    options = options.settled(pixels_hwc)
+    clicks = grid_clicks(shape, options)
+    masks = answers(model, embedding, clicks, options.query_for(model))
+    if options.reject_background:
+        spans = spans_window(masks, shape, options.max_window_share)
+        masks = masks.take(np.flatnonzero(~spans))
+    masks = masks.take(
+        without_duplicates(masks.boxes_n4, _ranks(masks), options.max_box_overlap)
+    )
+    least = options.min_object_share * (options.object_size or 0) ** 2
+    masks = in_one_piece(masks, least)
+    if options.reject_background:
+        gray_hw = pixels_hwc.mean(axis=2, dtype=np.float32)
+        masks = masks.take(np.flatnonzero(~looks_like_background(masks, gray_hw)))
+    masks = masks.take(_best_of_overlapping(masks, options.max_shared))
+    return _compact(paint(masks, shape), masks.scores_n, least)
+
+
+def grid_clicks(shape: tuple[int, int], options: AutomaticOptions) -> list[Click]:
+    """Clicks on a grid over a window, as dense as the objects need it."""
+    grid_xy = point_grid(*options.clicks_per_side(shape)) * shape[::-1]
+    return [Click(y, x) for x, y in grid_xy.tolist()]
+
+
+def answers(
+    model: WindowModel, embedding: Any, clicks: list[Click], query: PointQuery
+) -> PointMasks:
+    """What a model answers to many clicks, each about its own object."""
+    if isinstance(model, ManyPointModel):
+        return model.predict_many(embedding, clicks, query)
+    return PointMasks.joined(
+        _wanted(index, model.predict(embedding, [click]), query)
+        for index, click in enumerate(clicks)
+    )
+
+
+def _wanted(index: int, answers: Sequence[WindowMask], query: PointQuery) -> PointMasks:
+    """Those answers to one click that the query wants, as a window's masks."""
+    kept, stabilities = [], []
+    for answer in answers:
+        # Without logits an outline does not say how sharply it is drawn.
+        sharp = (
+            1.0
+            if answer.logits_hw is None
+            else stability(answer.logits_hw, query.stability_offset)
+        )
+        sure = query.min_score <= 0 or answer.score > query.min_score
+        if sure and (query.min_stability <= 0 or sharp >= query.min_stability):
+            kept.append(answer)
+            stabilities.append(sharp)
+    if not kept:
+        return PointMasks.empty()
+    masks_nhw = np.stack([answer.mask_hw for answer in kept])
+    boxes = boxes_of(masks_nhw)
+    return PointMasks(
+        np.full(len(kept), index, dtype=np.int64),
+        np.array([answer.score for answer in kept], dtype=np.float32),
+        np.array(stabilities, dtype=np.float32),
+        boxes,
+        pack(masks_nhw, boxes),
+    )
+
+
+def _ranks(masks: PointMasks) -> NDArray[np.float32]:
+    """Which of two masks of one object is better: both signs of quality count."""
+    return masks.scores_n * masks.stabilities_n
+
+
+def _best_of_overlapping(masks: PointMasks, max_shared: float) -> NDArray[np.int64]:
+    """Indices of masks that share little of their area with a better one."""
+    areas, boxes = masks.areas_n, masks.boxes_n4
+    alive = np.ones(len(masks), dtype=bool)
+    order = np.argsort(-_ranks(masks), kind="stable")
+    for position, index in enumerate(order.tolist()):
+        if not alive[index]:
+            continue
+        rest = order[position + 1 :]
+        rest = rest[alive[rest]]
+        near = (boxes[rest, :2] < boxes[index, 2:]) & (
+            boxes[rest, 2:] > boxes[index, :2]
+        )
+        rest = rest[near.all(axis=1)]
+        shared = _shared_with(masks, index, rest)
+        too_much = shared > max_shared * np.minimum(areas[index], areas[rest])
+        alive[rest[too_much]] = False
+    return np.flatnonzero(alive)
+
+
+def _shared_with(
+    masks: PointMasks, index: int, others: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Pixels that a mask shares with each of others, whose boxes meet its own."""
+    shared = np.zeros(len(others), dtype=np.int64)
+    if not len(others):
+        return shared
+    mask, box = masks.crop(index), Box(*masks.boxes_n4[index].tolist())
+    for place, other in enumerate(others.tolist()):
+        other_box = Box(*masks.boxes_n4[other].tolist())
+        common = box.clip(other_box)
+        ours = mask[common.relative_to(box).slices]
+        theirs = masks.crop(other)[common.relative_to(other_box).slices]
+        shared[place] = np.count_nonzero(ours & theirs)
+    return shared
+
+
+def _compact(
+    labels_hw: NDArray[np.uint32], scores_n: NDArray[np.float32], least_area: float
+) -> WindowObjects:
+    """Number the objects that are still seen 1, 2, ...; slivers are background."""
+    areas = np.bincount(labels_hw.ravel(), minlength=len(scores_n) + 1)
+    seen = (areas > 0) & (areas >= least_area)
+    seen[0] = False
+    numbers = np.where(seen, np.cumsum(seen), 0).astype(np.uint32)
+    scores = np.clip(scores_n[seen[1:]], 0, 1)
+    return WindowObjects(numbers[labels_hw], scores)

@@ -1,0 +1,222 @@
+"""`napari-sam segment` without prompts: everything in an image -> a label volume."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from napari_sam.atomic_files import replace_atomically
+from napari_sam.automatic.run import Progress as RunProgress
+from napari_sam.automatic.run import segment_image
+from napari_sam.automatic.run_folder import AutomaticReport
+from napari_sam.automatic.tiles.allocator import keep_memory
+from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.cli import segment_prompts as segment
+from napari_sam.cli.checking import check_picture, check_writable
+from napari_sam.cli.clusters import cluster_client
+from napari_sam.cli.everything_request import EverythingRequest, chosen_planes
+from napari_sam.cli.overlay import Shown, draw_overlay
+from napari_sam.cli.progress import Bars
+from napari_sam.cli.reporting import FAILED, INTERRUPTED, note, say, warn
+from napari_sam.cli.request import Network, Precision, RequestError
+from napari_sam.geometry import Box
+from napari_sam.images import Image, open_image
+from napari_sam.labels import LabelOptions, default_labels_path
+from napari_sam.labels.location import find_place, is_url
+from napari_sam.model.window_model import WindowModel
+
+SHOWN_FAILURES = 20
+LOG_EVERY_S = 60.0
+SHOWN_SIDE = 1024  # of the part that a picture shows of a plane that it cannot show
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A request, as far as it can be checked without looking at pixels."""
+
+    request: EverythingRequest
+    image: Image
+    labels: Path | str
+    planes: list[tuple[int, ...]] | None
+
+
+def run_everything(request: EverythingRequest) -> int:
+    """Carry out a request; returns the exit code, 0 only if nothing is missing.
+
+    Raises
+    ------
+    SamError
+        The request, the model or the output cannot be used.
+    """
+    keep_memory()
+    ask = _checked(request)
+    with ask.image:
+        try:
+            with cluster_client(request) as client, _Bars() as bars:
+                report = _segmented(ask, client, bars.show)
+        except KeyboardInterrupt:
+            note("interrupted; the same command goes on from here.", "error")
+            return INTERRUPTED
+        _tell(report, is_estimated=request.object_size is None)
+        if request.objects_file is not None:
+            _copy(report.objects_file, request.objects_file)
+            say(f"Objects: {request.objects_file}")
+        if request.overlay is not None:
+            _draw(ask, report, request.overlay)
+    return 0 if report.is_complete else FAILED
+
+
+def _checked(request: EverythingRequest) -> _Ask:
+    source = request.source
+    image = open_image(
+        source.path,
+        axes=source.axes,
+        channels=source.channels,
+        contrast_limits=source.contrast,
+    )
+    planes = chosen_planes(request.planes, image.stack_axes, image.stack_shape)
+    if request.region is not None and not Box.of_shape(image.shape).contains(
+        request.region
+    ):
+        raise RequestError(
+            f"The planes have {image.shape[0]} rows and {image.shape[1]} columns, got "
+            f"--region {request.region}."
+        )
+    labels = request.target.path or default_labels_path(image.source)
+    if not is_url(labels):
+        place = find_place(labels, image.source)
+        check_writable(place.store.parent, f"The output {place.path}")
+        labels = place.path
+    elif request.overlay is not None:
+        raise RequestError(f"--overlay needs labels on a local disk, got {labels}.")
+    if request.overlay is not None:
+        taken = [] if image.source is None or "://" in image.source else [image.source]
+        check_picture(request.overlay.expanduser(), [Path(path) for path in taken])
+    if request.objects_file is not None:
+        check_writable(
+            request.objects_file.expanduser().resolve().parent,
+            f"The table {request.objects_file}",
+        )
+    return _Ask(request, image, labels, planes)
+
+
+def _segmented(
+    ask: _Ask, client: Any, on_progress: Callable[[RunProgress], None]
+) -> AutomaticReport:
+    request = ask.request
+    version = request.target.version
+    return segment_image(
+        ask.image,
+        ask.labels,
+        _model(request.network, to_workers=client is not None),
+        options=AutomaticOptions(object_size=request.object_size),
+        planes=ask.planes,
+        region=request.region,
+        level=request.level,
+        skip_empty=request.skip_empty,
+        overwrite=request.target.overwrite,
+        label_options=LabelOptions(version=None if version is None else version.value),
+        on_progress=on_progress,
+        device=request.network.device,
+        client=client,
+        staging=request.staging,
+    )
+
+
+def _model(network: Network, *, to_workers: bool) -> WindowModel | str:
+    """The model; for workers its name, unless it has to be sent with its precision."""
+    if to_workers and network.precision is Precision.AUTO:
+        return network.name
+    return segment.load_window_model(network)
+
+
+def _tell(report: AutomaticReport, *, is_estimated: bool) -> None:
+    """Say what is on disk, and what is missing."""
+    objects = "1 object" if report.objects == 1 else f"{report.objects} objects"
+    empty = f", {report.skipped} empty" if report.skipped else ""
+    say(f"Labels: {report.labels} ({objects}; {report.windows} windows{empty})")
+    if is_estimated:
+        size = f"{report.object_size:.0f} pixels"
+        say(f"Object size: {size}, estimated; if that is wrong, give --object-size.")
+    if report.is_complete:
+        return
+    note(f"{len(report.failures)} windows failed; they are empty:", "error")
+    for failure in report.failures[:SHOWN_FAILURES]:
+        box = failure.box
+        where = f"y={box.y0}:{box.y1}, x={box.x0}:{box.x1}"
+        plane = f"plane {list(failure.plane)}, " if failure.plane else ""
+        note(f"  {plane}{where}: {failure.reason}")
+    more = len(report.failures) - SHOWN_FAILURES
+    if more > 0:
+        note(f"  and {more} more")
+    note("  The same command tries these again, and nothing else.")
+
+
+def _copy(table: Path, file: Path) -> None:
+    """Put a copy in its place, whole."""
+    with replace_atomically(file) as partial:
+        shutil.copyfile(table, partial)
+
+
+def _draw(ask: _Ask, report: AutomaticReport, file: Path) -> None:
+    """Draw the first plane; of one that cannot be shown whole, a part."""
+    image = ask.image
+    plane = (0,) * len(image.stack_shape) if ask.planes is None else ask.planes[0]
+    y, x = (max((side - SHOWN_SIDE) // 2, 0) for side in image.shape)
+    middle = Box(y, x, y + SHOWN_SIDE, x + SHOWN_SIDE).clip(Box.of_shape(image.shape))
+    shown = Shown((), None, ask.request.region or middle)
+    labels = Path(report.labels)
+    picture = draw_overlay(image, plane, labels, [shown], file.expanduser())
+    if picture.unreadable_count:
+        warn(f"overlay {file}: parts of the image cannot be read and are gray.")
+    say(f"Overlay: {file}")
+
+
+class _Bars(Bars):
+    """What is done of the run's stage: a bar on a terminal, else a line a minute."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._task = self.bars.add_task("looking", total=None, facts="")
+        self._stage, self._begun, self._first = "", monotonic(), 0
+        self._logged = monotonic()
+
+    def show(self, progress: RunProgress) -> None:
+        """Show how far the run is."""
+        now = monotonic()
+        if progress.stage != self._stage:
+            self._stage, self._begun, self._first = progress.stage, now, progress.done
+            self.bars.reset(self._task, total=progress.count)
+        seconds = now - self._begun
+        rate = (progress.done - self._first) / seconds if seconds > 0 else 0.0
+        facts = f"{progress.objects} objects, {rate:.2g} {progress.stage}/s"
+        if progress.failures:
+            facts = f"{facts}, {progress.failures} failed"
+        self.bars.update(
+            self._task,
+            description=progress.stage,
+            completed=progress.done,
+            facts=facts,
+        )
+        if not self.is_terminal and now - self._logged >= LOG_EVERY_S:
+            self._logged = now
+            note(f"{progress.stage} {progress.done}/{progress.count}: {facts}")

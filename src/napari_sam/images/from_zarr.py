@@ -1,0 +1,269 @@
+"""Open zarr: OME-Zarr images, bare arrays and groups, local or through fsspec.
+
+Opening reads metadata only. Over HTTP nothing is listed: what cannot be found by
+name, such as the arrays of a bare group without consolidated metadata, needs to be
+named in the URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.errors import ZarrUserWarning
+from zarr.storage import FsspecStore, LocalStore, ZipStore
+
+from napari_sam.errors import ImageError
+from napari_sam.images.axes import rename_unknown
+from napari_sam.images.ome_zarr import (
+    RGB_COLOURS,
+    Multiscale,
+    Placement,
+    image_attributes,
+    read_multiscale,
+)
+from napari_sam.images.stored import (
+    ForeignErrors,
+    StoredImage,
+    nothing_to_close,
+    unique_state,
+)
+
+DIGITS = re.compile(r"\d+")
+
+FIRST_IMAGE = "0"
+"""Where converters such as bioformats2raw put the first image of a file."""
+
+
+def open_zarr_path(path: Path) -> StoredImage:
+    """Open a folder, or a zip file, that holds zarr."""
+    needed = f"{path} needs to be a zarr array or group"
+    remedy = "Name the folder that holds zarr.json, .zarray or .zgroup."
+    with ExitStack() as on_failure:
+        with ForeignErrors(ImageError, needed, remedy):
+            store: LocalStore | ZipStore
+            if path.is_dir():
+                store = LocalStore(path, read_only=True)
+            else:
+                store = ZipStore(path, mode="r", read_only=True)
+            on_failure.callback(store.close)
+            node = zarr.open(store=store, mode="r")
+        stored = open_zarr_node(node, str(path.absolute()), store.close)
+        on_failure.pop_all()  # from here on the image closes the store
+    return stored
+
+
+def open_zarr_url(url: str) -> StoredImage:
+    """Open zarr that lies behind any URL that fsspec knows, such as https and s3."""
+    needed = f"{url} needs to be a zarr array or group that can be reached"
+    remedy = "Check the address, and that it names the group itself."
+    with ForeignErrors(ImageError, needed, remedy):
+        node = zarr.open(store=FsspecStore.from_url(url, read_only=True), mode="r")
+    return open_zarr_node(node, source=url)
+
+
+def open_zarr_node(
+    node: zarr.Array[Any] | zarr.Group,
+    source: str | None = None,
+    close: Callable[[], None] = nothing_to_close,
+) -> StoredImage:
+    """Open an array or group that someone has opened already.
+
+    Parameters
+    ----------
+    node
+        Of any store.
+    source
+        Path or URL; None to ask the node's store.
+    close
+        Releases what the node's store holds.
+    """
+    source = source or _source_of(node)
+    where = source or f"zarr {node.store_path}"
+    if isinstance(node, zarr.Array):
+        multiscale = None
+        nodes = [node]
+        axes = _axes_of(node)
+    else:
+        node, multiscale = _find_image(node, where)
+        nodes = _arrays_of(node, multiscale, where)
+        axes = multiscale.axes if multiscale else _axes_of(nodes[0])
+    if axes is not None and len(axes) != nodes[0].ndim:
+        axes = None  # they are about some other array: go by the rule
+    told = (multiscale.name if multiscale else None) or "image"
+    name = _short_name(source) if source else told
+    # In-memory stores have no lasting address, so each opening counts as its own.
+    state = _metadata_digest(node, nodes) if source else unique_state()
+    return StoredImage(
+        arrays=tuple(nodes),
+        axes=axes,
+        is_rgb=_is_rgb(multiscale, axes, nodes[0]),
+        **_geometry(multiscale, axes, where),
+        name=name,
+        source=source,
+        close=close,
+        state=state,
+    )
+
+
+def _find_image(group: zarr.Group, where: str) -> tuple[zarr.Group, Multiscale | None]:
+    """The group that holds the image's levels, and what it says about them."""
+    multiscale = read_multiscale(group.attrs.asdict(), where)
+    if multiscale is not None:
+        return group, multiscale
+    ome = image_attributes(group.attrs.asdict())
+    if "plate" in ome or "well" in ome:
+        raise ImageError(
+            f"{where} is a plate or well of many images. Open one field of it by its "
+            "path, such as A/1/0."
+        )
+    with ForeignErrors(ImageError, f"Group {where} needs to be readable"):
+        first = group.get(FIRST_IMAGE)
+    if isinstance(first, zarr.Group):
+        multiscale = read_multiscale(first.attrs.asdict(), f"{where}/{FIRST_IMAGE}")
+        if multiscale is not None:
+            return first, multiscale
+    return group, None
+
+
+def _arrays_of(
+    group: zarr.Group, multiscale: Multiscale | None, where: str
+) -> list[zarr.Array[Any]]:
+    """The levels, finest first."""
+    if multiscale is None:
+        return _pyramid_of_bare_group(group, where)
+    arrays = []
+    for path in multiscale.paths:
+        needed = f"Level {path!r}, which the metadata of {where} name"
+        with ForeignErrors(ImageError, f"{needed}, needs to be there"):
+            array = group[path]
+        if not isinstance(array, zarr.Array):
+            raise ImageError(f"{needed}, needs to be an array, got a group.")
+        arrays.append(array)
+    return arrays
+
+
+def _pyramid_of_bare_group(group: zarr.Group, where: str) -> list[zarr.Array[Any]]:
+    """The arrays of a group without OME metadata, if they make up one image.
+
+    They do if there is only one, or if they have the same axes and type, and each
+    has at most as many pixels along every axis as the one before.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)  # foreign files in between
+        with ForeignErrors(ImageError, f"Group {where} needs to list its arrays"):
+            arrays = dict(group.arrays())
+    numbered = sorted(arrays, key=lambda n: ([int(i) for i in DIGITS.findall(n)], n))
+    levels = sorted((arrays[name] for name in numbered), key=lambda a: -a.size)
+    is_pyramid = levels and all(
+        a.dtype == b.dtype
+        and a.ndim == b.ndim
+        and a.size > b.size
+        and all(m >= n for m, n in zip(a.shape, b.shape, strict=True))
+        for a, b in pairwise(levels)
+    )
+    if not is_pyramid:
+        found = ", ".join(f"{n} {arrays[n].shape}" for n in numbered[:8]) or "no arrays"
+        raise ImageError(
+            f"A group needs OME-Zarr metadata, or arrays that are levels of one image, "
+            f"got {found} in {where}. Open one array by its path."
+        )
+    return levels
+
+
+def _axes_of(array: zarr.Array[Any]) -> str | None:
+    """What zarr 3 dimension names, or xarray's, say about the axes."""
+    names: Any = getattr(array.metadata, "dimension_names", None)
+    names = names or array.attrs.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, Sequence) or len(names) != array.ndim:
+        return None
+    words = {"time": "t", "channel": "c", "band": "c", "sample": "s", "samples": "s"}
+    lowered = [str(name).lower() for name in names]
+    letters = "".join(words.get(name, name) for name in lowered)
+    is_named = len(letters) == array.ndim and "y" in letters and "x" in letters
+    return rename_unknown(letters) if is_named else None
+
+
+def _is_rgb(
+    multiscale: Multiscale | None, axes: str | None, array: zarr.Array[Any]
+) -> bool | None:
+    """Whether OME-Zarr channels are colours: three of uint8, and red, green, blue.
+
+    Many writers of stained slides give no colours; then three channels of uint8 are
+    taken for colours too.
+    """
+    if multiscale is None or axes is None or "c" not in axes:
+        return None
+    is_like_rgb = array.dtype == "uint8" and array.shape[axes.index("c")] == 3
+    return is_like_rgb and multiscale.colours in (None, RGB_COLOURS)
+
+
+def _geometry(
+    multiscale: Multiscale | None, axes: str | None, where: str
+) -> dict[str, Any]:
+    """Pixel sizes, units, offsets and level factors, as far as they are known."""
+    if multiscale is None or axes is None or multiscale.placements[0] is None:
+        return {}
+    finest = multiscale.placements[0]
+    if len(finest.scale) != len(axes) or min(finest.scale) <= 0:
+        raise ImageError(
+            f"An OME-Zarr scale needs one positive number for each of the axes "
+            f"{axes!r}, got {finest.scale} in {where}."
+        )
+    pixel_size = dict(zip(axes, finest.scale, strict=True))
+    offsets = dict(zip(axes, finest.translation, strict=True))
+    return {
+        "pixel_size": {n: size for n, size in pixel_size.items() if n != "c"},
+        "translation": {n: offset for n, offset in offsets.items() if n != "c"},
+        "units": {n: unit for n, unit in multiscale.units.items() if n != "c"},
+        "factors": _factors(multiscale.placements, finest, axes),
+    }
+
+
+def _factors(
+    placements: Sequence[Placement | None], finest: Placement, axes: str
+) -> tuple[tuple[float, float], ...] | None:
+    """(y, x) size of each level's pixels over the finest's, if all are known."""
+    if "y" not in axes or "x" not in axes:
+        return None
+    y, x = axes.index("y"), axes.index("x")
+    known = [p for p in placements if p is not None and len(p.scale) == len(axes)]
+    if len(known) != len(placements):
+        return None
+    return tuple(
+        (p.scale[y] / finest.scale[y], p.scale[x] / finest.scale[x]) for p in known
+    )
+
+
+def _source_of(node: zarr.Array[Any] | zarr.Group) -> str | None:
+    """The path or URL of a node; None for stores in memory and ones we do not know."""
+    store = node.store
+    if isinstance(store, LocalStore):
+        return str(Path(store.root).absolute() / node.path)
+    if isinstance(store, FsspecStore):
+        return str(store.fs.unstrip_protocol(f"{store.path}/{node.path}".rstrip("/")))
+    return None
+
+
+def _short_name(source: str) -> str:
+    """The last part of a path or URL that says something, without its endings."""
+    parts = [part for part in re.split(r"[/\\]", source) if part]
+    named = [part for part in parts if ".zarr" in part] or parts[-1:]
+    return re.sub(r"(\.ome)?\.(zarr|zip|ozx).*$", "", named[-1]) if named else "image"
+
+
+def _metadata_digest(
+    node: zarr.Array[Any] | zarr.Group, arrays: Sequence[zarr.Array[Any]]
+) -> str:
+    """Names the metadata: changes when the image is written anew in another shape."""
+    described = [node.attrs.asdict(), *(a.metadata.to_dict() for a in arrays)]
+    text = json.dumps(described, default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

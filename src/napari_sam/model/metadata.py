@@ -1,0 +1,53 @@
+"""What a network cannot read off its weights' shapes: names, colours, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+"""Per channel (R, G, B), in grey levels 0..255, as all published SAM weights want."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """Which weights these are, and how pixels and masks are scaled around them.
+
+    Parameters
+    ----------
+    name
+        For people: the registry's name, what the file says, or the file's stem.
+    fingerprint
+        For cache keys: xxh3_128 of the file's bytes, in hex. Two files with one
+        fingerprint give one answer.
+    image_size
+        Side of the square that the encoder works at, in pixels. None: what the
+        weights' shapes say, else 1024.
+    window_size
+        Side of the square of an image that is shown to the encoder at once, in the
+        image's pixels, enlarged to `image_size` where it is smaller. None: the same.
+    window_sizes
+        Every such side that the weights were made for, smallest first; empty: only
+        `window_size`.
+    object_share
+        Side of an object (square root of its area) that the weights see best, in
+        sides of the window. None: it was not measured, any will do.
+    pixel_mean, pixel_std
+        Per channel (R, G, B), in grey levels 0..255.
+    mask_threshold
+        Logits above it are inside the mask.
+    metadata
+        The rest of what the file says about itself, for display.
+    """
+
+    name: str
+    fingerprint: str
+    image_size: int | None = None
+    window_size: int | None = None
+    window_sizes: tuple[int, ...] = ()
+    object_share: float | None = None
+    pixel_mean: tuple[float, float, float] = PIXEL_MEAN
+    pixel_std: tuple[float, float, float] = PIXEL_STD
+    mask_threshold: float = 0.0
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)

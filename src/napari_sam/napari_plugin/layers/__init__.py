@@ -1,0 +1,1 @@
+"""The layers that the plugin draws into a viewer."""

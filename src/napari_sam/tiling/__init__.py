@@ -1,1 +1,0 @@
-"""Pixels in, labels out: lazy images and label volumes on disk."""
