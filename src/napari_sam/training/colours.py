@@ -30,9 +30,7 @@ def recolour(
     if rng.random() < options.stretch:
         low, high = np.percentile(x, [rng.uniform(0, 5), rng.uniform(96, 100)])
         x = np.clip((x - low) / max(high - low, SMALLEST_SPAN), 0, 1).astype(np.float32)
-    x = x ** np.float32(
-        np.exp(rng.uniform(-options.gamma, options.gamma))
-    )
+    x = x ** np.float32(np.exp(rng.uniform(-options.gamma, options.gamma)))
     if rng.random() < options.inversion:
         x = 1 - x
     if rng.random() < options.grey:

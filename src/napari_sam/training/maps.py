@@ -35,7 +35,9 @@ def map_targets(labels_hw: NDArray[np.int32]) -> NDArray[np.float32]:
         neighbours_n9 = _own_neighbours(labels, places)
         heat = _heat(labels, places, neighbours_n9)
         warmth = np.log1p(heat)
-        around = np.where(neighbours_n9 < ids.size, np.append(warmth, 0)[neighbours_n9], 0)
+        around = np.where(
+            neighbours_n9 < ids.size, np.append(warmth, 0)[neighbours_n9], 0
+        )
         slopes = np.stack([around[:, 7] - around[:, 1], around[:, 5] - around[:, 3]])
         lengths = np.maximum(np.hypot(*slopes), np.finfo(np.float64).tiny)
         maps.reshape(MAPS, -1)[1:, places] = slopes / lengths

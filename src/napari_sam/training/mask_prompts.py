@@ -95,7 +95,9 @@ class DrawnMask:
     def logits(self) -> NDArray[np.float32]:
         """Of the prompt, as the network gets them: a quarter of the size."""
         h, w = self.shown.shape
-        blocks = self.shown.reshape(h // LOW_RES_STRIDE, LOW_RES_STRIDE, -1, LOW_RES_STRIDE)
+        blocks = self.shown.reshape(
+            h // LOW_RES_STRIDE, LOW_RES_STRIDE, -1, LOW_RES_STRIDE
+        )
         share = blocks.mean(axis=(1, 3), dtype=np.float32)
         logits: NDArray[np.float32] = (2 * share - 1) * np.float32(MASK_PROMPT_LOGIT)
         return logits
@@ -117,9 +119,7 @@ def draw_mask_prompts(
     return DrawnMask(shown, mask, shown & mask)
 
 
-def distorted(
-    mask: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def distorted(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
     """A mask whose outline is moved as a whole and here and there."""
     side = float(np.sqrt(mask.sum()))
     distance = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(
@@ -131,9 +131,7 @@ def distorted(
     return changed if (changed & mask).any() else mask
 
 
-def scribbled(
-    mask: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def scribbled(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
     """A line that wanders inside a mask, one to three pixels wide for every twenty."""
     rows, columns = np.nonzero(mask)
     side = float(np.sqrt(rows.size))

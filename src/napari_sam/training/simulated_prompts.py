@@ -132,7 +132,9 @@ def draw_prompts(
     return ObjectPrompts.of_clicks(masks, points)
 
 
-def draw_click(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+def draw_click(
+    mask: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.float32]:
     """(x, y) of a point on the object."""
     if rng.random() < CENTRE_SHARE:
         row, column = deepest_point(mask)
@@ -174,8 +176,10 @@ def _points_and_boxes(
     answers = np.ones((len(masks), 1), dtype=np.int32)
     boxes = _jittered_boxes(masks, rng)
     if rng.random() < NEIGHBOUR_SHARE:
-        off = [_neighbours(labels, number, mask, rng)
-               for number, mask in zip(chosen, masks, strict=True)]
+        off = [
+            _neighbours(labels, number, mask, rng)
+            for number, mask in zip(chosen, masks, strict=True)
+        ]
         points = np.concatenate([points, np.stack([xy for xy, _ in off])], axis=1)
         answers = np.concatenate([answers, np.stack([x for _, x in off])], axis=1)
     return ObjectPrompts(masks, points, answers, boxes)
