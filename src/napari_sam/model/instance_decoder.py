@@ -41,7 +41,7 @@ class Merge(nn.Module):
 
 
 class InstanceHead(nn.Module):
-    """This project's own instance decoder.
+    """The instance decoder that this project trains.
 
     Parameters
     ----------

@@ -13,8 +13,6 @@ one length and width are cocci. Every bacterium is labelled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -31,11 +29,10 @@ WHOLE = 0.7  # of a rod's area; less, cut off where domains meet, is not drawn
 LONE_GAP = 0.04  # share of the rods that are missing inside a colony
 
 
-@dataclass(frozen=True, slots=True)
-class Bricks:
+class Wall:
     """Where each pixel lies in its brick.
 
-    Parameters
+    Attributes
     ----------
     ids_hw
         1 to n.
@@ -43,14 +40,37 @@ class Bricks:
         0 on the middle line of the rod that the brick holds, 1 on its outline.
     along_hw
         From one end of the rod to the other, 0 to 1.
-    full_n
-        Area of each whole rod in pixels, by id; [0] is nothing's.
+    areas
+        Of each whole rod in pixels, by id; [0] is nothing's.
     """
 
-    ids_hw: NDArray[np.int64]
-    depth_hw: FloatArray
-    along_hw: FloatArray
-    full_n: NDArray[np.float64]
+    def __init__(self, shape_hw: tuple[int, int], width: float, fill: float) -> None:
+        self.ids_hw = np.zeros(shape_hw, dtype=np.int64)
+        self.depth_hw = np.full(shape_hw, np.inf, dtype=np.float32)
+        self.along_hw = np.zeros(shape_hw, dtype=np.float32)
+        self.areas = [0.0]
+        self._width, self._fill = width, fill
+
+    def lay(
+        self,
+        pixels: NDArray[np.bool_],
+        places_n: FloatArray,
+        across_n: FloatArray,
+        lengths: NDArray[np.float64],
+        start: float,
+    ) -> None:
+        """Lay a row of bricks of given `lengths` into the n pixels that are its own."""
+        ends = start + np.cumsum(lengths)
+        number = np.searchsorted(ends, places_n)
+        own = lengths[number]
+        along = places_n - (ends[number] - own)
+        # What is left of the distance to the middle once the straight part is off.
+        beyond = np.maximum(np.abs(along - own / 2) - (own - self._width) / 2, 0)
+        radius = self._width * self._fill / 2
+        self.depth_hw[pixels] = np.hypot(beyond, across_n) / radius
+        self.along_hw[pixels] = along / own
+        self.ids_hw[pixels] = len(self.areas) + number
+        self.areas += (0.9 * lengths * self._width * self._fill**2).tolist()
 
 
 def draw_colony(rng: Generator, options: SceneOptions) -> Scene:
@@ -74,42 +94,35 @@ def draw_colony(rng: Generator, options: SceneOptions) -> Scene:
 
 def _bricks(
     rng: Generator, shape_hw: tuple[int, int], width: float, length: float
-) -> Bricks:
+) -> Wall:
     """Fill the scene with bent rows of bricks."""
+    wall = Wall(shape_hw, width, float(rng.uniform(0.84, 1.0)))
     domains = _domains(rng, shape_hw, length)
-    rows, columns = np.indices(shape_hw, dtype=np.float32)
-    ids = np.zeros(shape_hw, dtype=np.int64)
-    depth = np.full(shape_hw, np.inf, dtype=np.float32)
-    along = np.zeros(shape_hw, dtype=np.float32)
-    areas = [0.0]
     spread = float(rng.uniform(0.08, 0.3))
-    fill = float(rng.uniform(0.84, 1.0))
-    for domain in range(int(domains.max()) + 1):
-        angle = float(rng.uniform(0, np.pi))
-        bend = float(rng.uniform(0.0, 0.35)) * length
-        u = columns * np.cos(angle) + rows * np.sin(angle)
-        v = rows * np.cos(angle) - columns * np.sin(angle)
-        u = u + bend * smooth_field(rng, shape_hw, 3 * length)
-        v = v + bend * smooth_field(rng, shape_hw, 3 * length)
-        row_of = np.floor(v / width).astype(int)
+    for domain in np.unique(domains):
+        u, v = _bent(rng, shape_hw, length)
         here = domains == domain
-        for row in range(int(row_of[here].min()), int(row_of[here].max()) + 1):
+        row_of = np.floor(v / width).astype(int)
+        for row in np.unique(row_of[here]):
             pixels = here & (row_of == row)
-            if not pixels.any():
-                continue
-            place = u[pixels]
-            lengths = _lengths(rng, place, width, length, spread)
-            cuts = place.min() - length * rng.random() + np.cumsum(lengths)
-            number = np.searchsorted(cuts, place)
-            longs = lengths[number]
-            from_end = place - (cuts[number] - longs)
-            across = v[pixels] - (row + 0.5) * width
-            straight = np.maximum(np.abs(from_end - longs / 2) - (longs - width) / 2, 0)
-            depth[pixels] = 2 * np.hypot(straight, across) / (width * fill)
-            along[pixels] = from_end / longs
-            ids[pixels] = len(areas) + number
-            areas += (lengths * width * fill**2 * 0.9).tolist()
-    return Bricks(ids, depth, along, np.array(areas))
+            places = u[pixels]
+            lengths = _lengths(rng, places, width, length, spread)
+            start = float(places.min() - length * rng.random())
+            wall.lay(pixels, places, v[pixels] - (row + 0.5) * width, lengths, start)
+    return wall
+
+
+def _bent(
+    rng: Generator, shape_hw: tuple[int, int], length: float
+) -> tuple[FloatArray, FloatArray]:
+    """Coordinates along and across rows of one direction that bend."""
+    rows, columns = np.indices(shape_hw, dtype=np.float32)
+    angle = float(rng.uniform(0, np.pi))
+    bend = np.float32(rng.uniform(0.0, 0.35) * length)
+    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    u = columns * c + rows * s + bend * smooth_field(rng, shape_hw, 3 * length)
+    v = rows * c - columns * s + bend * smooth_field(rng, shape_hw, 3 * length)
+    return u, v
 
 
 def _lengths(
@@ -139,17 +152,17 @@ def _domains(
 
 
 def _kept(
-    rng: Generator, bricks: Bricks, inside: NDArray[np.bool_], options: SceneOptions
+    rng: Generator, bricks: Wall, inside: NDArray[np.bool_], options: SceneOptions
 ) -> NDArray[np.bool_]:
     """By id: whole rods, inside of what a smooth field makes the colonies."""
-    count = len(bricks.full_n)
+    count = len(bricks.areas)
     where = smooth_field(rng, options.shape_hw, 2.5 * options.object_size)
     ids = bricks.ids_hw[inside]
     areas = np.bincount(ids, minlength=count)
     height = np.bincount(ids, where[inside], count) / np.maximum(areas, 1)
     level = np.quantile(where, np.clip(0.75 - options.density, 0, 1))
     kept: NDArray[np.bool_] = (
-        (areas > WHOLE * bricks.full_n)
+        (areas > WHOLE * np.array(bricks.areas))
         & (height >= level)
         & (rng.random(count) >= LONE_GAP)
     )
@@ -157,9 +170,9 @@ def _kept(
     return kept
 
 
-def _delay(rng: Generator, bricks: Bricks, drawn: NDArray[np.bool_]) -> FloatArray:
+def _delay(rng: Generator, bricks: Wall, drawn: NDArray[np.bool_]) -> FloatArray:
     """How much each pixel delays or gives light: round across, nucleoids along."""
-    own = rng.uniform(0.8, 1.2, len(bricks.full_n)).astype(np.float32)[bricks.ids_hw]
+    own = rng.uniform(0.8, 1.2, len(bricks.areas)).astype(np.float32)[bricks.ids_hw]
     flatness = float(rng.uniform(1.0, 3.0))
     thickness = np.sqrt(np.maximum(1 - np.minimum(bricks.depth_hw, 1) ** 2, 0))
     thickness = thickness ** np.float32(1 / flatness)

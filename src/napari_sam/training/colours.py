@@ -15,7 +15,7 @@ SMALLEST_SPAN = 0.1
 def recolour(
     pixels_hwc: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Stretch, gamma, inversion, channel mixes, blur, contrast, noise and darkness, at random.
+    """Stretch, gamma, inversion, channel mixes, blur, contrast, noise, darkness.
 
     Parameters
     ----------

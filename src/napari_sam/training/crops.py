@@ -122,7 +122,7 @@ class CropSampler:
     def _cut(
         self, rng: np.random.Generator, phase: Phase
     ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """A square of a plane, magnified and turned; black where it leaves the plane."""
+        """A square of a plane, magnified and turned; black beyond the plane."""
         weights = np.array([plane.weight for plane in self.planes])
         index = int(rng.choice(len(self.planes), p=weights / weights.sum()))
         plane = self.planes[index]

@@ -94,10 +94,8 @@ class DrawnMask:
     @property
     def logits(self) -> NDArray[np.float32]:
         """Of the prompt, as the network gets them: a quarter of the size."""
-        h, w = self.shown.shape
-        blocks = self.shown.reshape(
-            h // LOW_RES_STRIDE, LOW_RES_STRIDE, -1, LOW_RES_STRIDE
-        )
+        rows = self.shown.shape[0] // LOW_RES_STRIDE
+        blocks = self.shown.reshape(rows, LOW_RES_STRIDE, -1, LOW_RES_STRIDE)
         share = blocks.mean(axis=(1, 3), dtype=np.float32)
         logits: NDArray[np.float32] = (2 * share - 1) * np.float32(MASK_PROMPT_LOGIT)
         return logits

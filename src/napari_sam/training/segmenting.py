@@ -120,7 +120,8 @@ class Segmenting:
         """Loss of all prompts, those of one form at a time, and what to report."""
         corrections = self._corrections(progress, rng)
         places = [draw_place(self.sam, crop.image_chw.shape[-1], rng) for crop in batch]
-        losses, told = [], {}
+        losses: list[Tensor] = []
+        told: dict[str, list[Tensor]] = {}
         for form in sorted({crop.prompts.form for crop in batch}):
             of_form = [i for i, crop in enumerate(batch) if crop.prompts.form == form]
             lesson = Lesson(

@@ -200,7 +200,7 @@ def _neighbours(
     around = labels[top : y1 + margin + 1, left : x1 + margin + 1]
     others = np.setdiff1d(around, [0, number])
     for i, other in enumerate(rng.permutation(others)[:NEIGHBOURS]):
-        points[i] = draw_click(around == other, rng) + (left, top)
+        points[i] = draw_click(around == other, rng) + np.array([left, top])
         answers[i] = 0
     return points, answers
 
