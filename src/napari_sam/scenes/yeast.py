@@ -107,8 +107,9 @@ def _add_halo(nearest: FloatArray, cell: Blob) -> None:
         slice(max(0, int(c - reach)), max(0, min(n, int(c + reach) + 1)))
         for c, n in zip((cell.y, cell.x), nearest.shape, strict=True)
     ]
-    y = np.arange(spans[0].start, spans[0].stop, dtype=np.float32)[:, None] + 0.5
-    x = np.arange(spans[1].start, spans[1].stop, dtype=np.float32)[None, :] + 0.5
+    half = np.float32(0.5)
+    y = np.arange(spans[0].start, spans[0].stop, dtype=np.float32)[:, None] + half
+    x = np.arange(spans[1].start, spans[1].stop, dtype=np.float32)[None, :] + half
     if y.size and x.size:
         window = nearest[spans[0], spans[1]]
         np.minimum(window, cell.depth(y, x), out=window)
@@ -139,9 +140,9 @@ def _grey(
     grain = 1 + 0.3 * smooth_field(
         rng, options.shape_hw, max(1.0, options.object_size / 10)
     )
-    grey = looks.rim * rim + looks.halo * halo + looks.inside * inside * grain
-    grey = grey + looks.vacuole * vacuoles
-    grey = 0.45 + blurred(grey.astype(np.float32), options.blur)
+    added = looks.rim * rim + looks.halo * halo + looks.inside * inside * grain
+    added = (added + looks.vacuole * vacuoles).astype(np.float32)
+    grey = np.float32(0.45) + blurred(added, options.blur)
     grey -= np.float32(0.15) * specks(rng, options.shape_hw, 3, (0.6, 2.0))
     light = shading(rng, options.shape_hw, float(rng.uniform(0.05, 0.4)))
     lit: FloatArray = (grey * light).astype(np.float32)
