@@ -17,12 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam.errors import PromptError
+from napari_sam.model.distance_decoder import DistanceDecoder
 from napari_sam.model.image_encoder import ImageEncoderViT
 from napari_sam.model.inference.encoder import InferenceForm
+from napari_sam.model.inference.instance_maps import encode_with_maps
 from napari_sam.model.inference.mask_decoder import image_of, predict_masks
 from napari_sam.model.inference.postprocessing import AxisScaling, draw_masks
 from napari_sam.model.inference.precision import precision_name
 from napari_sam.model.instance_decoder import InstanceHead
+from napari_sam.model.instances import InstanceMaps
 from napari_sam.model.many_points import answer_points
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.metadata import ModelMetadata
@@ -33,11 +36,11 @@ from napari_sam.model.point_masks import (
     PointQuery,
 )
 from napari_sam.model.prompt_encoder import PromptEncoder
+from napari_sam.model.prompt_inputs import encoder_places, mask_input
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.model.transforms import input_shape, resize_for_encoder
 from napari_sam.model.window_model import Embedding, WindowMask
 from napari_sam.prompts import (
-    MASK_PROMPT_LOGIT,
     BoxPrompt,
     Click,
     MaskPrompt,
@@ -76,7 +79,7 @@ class Sam(nn.Module):
         prompt_encoder: PromptEncoder,
         mask_decoder: MaskDecoder,
         metadata: ModelMetadata,
-        instance_decoder: InstanceHead | None = None,
+        instance_decoder: InstanceHead | DistanceDecoder | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
@@ -135,6 +138,22 @@ class Sam(nn.Module):
         return f"{self.metadata.fingerprint}-{precision_name(self.precision)}"
 
     @property
+    def instance_share(self) -> float | None:
+        """As `object_share`, for the instance decoder's maps."""
+        return self.metadata.instance_share
+
+    @property
+    def finds_instances(self) -> bool:
+        """Whether `encode_maps` says where all objects of a window are."""
+        return self.instance_decoder is not None
+
+    @property
+    def maps_fingerprint(self) -> str:
+        """Names what the maps are made by: the weights, and the precision."""
+        names = self.metadata.maps_fingerprint or self.metadata.fingerprint
+        return f"{names}-{precision_name(self.precision)}-maps"
+
+    @property
     def point_query(self) -> PointQuery:
         """Which answers to a grid of clicks are worth having.
 
@@ -187,15 +206,23 @@ class Sam(nn.Module):
         """Embed windows as `encode` does, in one go."""
         if not windows:
             return []
-        size = self.image_encoder.img_size
-        images = [
-            self._square(resize_for_encoder(pixels_hwc, size)) for pixels_hwc in windows
-        ]
-        features_bchw = self._encode_images(torch.stack(images)).half().cpu().numpy()
-        return [
-            Embedding(features_chw, (pixels_hwc.shape[0], pixels_hwc.shape[1]))
-            for features_chw, pixels_hwc in zip(features_bchw, windows, strict=True)
-        ]
+        return _embeddings(self.encode_images(self._squares(windows)), windows)
+
+    def encode_maps(
+        self, windows: Sequence[NDArray[np.uint8]]
+    ) -> list[tuple[Embedding, InstanceMaps]]:
+        """Embed windows as `encode` does, and say where objects are, in one go.
+
+        Raises
+        ------
+        MapError
+            The model has no instance decoder.
+        """
+        if not windows:
+            return []
+        shapes = [(pixels.shape[0], pixels.shape[1]) for pixels in windows]
+        features, maps = encode_with_maps(self, self._squares(windows), shapes)
+        return list(zip(_embeddings(features, windows), maps, strict=True))
 
     def embed(self, image_bchw: Tensor) -> Tensor:
         """Embed images that fill the encoder's square along their longest side.
@@ -209,7 +236,13 @@ class Sam(nn.Module):
         -------
         (b, c, side / 16, side / 16), float32.
         """
-        return self._encode_images(self.preprocess(image_bchw.float()))
+        return self.encode_images(self.preprocess(image_bchw.float()))
+
+    def _squares(self, windows: Sequence[NDArray[np.uint8]]) -> Tensor:
+        size = self.image_encoder.img_size
+        return torch.stack(
+            [self._square(resize_for_encoder(pixels, size)) for pixels in windows]
+        )
 
     def _square(self, pixels_hwc: NDArray[np.uint8]) -> Tensor:
         # Bytes go to the device, and become numbers there.
@@ -217,7 +250,8 @@ class Sam(nn.Module):
         return self.preprocess(image.float())
 
     @torch.no_grad()
-    def _encode_images(self, image_bchw: Tensor) -> Tensor:
+    def encode_images(self, image_bchw: Tensor) -> Tensor:
+        """Embed normalised images that are padded to the encoder's square."""
         if self.inference is None or self.image_encoder.training:
             features: Tensor = self.image_encoder(image_bchw)
             return features
@@ -237,7 +271,7 @@ class Sam(nn.Module):
         resized = input_shape(shape, self.image_encoder.img_size)
         # A copy: torch does not take arrays that a cache made read-only.
         features = torch.tensor(embedding.features_chw, device=self.device)
-        points, box, mask = self._prompt_tensors(prompts, shape, resized)
+        points, box, mask = self._prompt_tensors(prompts, shape)
         sparse, dense = self.prompt_encoder(points, box, mask)
         low_res, scores = predict_masks(
             self.mask_decoder,
@@ -261,7 +295,7 @@ class Sam(nn.Module):
         shape = embedding.window_shape
         scale_xy = self._scale_xy(shape)
         points_xy, _ = sam_points(clicks)
-        centres_xy = _centres(points_xy, scale_xy) / scale_xy
+        centres_xy = encoder_places(points_xy, scale_xy) / scale_xy
         return self.masks_at(features, centres_xy, shape, query)
 
     @torch.no_grad()
@@ -287,7 +321,7 @@ class Sam(nn.Module):
         """
         side = self.image_encoder.img_size
         resized = input_shape(shape, side)
-        low = 4 * self.prompt_encoder.image_embedding_side
+        low = self._low_res_side
         rows, columns = (
             AxisScaling.between(low, side, inner, outer).to(self.device)
             for inner, outer in zip(resized, shape, strict=True)
@@ -307,6 +341,10 @@ class Sam(nn.Module):
             parts.append(replace(found, clicks_n=found.clicks_n + start))
         return PointMasks.joined(parts)
 
+    @property
+    def _low_res_side(self) -> int:
+        return 4 * self.prompt_encoder.image_embedding_side
+
     def _scale_xy(self, shape: tuple[int, int]) -> NDArray[np.float64]:
         """Pixels of the encoder in one of a window's, along x and y."""
         rows, columns = input_shape(shape, self.image_encoder.img_size)
@@ -316,7 +354,6 @@ class Sam(nn.Module):
         self,
         prompts: Sequence[Prompt],
         shape: tuple[int, int],
-        resized: tuple[int, int],
     ) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None, Tensor | None]:
         if not prompts:
             raise PromptError("A model needs at least one prompt, got none.")
@@ -327,7 +364,7 @@ class Sam(nn.Module):
         points_tensor = box_tensor = mask_tensor = None
         if clicks:
             points, labels = sam_points(clicks)
-            centres = _centres(points, scale_xy).astype(np.float32)
+            centres = encoder_places(points, scale_xy).astype(np.float32)
             xy = torch.from_numpy(centres).to(self.device)[None]
             points_tensor = (xy, torch.from_numpy(labels).to(self.device)[None])
         if boxes:
@@ -339,39 +376,16 @@ class Sam(nn.Module):
             box = np.concatenate([corners[0] * scale_xy, far]).astype(np.float32)
             box_tensor = torch.from_numpy(box).to(self.device)[None]
         if masks:
-            mask_tensor = self._mask_tensor(masks, shape, resized).to(self.device)
+            size, side = self.image_encoder.img_size, self._low_res_side
+            mask_tensor = mask_input(masks, shape, size, side).to(self.device)
         return points_tensor, box_tensor, mask_tensor
 
-    def _mask_tensor(
-        self,
-        masks: Sequence[MaskPrompt],
-        shape: tuple[int, int],
-        resized: tuple[int, int],
-    ) -> Tensor:
-        """Mask prompts as the prompt encoder wants them: (1, 1, side, side) logits."""
-        window_hw = np.full(shape, -MASK_PROMPT_LOGIT, dtype=np.float32)
-        for mask in masks:
-            part = window_hw[mask.box.slices]
-            np.maximum(part, mask.logits_hw, out=part)
-        size = self.image_encoder.img_size
-        filled = F.interpolate(
-            torch.from_numpy(window_hw)[None, None],
-            resized,
-            mode="bilinear",
-            align_corners=False,
-        )
-        padding = (0, size - resized[1], 0, size - resized[0])
-        square = F.pad(filled, padding, value=-MASK_PROMPT_LOGIT)
-        side = 4 * self.prompt_encoder.image_embedding_side
-        return F.interpolate(square, (side, side), mode="bilinear", antialias=True)
 
-
-def _centres(
-    points_xy: NDArray[np.floating], scale_xy: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Where the centres of a window's pixels lie in the encoder's pixels.
-
-    Both count from the centre of the first pixel; in an enlarged window the one is not
-    the centre of the other.
-    """
-    return (points_xy + 0.5) * scale_xy - 0.5
+def _embeddings(
+    features_bchw: Tensor, windows: Sequence[NDArray[np.uint8]]
+) -> list[Embedding]:
+    features = features_bchw.half().cpu().numpy()
+    return [
+        Embedding(features_chw, (pixels.shape[0], pixels.shape[1]))
+        for features_chw, pixels in zip(features, windows, strict=True)
+    ]

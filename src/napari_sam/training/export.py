@@ -86,6 +86,8 @@ def export(sam: Sam, path: Path, metadata: Mapping[str, str]) -> None:
         facts["window_sizes"] = json.dumps(sam.metadata.window_sizes)
     if sam.metadata.object_share is not None:
         facts["object_share"] = json.dumps(sam.metadata.object_share)
+    if sam.metadata.instance_share is not None:
+        facts["instance_share"] = json.dumps(sam.metadata.instance_share)
     state = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in sam.state_dict().items()

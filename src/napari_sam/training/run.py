@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.checkpoints import choose_device
+from napari_sam.model.devices import choose_device
 from napari_sam.model.sam import Sam
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.curve import draw_curves
