@@ -152,7 +152,7 @@ def _network(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     if DISTANCE_KEY in own:
         sam.instance_decoder = DistanceDecoder.like(own)
     elif own:
-        if not isinstance(encoder, TinyViT):
+        if isinstance(encoder, ImageEncoderViT):
             raise ValueError(f"{INSTANCE_PREFIX}* needs the encoder of vit_t")
         sam.instance_decoder = new_instance_head(encoder)
     return sam

@@ -30,6 +30,7 @@ from napari_sam.model.download import (
     FINGERPRINT_ALGORITHM,
     LocalWeights,
     Progress,
+    RetryPolicy,
     fetch,
     file_digests,
 )
@@ -188,7 +189,7 @@ def _with_decoder(
     if row.decoder is None:
         return checkpoint
     try:
-        decoder = fetch(row.decoder, progress=progress)
+        decoder = fetch(row.decoder, progress=progress, policy=RetryPolicy(attempts=1))
     except DownloadError as error:
         logger.warning("%s is used without its instance decoder: %s", row.name, error)
         return checkpoint

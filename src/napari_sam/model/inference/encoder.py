@@ -109,8 +109,11 @@ def _form_with_maps(
     fast, fast_head = FastTinyViT(encoder, dtype, policy), FastInstanceHead(head, dtype)
 
     def encode(image_bchw: Tensor) -> tuple[Tensor, Tensor]:
-        maps, embedding = fast.stages(image_bchw)
-        return embedding, fast_head(maps, embedding)
+        # As `embedded`: on a processor one after the other, with the same numbers.
+        parts = image_bchw.split(1) if policy.in_pieces else (image_bchw,)
+        seen = [fast.stages(part) for part in parts]
+        embeddings = torch.cat([embedding for _, embedding in seen])
+        return embeddings, torch.cat([fast_head(*stages) for stages in seen])
 
     return encode
 
