@@ -1,4 +1,4 @@
-"""Steps in three parts, so that a window need not wait: propose, compute, apply."""
+"""Steps in three parts, so that a window need not wait: request, compute, apply."""
 
 from collections.abc import Callable
 from threading import Thread
