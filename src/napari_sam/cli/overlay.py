@@ -31,7 +31,7 @@ UNREADABLE_GRAY = 96
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownObject:
     """An object of the picture; without an id and a box where it was not written."""
 
     prompts: tuple[Prompt, ...]
@@ -91,7 +91,7 @@ def draw_overlay(
     image: Image,
     plane: tuple[int, ...],
     labels: Path | None,
-    objects: Sequence[Shown],
+    objects: Sequence[ShownObject],
     file: Path,
 ) -> Overlay:
     """Write the picture of one plane.
@@ -129,7 +129,7 @@ def draw_overlay(
     return Overlay(file, unreadable_count)
 
 
-def choose_view(image: Image, objects: Sequence[Shown]) -> View:
+def choose_view(image: Image, objects: Sequence[ShownObject]) -> View:
     """The whole plane; the part with the objects where that would take too long."""
     bounds = Box.of_shape(image.shape)
     whole = _view_of(image, bounds)
@@ -140,7 +140,7 @@ def choose_view(image: Image, objects: Sequence[Shown]) -> View:
     return _view_of(image, wanted.grow(margin).clip(bounds))
 
 
-def _places(objects: Iterable[Shown]) -> list[Box]:
+def _places(objects: Iterable[ShownObject]) -> list[Box]:
     """Boxes, in pixels of level 0, of prompts and of what came of them."""
     places = [shown.box for shown in objects if shown.box is not None]
     for prompt in (prompt for shown in objects for prompt in shown.prompts):
