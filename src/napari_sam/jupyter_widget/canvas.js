@@ -1,6 +1,7 @@
 /* The canvas of napari_sam.SegmentWidget: draws tiles, and says what the hand does.
  *
- *   kernel   facts, state, display (traits)    tiles, stale (messages with bytes)
+ *   kernel   facts, state, display, colours (traits)
+ *            tiles, stale (messages with bytes)
  *   here     view, arrived, again, click, box, hover, pick, choose, move, command, display
  *
  * Coordinates are y, x in pixels of level 0. The view is kept as its centre and zoom, in
@@ -8,7 +9,6 @@
  * at. Nothing is loaded from anywhere: this file and its style are all there is.
  */
 
-const COLOURS = { candidate: [255, 221, 0], preview: [80, 220, 255] };
 const LIMITS = { image: 160, labels: 80, candidate: 80, preview: 40 };
 const DRAG_PX = 4;
 const LONG_PRESS_MS = 600;
@@ -53,15 +53,6 @@ async function inflate(bytes) {
   return new Response(plain).arrayBuffer();
 }
 
-/* The colour of a label id; still.py has the same. */
-function colourOf(id) {
-  const hue = ((id * 0.6180339887498949) % 1) * 6;
-  return [5, 3, 1].map((part) => {
-    const k = (part + hue) % 6;
-    return Math.round(255 * (1 - 0.75 * clamp(Math.min(k, 4 - k), 0, 1)));
-  });
-}
-
 function picture(width, height, paint) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
@@ -85,14 +76,14 @@ function isEdge(values, width, height, at) {
   );
 }
 
-function drawIds(ids, width, height, style) {
+function drawIds(ids, width, height, style, colours) {
   const known = new Map();
   return picture(width, height, (out) => {
     for (let at = 0; at < ids.length; at += 1) {
       const id = ids[at];
       if (id === 0 || (style === "outline" && !isEdge(ids, width, height, at))) continue;
       let colour = known.get(id);
-      if (colour === undefined) known.set(id, (colour = packed(colourOf(id), 255)));
+      if (colour === undefined) known.set(id, (colour = packed(colours[(id - 1) % colours.length], 255)));
       out[at] = colour;
     }
   });
@@ -112,7 +103,8 @@ function drawBits(bits, width, height, colour) {
 }
 
 class Tiles {
-  constructor(onReady) {
+  constructor(colours, onReady) {
+    this.colours = colours;
     this.onReady = onReady;
     this.held = new Map(); // in order of use
     this.counts = { image: 0, labels: 0, candidate: 0, preview: 0 };
@@ -143,7 +135,7 @@ class Tiles {
       tile.ids = new Uint32Array(await inflate(data));
     } else if (encoding === "bits") {
       const bits = new Uint8Array(await inflate(data));
-      tile.drawn.plain = drawBits(bits, width, height, COLOURS[kind]);
+      tile.drawn.plain = drawBits(bits, width, height, this.colours[kind]);
     }
     tile.failed = encoding === "error";
     const older = this.held.get(key);
@@ -167,7 +159,8 @@ class Tiles {
   /* What to draw of a tile; labels are coloured when they are first seen. */
   drawable(tile, style) {
     if (tile.ids && !tile.drawn[style]) {
-      tile.drawn = { [style]: drawIds(tile.ids, tile.width, tile.height, style) };
+      const { ids, width, height } = tile;
+      tile.drawn = { [style]: drawIds(ids, width, height, style, this.colours.labels) };
     }
     return tile.ids ? tile.drawn[style] : tile.drawn.plain;
   }
@@ -262,7 +255,7 @@ class SegmentCanvas {
     // Where a point of the image is on the page, for whoever drives it from outside.
     this.canvas.nsamView = this.view;
     this.canvas.nsamLook = (place) => this.lookAt(place);
-    this.tiles = new Tiles((tile) => this.onTile(tile));
+    this.tiles = new Tiles(model.get("colours"), (tile) => this.onTile(tile));
     this.asked = new Set();
     this.pointers = new Map();
     this.drag = null;

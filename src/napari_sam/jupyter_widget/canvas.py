@@ -10,8 +10,11 @@ from typing import Any
 import anywidget
 import traitlets
 
+from napari_sam.labels.palette import CANDIDATE, PALETTE, PREVIEW
+
 HERE = Path(__file__).parent
 DEFAULT_HEIGHT = 480
+COLOURS = {"labels": PALETTE, "candidate": CANDIDATE, "preview": PREVIEW}
 
 
 class Canvas(anywidget.AnyWidget):
@@ -27,6 +30,8 @@ class Canvas(anywidget.AnyWidget):
         tool, labels, opacity and preview.
     focus
         Where views are to look: y, x, zoom and a count that makes each wish new.
+    colours
+        Red, green and blue: of the objects, in turn, of the candidate and the preview.
     height
         Of the canvas, in pixels of the page.
     still
@@ -40,6 +45,7 @@ class Canvas(anywidget.AnyWidget):
     state = traitlets.Dict().tag(sync=True)
     display = traitlets.Dict().tag(sync=True)
     focus = traitlets.Dict().tag(sync=True)
+    colours = traitlets.Dict(COLOURS).tag(sync=True)
     height = traitlets.Int(DEFAULT_HEIGHT, min=100).tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
