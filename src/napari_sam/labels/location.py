@@ -165,7 +165,7 @@ def is_label_of_image(path: Path) -> bool:
     if path.parent.name != "labels":
         return False
     image = read_node(path.parent.parent)
-    return image is not None and image.multiscale is not None
+    return image is not None and image.has_pyramid
 
 
 def existing_labels(place: LabelLocation) -> ZarrNode | None:
@@ -184,7 +184,7 @@ def existing_labels(place: LabelLocation) -> ZarrNode | None:
         found = "a folder with other files" if path.is_dir() else "a file"
     elif node.is_array:
         found = "a zarr array without OME-Zarr metadata"
-    elif node.multiscale is None:
+    elif not node.has_pyramid:
         found = "a zarr group without an OME-Zarr image"
     elif "image-label" in node.ome or place.image is not None:
         return node

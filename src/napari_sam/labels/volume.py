@@ -23,11 +23,11 @@ from zarr.storage import LocalStore
 
 from napari_sam.atomic_files import sync_file, sync_folder
 from napari_sam.errors import LabelError, LabelWriteError
+from napari_sam.images.ome_zarr import ZARR_FORMATS, read_multiscale
 from napari_sam.labels.geometry import LabelGeometry
 from napari_sam.labels.location import LabelLocation
 from napari_sam.labels.ome_zarr import (
     IDENTITY_KEY,
-    ZARR_FORMATS,
     LabelMetadata,
     ZarrNode,
     label_attributes,
@@ -144,7 +144,7 @@ def settled_version(
     """The OME-Zarr version of new labels: inside of an image, the image's."""
     if image is None:
         return asked or "0.5"
-    version = "0.5" if image.zarr_format == 3 else "0.4"
+    version = image.version
     if asked not in {None, version}:
         raise LabelError(
             f"Labels inside of {place.image} need its OME-Zarr version {version}, got "
@@ -167,8 +167,9 @@ def level_count(
     geometry: LabelGeometry, options: LabelOptions, image: ZarrNode | None
 ) -> int:
     """Number of levels; inside of an image as many as it has, as OME-Zarr demands."""
-    if image is not None and image.multiscale is not None:
-        return max(1, len(image.multiscale.get("datasets", ())))
+    multiscale = image and read_multiscale(image.attributes, "the image")
+    if multiscale:
+        return len(multiscale.paths)
     longest, count = max(geometry.shape), 1
     while longest > options.coarsest_size:
         longest, count = -(-longest // 2), count + 1
@@ -220,7 +221,7 @@ def register(place: LabelLocation, image: ZarrNode) -> None:
         group = zarr.open_group(
             LocalStore(folder),
             mode="a",
-            zarr_format=format_of("0.5" if image.zarr_format == 3 else "0.4"),
+            zarr_format=format_of(image.version),
             use_consolidated=False,
         )
         if image.zarr_format == 3:
@@ -245,7 +246,7 @@ def consolidate_again(folder: Path | None) -> None:
     if has_copy:
         with warnings.catch_warnings():  # zarr warns that format 3 has none of it yet
             warnings.simplefilter("ignore")
-            version = format_of("0.5" if node.zarr_format == 3 else "0.4")
+            version = format_of(node.version)
             zarr.consolidate_metadata(LocalStore(folder), zarr_format=version)
 
 
