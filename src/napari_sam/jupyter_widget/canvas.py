@@ -10,9 +10,10 @@ from typing import Any
 import anywidget
 import traitlets
 
+from napari_sam.jupyter_widget.bundle import bundle
 from napari_sam.labels.palette import CANDIDATE, PALETTE, PREVIEW
 
-HERE = Path(__file__).parent
+BROWSER = Path(__file__).parent / "browser"
 DEFAULT_HEIGHT = 480
 COLOURS = {"labels": PALETTE, "candidate": CANDIDATE, "preview": PREVIEW}
 
@@ -38,8 +39,8 @@ class Canvas(anywidget.AnyWidget):
         PNG of the last state, for a page without a kernel.
     """
 
-    _esm = HERE / "canvas.js"
-    _css = HERE / "canvas.css"
+    _esm = bundle(BROWSER / "widget.js")
+    _css = (BROWSER / "canvas.css").read_text(encoding="utf-8")
 
     facts = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
