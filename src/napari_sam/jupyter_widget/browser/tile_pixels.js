@@ -37,7 +37,10 @@ export function drawIds({ ids, width, height }, style, palette) {
       const id = ids[at];
       if (id === 0 || (style === "outline" && !isEdge(ids, width, height, at))) continue;
       let colour = known.get(id);
-      if (colour === undefined) known.set(id, (colour = packed(palette[(id - 1) % palette.length], 255)));
+      if (colour === undefined) {
+        colour = packed(palette[(id - 1) % palette.length], 255);
+        known.set(id, colour);
+      }
       out[at] = colour;
     }
   });
