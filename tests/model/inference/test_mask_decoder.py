@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from napari_sam.model.window_model.point_masks import PointQuery
 
 GOLDEN = Path(__file__).parents[4] / "shared" / "golden"
 ONLY_REORDERED = 2e-6
+ONLY_REORDERED_IN_FLOAT64 = 1e-13
 BFLOAT16 = 0.03
 """Of the largest: numbers of 8 bits, through a dozen products one after another."""
 
@@ -50,10 +52,26 @@ def features(sam: Sam) -> Tensor:
 
 
 def assert_same(sam: Sam, features: Tensor, prompts: EncodedPrompts) -> None:
-    logits, ious = fast(sam, features, prompts)
-    expected_logits, expected_ious = plain(sam, features, prompts)
-    assert error(logits, expected_logits) < ONLY_REORDERED
-    assert error(ious, expected_ious) < ONLY_REORDERED
+    answers = fast(sam, features, prompts)
+    expected = plain(sam, features, prompts)
+    errors = [error(*pair) for pair in zip(answers, expected, strict=True)]
+    if max(errors) < ONLY_REORDERED:
+        return
+    # Processors round differently: here the plain way itself is off by more.
+    precise = copy.deepcopy(sam).double()
+    truth = plain(precise, features.double(), doubled(prompts))
+    for ours, theirs, exact in zip(answers, expected, truth, strict=True):
+        assert error(ours.double(), exact) < 2 * error(theirs.double(), exact)
+    exact_answers = fast(precise, features, doubled(prompts))
+    for ours, exact in zip(exact_answers, truth, strict=True):
+        assert error(ours, exact) < ONLY_REORDERED_IN_FLOAT64
+
+
+def doubled(prompts: EncodedPrompts) -> EncodedPrompts:
+    """The same prompts in float64."""
+    return replace(
+        prompts, sparse=prompts.sparse.double(), dense=prompts.dense.double()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,12 +113,12 @@ def test_the_plain_way_is_no_closer_to_the_truth(sam: Sam, features: Tensor) -> 
     prompts = encoded(sam, "points", 7)
     answers = [way(sam, features, prompts)[0].double() for way in (fast, plain)]
     precise = copy.deepcopy(sam).double()
-    doubled = EncodedPrompts(prompts.sparse.double(), prompts.dense.double(), False)
-    truth, _ = plain(precise, features.double(), doubled)
+    truth, _ = plain(precise, features.double(), doubled(prompts))
     ours, theirs = (error(answer, truth) for answer in answers)
     assert ours < 3 * theirs
     # The control: in float64 both ways are the same to far more digits.
-    assert error(fast(precise, features, doubled)[0], truth) < 1e-13
+    exact, _ = fast(precise, features, doubled(prompts))
+    assert error(exact, truth) < ONLY_REORDERED_IN_FLOAT64
 
 
 def test_so_many_clicks_that_pixels_are_projected_answer_the_same(
