@@ -279,7 +279,7 @@ def test_sam_answers_all_clicks_at_once_as_it_answers_them_one_by_one() -> None:
 
 def test_thresholds_suit_the_model() -> None:
     trained = {"training": "{}"}
-    own = new_tiny_sam(ModelMetadata("own", "f", image_size=64, metadata=trained))
+    own = new_tiny_sam(ModelMetadata("own", "f", image_size=64, file_metadata=trained))
     published = new_tiny_sam(ModelMetadata("published", "f", image_size=64))
     assert OPTIONS.query_for(own) == OWN_QUERY
     assert OPTIONS.query_for(published) == PUBLISHED_QUERY
