@@ -141,8 +141,8 @@ def _grey(
         rng, options.shape_hw, max(1.0, options.object_size / 10)
     )
     added = looks.rim * rim + looks.halo * halo + looks.inside * inside * grain
-    added = (added + looks.vacuole * vacuoles).astype(np.float32)
-    grey = np.float32(0.45) + blurred(added, options.blur)
+    added = added + looks.vacuole * vacuoles
+    grey = np.float32(0.45) + blurred(added.astype(np.float32), options.blur)
     grey -= np.float32(0.15) * specks(rng, options.shape_hw, 3, (0.6, 2.0))
     light = shading(rng, options.shape_hw, float(rng.uniform(0.05, 0.4)))
     lit: FloatArray = (grey * light).astype(np.float32)

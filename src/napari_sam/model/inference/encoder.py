@@ -110,7 +110,8 @@ def _form_with_maps(
 
     def encode(image_bchw: Tensor) -> tuple[Tensor, Tensor]:
         # As `embedded`: on a processor one after the other, with the same numbers.
-        parts = image_bchw.split(1) if policy.in_pieces else (image_bchw,)
+        count = len(image_bchw) if policy.fits_cache else 1
+        parts = image_bchw.tensor_split(count)
         seen = [fast.stages(part) for part in parts]
         embeddings = torch.cat([embedding for _, embedding in seen])
         return embeddings, torch.cat([fast_head(*stages) for stages in seen])

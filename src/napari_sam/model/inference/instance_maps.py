@@ -55,9 +55,9 @@ def encode_with_maps(
         ]
     features = sam.encode_images(images_bchw)
     found = []
-    for some, shape in zip(features.split(1), shapes, strict=True):
+    for one_chw, shape in zip(features, shapes, strict=True):
         rows, columns = input_shape(shape, size)
-        distances = decoder(some).sigmoid()[..., :rows, :columns]
+        distances = decoder(one_chw[None]).sigmoid()[..., :rows, :columns]
         distances = F.interpolate(distances, shape, mode="bilinear")
         values = distances[0].half().cpu().numpy()
         found.append(InstanceMaps(values, MapKind.DISTANCES, shape))
