@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from functools import cache
+from glob import glob, has_magic
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -15,10 +16,13 @@ from urllib.request import url2pathname
 
 import fsspec
 import zarr
+from PIL import Image as Pillow
 
 from napari_sam.errors import ImageError
-from napari_sam.images.from_memory import open_arrays
-from napari_sam.images.from_raster import open_npy, open_picture
+from napari_sam.images.foreign_formats import foreign_format
+from napari_sam.images.from_files import counted_order, open_files
+from napari_sam.images.from_memory import is_pyramid, open_arrays
+from napari_sam.images.from_raster import open_npy, open_picture, open_pillow
 from napari_sam.images.from_tiff import open_tiff
 from napari_sam.images.from_zarr import (
     open_zarr_node,
@@ -43,49 +47,112 @@ def find_image(source: object) -> StoredImage:
     """Open anything that `open_image` takes, reading metadata only."""
     if isinstance(source, StoredImage):
         return source
-    if isinstance(source, zarr.Array | zarr.Group):
-        return open_zarr_node(source)
     if isinstance(source, str) and URL.match(source):
         return _open_url(source)
     if isinstance(source, str | os.PathLike):
         return _open_path(Path(source).expanduser())
+    return _open_object(source)
+
+
+def _open_object(source: object) -> StoredImage:
+    """Open what is in memory already, or stands for files that are open."""
+    if isinstance(source, zarr.Array | zarr.Group):
+        return open_zarr_node(source)
+    if isinstance(source, Pillow.Image):
+        return open_pillow(source)
+    if is_pyramid(source):
+        return open_arrays(list(source))
     if is_lazy_array(source):
         return open_arrays((source,))
     if isinstance(source, Sequence):
-        if all(is_lazy_array(level) for level in source):
-            return open_arrays(source)
-        raise ImageError(
-            "A pyramid needs to be a list of arrays, finest first, got a list with "
-            f"{', '.join(sorted({type(level).__name__ for level in source}))}."
-        )
+        return _open_list(source)
     raise ImageError(
         "An image needs to be a path, a URL, a zarr array or group, a dask or numpy "
         f"array, or a list of arrays, got {type(source).__name__}."
     )
 
 
+def _open_list(sources: Sequence[object]) -> StoredImage:
+    """Open a list of paths: the planes of a stack."""
+    paths = [source for source in sources if isinstance(source, str | os.PathLike)]
+    if not paths or len(paths) != len(sources):
+        kinds = sorted({type(source).__name__ for source in sources})
+        found = f"one with {', '.join(kinds)}" if kinds else "an empty one"
+        raise ImageError(
+            "A list needs to hold arrays, which are a pyramid or a stack, or paths, "
+            f"which are the planes of a stack, got {found}."
+        )
+    files = [p if isinstance(p, str) and URL.match(p) else Path(p) for p in paths]
+    name = ENDINGS.sub("", str(files[0]).replace("\\", "/").rsplit("/", maxsplit=1)[-1])
+    return open_files(files, find_image, name, None)
+
+
+def _open_glob(pattern: Path) -> StoredImage:
+    """Open the files that a pattern such as cells/*.tif names."""
+    files = counted_order([Path(found) for found in glob(str(pattern))])
+    if not files:
+        raise ImageError(f"{pattern} needs to name at least one file, got none.")
+    return open_files(files, find_image, pattern.parent.name or "stack", str(pattern))
+
+
+def _planes_in(folder: Path) -> list[Path]:
+    """The pictures in a folder that is no zarr, in order."""
+    files = [
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".")
+        and (TIFF_ENDING.search(path.name) or PICTURE_ENDING.search(path.name))
+    ]
+    return counted_order(files)
+
+
 def _open_path(path: Path) -> StoredImage:
     """Open a file or folder by what is in it, not by its name."""
+    if not path.exists() and has_magic(str(path)):
+        return _open_glob(path)
     with ForeignErrors(ImageError, f"{path} needs to be a file or folder to read"):
-        is_folder, facts = path.is_dir(), path.stat()
-        start = b"" if is_folder else _first_bytes(path)
-    if is_folder:
-        return open_zarr_path(path)
+        is_folder = path.is_dir()
+        facts, start = path.stat(), b"" if is_folder else _first_bytes(path)
     path = path.absolute()
-    name, state = ENDINGS.sub("", path.name), f"{facts.st_mtime_ns}-{facts.st_size}"
-    if start in TIFF_STARTS:
+    if is_folder:
+        planes = [] if _is_zarr(path) else _planes_in(path)
+        if planes:
+            return open_files(planes, find_image, path.name, str(path))
+        return open_zarr_path(path)
+    return _open_file(path, start, f"{facts.st_mtime_ns}-{facts.st_size}")
+
+
+def _open_file(path: Path, start: bytes, state: str) -> StoredImage:
+    name = ENDINGS.sub("", path.name)
+    if start[:4] in TIFF_STARTS:
         return open_tiff(path, name, str(path), state)
-    if start == NPY_START:
-        return open_npy(path, name, state)
+    if start[:4] == NPY_START:
+        return open_npy(path, name, str(path), state)
     if zipfile.is_zipfile(path):
         return open_zarr_path(path)
+    _refuse_foreign(start, path.name, str(path))
     return open_picture(lambda: path, name, str(path), state)
+
+
+def _refuse_foreign(start: bytes, name: str, source: str) -> None:
+    """Raise an ImageError that says what reads the file, if that is known."""
+    known = foreign_format(start, name)
+    if known is not None:
+        raise ImageError(
+            f"{source} is {known.name}, which is not read here. {known.advice}."
+        )
+
+
+def _is_zarr(folder: Path) -> bool:
+    """Whether a folder has the metadata of zarr, of either version."""
+    names = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+    return any((folder / name).exists() for name in names)
 
 
 def _first_bytes(path: Path) -> bytes:
     """What tells most formats apart."""
     with path.open("rb") as file:
-        return file.read(4)
+        return file.read(256)
 
 
 def _check_far_end(file: BinaryIO) -> None:
@@ -112,7 +179,9 @@ def _open_url(url: str) -> StoredImage:
             file = fsspec.open(url, "rb").open()
             _check_far_end(file)
         return open_tiff(file, name, url, state=url)
-    if not PICTURE_ENDING.search(place):
+    is_array = place.lower().endswith(".npy")
+    if not PICTURE_ENDING.search(place) and not is_array:
+        _refuse_foreign(b"", place, url)
         return open_zarr_url(url)
 
     @cache
@@ -121,4 +190,6 @@ def _open_url(url: str) -> StoredImage:
             content: bytes = file.read()
         return content
 
+    if is_array:
+        return open_npy(BytesIO(download()), name, url, state=url)
     return open_picture(lambda: BytesIO(download()), name, url, state=url)

@@ -52,6 +52,8 @@ class StoredImage:
     name: str = "image"
     source: str | None = None  # path or URL; None for what has neither
     state: str = field(default_factory=unique_state)  # tells versions apart
+    indices: LazyArray | None = None  # of a picture with a palette: its labels
+    notices: tuple[str, ...] = ()  # what is left out, in sentences for the user
     close: Callable[[], None] = nothing_to_close
 
     def __post_init__(self) -> None:
