@@ -215,6 +215,25 @@ def open_npy(file: Path | BinaryIO, name: str, source: str, state: str) -> Store
     return StoredImage(arrays=(array,), name=name, source=source, state=state)
 
 
+def open_npz(
+    path: Path, name: str, state: str, part: int | str | None = None
+) -> StoredImage:
+    """Open an array of a .npz file, by name where there are several."""
+    needed = f"{path} needs to be an array file of numpy"
+    with ForeignErrors(ImageError, needed), np.load(path, allow_pickle=False) as arrays:
+        names = sorted(arrays.files)
+        chosen = names[0] if part is None and len(names) == 1 else str(part)
+        if chosen not in names:
+            raise ImageError(
+                f"{path} holds {len(names)} arrays, {', '.join(names[:8])}. Choose "
+                f"one: {path.name}::{names[0]}."
+            )
+        array = arrays[chosen]
+    return StoredImage(
+        arrays=(array,), name=name, source=str(path), state=f"{state}-{chosen}"
+    )
+
+
 @contextmanager
 def _opened(open_file: OpenFile) -> Iterator[Pillow.Image]:
     """The picture, without Pillow's limit on its size: `_check_memory` has another.

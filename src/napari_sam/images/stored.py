@@ -53,6 +53,8 @@ class StoredImage:
     source: str | None = None  # path or URL; None for what has neither
     state: str = field(default_factory=unique_state)  # tells versions apart
     indices: LazyArray | None = None  # of a picture with a palette: its labels
+    part: int | str | None = None  # which image of a file of several the user chose
+    fill: float | None = None  # what stands for "no data", if the user has said
     notices: tuple[str, ...] = ()  # what is left out, in sentences for the user
     close: Callable[[], None] = nothing_to_close
 
