@@ -105,7 +105,7 @@ def open_session(
     predictor = LeveledPredictor(model, opened.image, cache=cache)
     predictor.work_at(choices.level)
     session = Session(opened.image, place.path, model, predictor=predictor)
-    return Opened(session, opened.axes, place, session.records())
+    return Opened(session, opened.axes, place, session.objects)
 
 
 def _place(source: LayerSource, opened: Any, choices: Choices) -> LabelsProposal:
