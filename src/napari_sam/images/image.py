@@ -304,7 +304,7 @@ class Image:
         return self._contrast
 
 
-def open_image(
+def open_image(  # noqa: PLR0913 - each has a default that suits most
     source: ImageLike | Image,
     *,
     axes: str | None = None,

@@ -128,9 +128,7 @@ def settle_ranges(
                 continue
             samples.append(block_chw.reshape(len(channels), -1))
         if samples:
-            ranges = [
-                intensity_range(s, fill) for s in np.concatenate(samples, axis=1)
-            ]
+            ranges = [intensity_range(s, fill) for s in np.concatenate(samples, axis=1)]
             if all(low < high for low, high in ranges):
                 return tuple(ranges)
     if not samples and damage is not None:

@@ -45,7 +45,7 @@ class StoredImage:
     arrays: tuple[LazyArray, ...]  # the stored levels, finest first
     axes: str | None = None  # letters of `axes`; None: nobody said
     is_rgb: bool | None = None  # None: nobody said
-    factors: tuple[tuple[float, float], ...] | None = None  # (y, x) of each level
+    factors: tuple[Mapping[str, float], ...] | None = None  # of each level, by axis
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     translation: Mapping[str, float] = field(default_factory=dict)
