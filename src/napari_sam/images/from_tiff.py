@@ -185,8 +185,7 @@ def _meaning(
     if not is_rgb or not _was_stack(tiff, series):
         return axes, is_rgb, ()
     if series.dtype == np.uint8:
-        notice = "are taken for red, green and blue. If they are slices, say axes zyx."
-        return axes, True, (f"The {series.shape[0]} planes of this file {notice}",)
+        return axes, True, ()
     notice = "are taken for slices, not for colours. If they are colours, say axes cyx."
     planes = axes.replace("s", "z" if "z" not in axes else "t")
     return planes, False, (f"The {series.shape[0]} planes of this file {notice}",)

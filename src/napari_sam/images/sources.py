@@ -111,10 +111,10 @@ def _open_list(sources: Sequence[object]) -> StoredImage:
     paths = [source for source in sources if isinstance(source, str | os.PathLike)]
     if not paths or len(paths) != len(sources):
         kinds = sorted({type(source).__name__ for source in sources})
-        found = f"one with {', '.join(kinds)}" if kinds else "an empty one"
+        found = f"one of {', '.join(kinds)}" if kinds else "an empty one"
         raise ImageError(
-            "A list needs to hold arrays, which are a pyramid or a stack, or paths, "
-            f"which are the planes of a stack, got {found}."
+            "An image needs at least one array: a list of arrays is a pyramid or a "
+            f"stack, a list of paths the planes of a stack; got {found}."
         )
     files = [p if isinstance(p, str) and URL.match(p) else Path(p) for p in paths]
     name = ENDINGS.sub("", str(files[0]).replace("\\", "/").rsplit("/", maxsplit=1)[-1])

@@ -86,11 +86,13 @@ def find_group_image(
         paths = list(_images_below(group, where))
     if len(paths) == 1:
         return _at(group, where, paths[0])
-    if paths:
+    if paths or kind != "series":
         what = f"a {kind}" if kind != "series" else "a group"
+        example = paths[0] if paths else "A/1/0"
         raise ImageError(
-            f"{where} is {what} of {len(paths)} images, {_some(paths)}. Choose one: "
-            f"{where}::{paths[0]}, or series={paths[0]!r}."
+            f"{where} is {what} of {len(paths)} images: {_some(paths) or 'none'}. "
+            f"Choose one field or image, as in {where}::{example}, or "
+            f"series={example!r}."
         )
     return GroupImage(group, None)
 
