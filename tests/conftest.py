@@ -1,6 +1,13 @@
 """What tests of several parts share."""
 
 import os
+from pathlib import Path
+
+# Kernels and other processes that tests start run the source that is tested.
+SOURCE = str(Path(__file__).parents[1] / "src")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [SOURCE, os.environ.get("PYTHONPATH")])
+)
 
 # Before torch is loaded. The networks of the tests are small: two threads gain nothing,
 # and where something else wants the cores as well, they wait for each other.
