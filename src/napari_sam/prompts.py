@@ -1,8 +1,8 @@
-"""What a person can say about an object: a click, a box, a rough mask.
+"""How a person points at an object: a click, a box, a rough mask.
 
 Coordinates are (y, x) in pixels. A click points at the pixel that holds it: (2, 3)
-and (2.9, 3.2) both mean row 2, column 3. `sam_points` and `sam_box` are the one
-place where (y, x) becomes SAM's (x, y).
+and (2.9, 3.2) both mean row 2, column 3. Only `sam_points` and
+`sam_box` turn (y, x) into SAM's (x, y).
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Hovering:
     ) -> Candidate | None:
         """On the worker: what is encoded already, else encode the window there."""
         found = session.preview(request)
-        click = request.draft.prompts[-1]
+        click = request.state.prompts[-1]
         if found is None and isinstance(click, Click) and click.positive:
             one_window = ImagePredictor(
                 session.predictor.model,
@@ -84,7 +84,7 @@ class Hovering:
                 options=PredictorOptions(max_windows=1),
             )
             try:
-                one_window.predict([click], request.draft.plane, watch=watch)
+                one_window.predict([click], request.state.plane, watch=watch)
             except Cancelled:
                 raise
             except SamError:  # the click itself will say so
