@@ -22,7 +22,7 @@ from typing import Any
 from napari_sam.errors import MaskError, PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import from_run_lengths, run_lengths
-from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
+from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt, has_positive
 
 OBJECT_KEYS = {"id", "plane", "points", "box", "mask"}
 LARGEST_ID = 2**32 - 1
@@ -134,10 +134,7 @@ def parse_objects(
     objects = []
     for i, item in enumerate(items):
         objects.append(_parse_object(item, f"objects[{i}]"))
-        if need_positive and not any(
-            not isinstance(prompt, Click) or prompt.positive
-            for prompt in objects[-1].prompts
-        ):
+        if need_positive and not has_positive(objects[-1].prompts):
             raise PromptError(
                 f"objects[{i}] needs a point with label 1, a box or a mask."
             )

@@ -14,7 +14,7 @@ from napari_sam.labels import Edit, LabelStore, OverlapRule, PixelsPendingError
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.progress import ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts
-from napari_sam.prompts import Prompt
+from napari_sam.prompts import Prompt, has_positive
 from napari_sam.session.history import PromptState
 from napari_sam.session.objects import (
     FreeIds,
@@ -75,7 +75,7 @@ class LabelEditor:
         if candidate is None:
             raise SessionError(
                 "No object found there. Click on it, or draw a box."
-                if state.prompts
+                if has_positive(state.prompts)
                 else "Nothing to accept: add a click or a box first."
             )
         if state.target is not None and label_id not in {None, state.target}:

@@ -31,7 +31,7 @@ from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts, prompts_to_json
-from napari_sam.prompts import Click, MaskPrompt, Prompt, check_inside
+from napari_sam.prompts import Click, MaskPrompt, Prompt, check_inside, has_positive
 
 T = TypeVar("T")
 
@@ -278,11 +278,6 @@ def mask_prompt(
             f"Object {label_id} has no pixels in {where} of plane {plane}."
         )
     return MaskPrompt.from_mask(mask[inner.slices], inner.shift(where.y0, where.x0))
-
-
-def has_positive(prompts: Iterable[Prompt]) -> bool:
-    """Whether any of the prompts is on the object."""
-    return any(not isinstance(p, Click) or p.positive for p in prompts)
 
 
 def _first_position(prompts: Sequence[Prompt]) -> list[str]:

@@ -17,7 +17,7 @@ from napari_sam.masks import bounding_box
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
-from napari_sam.prompts import Click, MaskPrompt
+from napari_sam.prompts import MaskPrompt, has_positive
 from napari_sam.session.history import HistoryStep, PromptState
 
 Candidates = tuple[Candidate, ...]
@@ -81,7 +81,7 @@ def compute(
 def preview(predictor: ImagePredictor, request: Request) -> Candidate | None:
     """The best candidate that a request shows without a read or an encode, if any."""
     state, known = request.state, request.known
-    if not _is_positive(state):
+    if not has_positive(state.prompts):
         return None
     is_next = len(request.states) == 1 and known
     previous = _chosen(request.base, known) if is_next and known else None
@@ -125,7 +125,7 @@ class _Answering:
         return candidates
 
     def _refined(self, state: PromptState, previous: Candidate | None) -> Candidates:
-        if not _is_positive(state):
+        if not has_positive(state.prompts):
             # A lone negative click is a beginning, not a mistake.
             return ()
         first = state.prompts[0]
@@ -147,11 +147,6 @@ class _Answering:
             candidates[index], state.prompts, watch=self.watch
         )
         return (*candidates[:index], whole, *candidates[index + 1 :])
-
-
-def _is_positive(state: PromptState) -> bool:
-    """Whether any prompt of a state is on the object."""
-    return any(not isinstance(p, Click) or p.positive for p in state.prompts)
 
 
 def _edits(state: PromptState) -> bool:
