@@ -49,6 +49,7 @@ def golden_tensor(key: str, shape: list[int]) -> Tensor:
 
 
 @needs_golden
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_maps_are_the_reference_s(variant: str) -> None:
     decoder = build_distance_decoder(golden_state(variant), variant)
