@@ -280,7 +280,7 @@ class Network:
         what is before them: they cost most, and see edges and textures.
     name
         How the result is called; None: as the start, or "trained".
-    image_size, window_size, window_sizes, object_share
+    image_size, window_size, window_sizes, object_share, instance_share
         As of `ModelMetadata`; None and empty: as the start's, or 512, 256, not said.
     """
 
@@ -292,6 +292,7 @@ class Network:
     window_size: int | None = None
     window_sizes: tuple[int, ...] = ()
     object_share: float | None = None
+    instance_share: float | None = None
 
     def __post_init__(self) -> None:
         need(
@@ -308,12 +309,13 @@ class Network:
             "window_sizes needs sizes above 0, smallest first",
             sizes,
         )
-        share = self.object_share
-        need(
-            share is None or 0 < share < 1,
-            "object_share needs to be above 0 and below 1",
-            share,
-        )
+        for name in ("object_share", "instance_share"):
+            share = getattr(self, name)
+            need(
+                share is None or 0 < share < 1,
+                f"{name} needs to be above 0 and below 1",
+                share,
+            )
 
 
 @dataclass(frozen=True, slots=True)

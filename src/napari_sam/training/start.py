@@ -93,6 +93,7 @@ def _new_metadata(network: Network) -> ModelMetadata:
         window_size=network.window_size or NEW_WINDOW_SIZE,
         window_sizes=network.window_sizes,
         object_share=network.object_share,
+        instance_share=network.instance_share,
     )
 
 
@@ -114,5 +115,6 @@ def _loaded(network: Network) -> Sam:
         window_size=network.window_size or metadata.window_size,
         window_sizes=network.window_sizes or metadata.window_sizes,
         object_share=network.object_share or metadata.object_share,
+        instance_share=network.instance_share or metadata.instance_share,
     )
     return sam
