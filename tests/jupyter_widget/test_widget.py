@@ -106,7 +106,7 @@ def test_looking_at_another_plane_keeps_the_candidate(widget: SegmentWidget) -> 
     clicked(widget, 70, 70)
     state = says(widget, type="move", axis=0, step=1)
     assert state["plane"] == [1]
-    assert state["draftPlane"] == [0]
+    assert state["promptPlane"] == [0]
     assert len(widget.candidates) == 3
 
 
