@@ -33,6 +33,10 @@ class CheckpointError(SamError, ValueError):
     """Weights that are damaged, foreign, unsafe or of the wrong shape."""
 
 
+class MapError(SamError, ValueError):
+    """Maps of an instance decoder, or a way of reading them, that make no sense."""
+
+
 class DownloadError(SamError, OSError):
     """Weights that could not be fetched whole."""
 

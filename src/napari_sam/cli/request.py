@@ -54,6 +54,14 @@ class Pretraining(StrEnum):
     MAE = "mae"  # to guess hidden pixels
 
 
+class Mode(StrEnum):
+    """How everything is found."""
+
+    BEST = "best"  # of what the model has
+    GRID = "grid"
+    INSTANCES = "instances"
+
+
 class Version(StrEnum):
     """Of OME-Zarr, for labels."""
 
@@ -132,6 +140,7 @@ class AutomaticRequest:
     target: Target
     model: ModelChoice
     object_size: float | None = None  # in pixels of level 0
+    mode: Mode = Mode.GRID
     planes: PlaneRanges | None = None
     region: Box | None = None  # in pixels of level 0
     level: int | None = None

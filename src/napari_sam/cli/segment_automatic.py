@@ -23,13 +23,14 @@ from napari_sam.automatic.run import Progress as RunProgress
 from napari_sam.automatic.run import segment_image
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.allocator import keep_memory
-from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.cli import segment_prompts
 from napari_sam.cli.checking import check_picture, check_writable
 from napari_sam.cli.overlay import ShownObject, draw_overlay
 from napari_sam.cli.reporting import FAILED, INTERRUPTED, Bars, note, show, warn
 from napari_sam.cli.request import (
     AutomaticRequest,
+    Mode,
     ModelChoice,
     Precision,
     RequestError,
@@ -165,6 +166,10 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
     return _CheckedRequest(request, image, labels, planes)
 
 
+def _mode(mode: Mode) -> AutomaticMode | None:
+    return None if mode is Mode.BEST else AutomaticMode(mode.value)
+
+
 def _segmented(
     checked: _CheckedRequest, client: Any, on_progress: Callable[[RunProgress], None]
 ) -> AutomaticReport:
@@ -174,7 +179,7 @@ def _segmented(
         checked.image,
         checked.labels,
         _model(request.model, to_workers=client is not None),
-        options=AutomaticOptions(object_size=request.object_size),
+        options=AutomaticOptions(request.object_size, mode=_mode(request.mode)),
         planes=checked.planes,
         region=request.region,
         level=request.level,

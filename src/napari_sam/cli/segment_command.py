@@ -13,6 +13,7 @@ from napari_sam.cli.request import (
     AutomaticRequest,
     DebugOption,
     DeviceOption,
+    Mode,
     ModelChoice,
     ModelOption,
     Precision,
@@ -60,6 +61,13 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         typer.Option(
             metavar="PIXELS",
             help="Everything: side of a typical object; estimated if not given.",
+        ),
+    ] = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            help="Everything: by a grid of clicks if not given; instances take a "
+            "fraction of the time, and a model with an instance decoder.",
         ),
     ] = None,
     planes: Annotated[
@@ -180,6 +188,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
                 target,
                 choice,
                 object_size=object_size,
+                mode=mode or Mode.GRID,
                 planes=spans,
                 region=box,
                 level=level,
@@ -194,6 +203,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     _refuse(
         {
             "--object-size": object_size,
+            "--mode": mode,
             "--planes": spans,
             "--region": box,
             "--no-skip-empty": not skip_empty,

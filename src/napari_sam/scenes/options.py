@@ -25,6 +25,8 @@ class SceneKind(StrEnum):
     RODS = "rods"
     ELECTRON = "electron"
     FILAMENTS = "filaments"
+    COLONY = "colony"
+    YEAST = "yeast"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,10 @@ def draw_rods(rng: Generator, options: SceneOptions) -> Scene:
         thickness = np.sqrt(np.maximum(1 - depth * depth, 0)) * rng.uniform(0.75, 1.25)
         thickness = thickness * (1 + 0.08 * texture[window])
         delay[window][inside] = thickness[inside]
-    pixels = (_dark if rng.random() < 0.6 else _glowing)(rng, delay, options)
+    if rng.random() < 0.6:
+        pixels = dark_pixels(rng, delay, options, options.object_size / 4)
+    else:
+        pixels = glowing_pixels(rng, delay, options)
     return Scene(pixels, renumbered(largest_pieces(labels)))
 
 
@@ -130,10 +133,11 @@ def _random_rods(rng: Generator, options: SceneOptions) -> Iterator[Rod]:
             angle += float(rng.normal(0, 0.3))
 
 
-def _dark(
-    rng: Generator, delay: FloatArray, options: SceneOptions
+def dark_pixels(
+    rng: Generator, delay: FloatArray, options: SceneOptions, width: float
 ) -> NDArray[np.uint16]:
-    width = max(2.0, options.object_size / 4)
+    """Phase contrast of rods about `width` pixels wide, from how they delay light."""
+    width = max(2.0, width)
     delay = blurred(delay, options.blur * 0.7)
     halo = blurred(delay, width * 0.55) + 0.3 * blurred(delay, width * 1.5)
     grey = 0.5 + rng.uniform(0.3, 0.6) * (halo - 1.1 * delay)
@@ -143,9 +147,10 @@ def _dark(
     return photographed(rng, grey * light, options.noise)
 
 
-def _glowing(
+def glowing_pixels(
     rng: Generator, delay: FloatArray, options: SceneOptions
 ) -> NDArray[np.uint16]:
+    """Fluorescence, from how much light each pixel gives."""
     light = blurred(delay * np.float32(rng.uniform(0.3, 0.8)), options.blur)
     haze = blurred(delay, max(3.0, options.object_size / 2))
     lit = light + 0.12 * haze + np.float32(rng.uniform(0.02, 0.08))
