@@ -163,8 +163,8 @@ def test_virtual_levels_are_means_of_the_pixels_there_are() -> None:
 def test_block_means_do_not_depend_on_chunks_or_windows(
     noise: NDArray, chunks: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(block_means, "PIECE_SIDE", 96)
-    monkeypatch.setattr(block_means, "PIECE_PIXELS", 96**2)
+    monkeypatch.setattr(block_means, "REGION_SIDE", 96)
+    monkeypatch.setattr(block_means, "REGION_PIXELS", 96**2)
     image = open_image(SpyArray(noise, chunks))
     cut = noise[: 175 * 4].reshape(175, 4, 225, 4).mean(axis=(1, 3))
     window = image.read((), 2, Box(3, 5, 170, 221))[0]
@@ -194,7 +194,7 @@ def test_a_coarse_window_of_a_huge_plane_is_read_in_bounded_pieces() -> None:
     image = open_image(spy)
     coarsest = len(image.levels) - 1
     assert (image.read((), coarsest, whole(image, coarsest)) == 7).all()
-    assert max(spy.reads) <= block_means.PIECE_PIXELS
+    assert max(spy.reads) <= block_means.REGION_PIXELS
     assert sum(spy.reads) == 20_000**2
 
 

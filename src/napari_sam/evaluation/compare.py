@@ -41,7 +41,7 @@ class QualityShare:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Everything that was found out about two label volumes."""
+    """All that was found out about two label volumes."""
 
     tested_name: str
     reference_name: str

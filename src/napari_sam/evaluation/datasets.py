@@ -30,7 +30,7 @@ LABEL_SEPARATOR = "::"
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPlane:
-    """One plane with the instances in it; nothing is read until it is asked for."""
+    """One plane with the instances in it; nothing is read until it is needed."""
 
     dataset: str
     name: str  # of the image, without its ending
@@ -39,7 +39,7 @@ class AnnotatedPlane:
     labels_path: Path
 
     def open_image(self) -> Image:
-        """The whole image; `plane` says which part of it this is."""
+        """The whole image; `plane` is the index of this one in it."""
         return open_image(self.image_path)
 
     def read_labels(self) -> NDArray[np.integer[Any]]:

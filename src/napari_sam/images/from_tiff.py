@@ -1,9 +1,9 @@
 """Open TIFF: plain, ImageJ, OME-TIFF and slide formats, tiled and pyramidal or not.
 
-Opening reads the tags of pages. Pixels that lie uncompressed in one piece are mapped
-into memory, others are decoded tile by tile, or strip by strip, when they are asked
-for. A page that was compressed as one strip has to be decoded whole each time; store
-such images as tiled TIFF or OME-Zarr.
+Opening reads the tags of pages. Pixels that lie uncompressed in a row are mapped into
+memory, others are decoded tile by tile, or strip by strip, when they are read. A page
+that was compressed as one strip has to be decoded whole each time; store such images
+as tiled TIFF or OME-Zarr.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _open_level(
 
 
 def _geometry(tiff: tifffile.TiffFile) -> Geometry:
-    """What the first dialect that the file speaks says about the size of pixels."""
+    """The size of pixels, by the first dialect of the file that has one."""
     if tiff.is_ome:
         return _ome_geometry(tiff.ome_metadata or "")
     if tiff.is_imagej:
@@ -119,7 +119,7 @@ def _geometry(tiff: tifffile.TiffFile) -> Geometry:
 
 
 def _ome_geometry(xml: str) -> Geometry:
-    """Physical sizes of the first image of OME-XML; micrometers unless it says so."""
+    """Physical sizes of the first image of OME-XML; without a unit, micrometers."""
     try:
         pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     except ElementTree.ParseError:

@@ -84,7 +84,7 @@ def open_zarr_node(
     node
         Of any store.
     source
-        Path or URL; None to ask the node's store.
+        Path or URL; None for that of the node's store.
     close
         Releases what the node's store holds.
     """
@@ -100,8 +100,8 @@ def open_zarr_node(
         axes = _letters_of(multiscale) if multiscale else _axes_of(nodes[0])
     if axes is not None and len(axes) != nodes[0].ndim:
         axes = None  # they are about some other array: go by the rule
-    told = (multiscale.name if multiscale else None) or "image"
-    name = _short_name(source) if source else told
+    described = (multiscale.name if multiscale else None) or "image"
+    name = _short_name(source) if source else described
     # In-memory stores have no lasting address, so each opening counts as its own.
     state = _metadata_digest(node, nodes) if source else unique_state()
     return StoredImage(
@@ -117,7 +117,7 @@ def open_zarr_node(
 
 
 def _find_image(group: zarr.Group, where: str) -> tuple[zarr.Group, Multiscale | None]:
-    """The group that holds the image's levels, and what it says about them."""
+    """The group that holds the image's levels, and their metadata."""
     multiscale = read_multiscale(group.attrs.asdict(), where)
     if multiscale is not None:
         return group, multiscale
@@ -190,7 +190,7 @@ def _letters_of(multiscale: Multiscale) -> str | None:
 
 
 def _axes_of(array: zarr.Array[Any]) -> str | None:
-    """What zarr 3 dimension names, or xarray's, say about the axes."""
+    """The axes by zarr 3 dimension names, or xarray's."""
     names: Any = getattr(array.metadata, "dimension_names", None)
     names = names or array.attrs.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, Sequence) or len(names) != array.ndim:
@@ -266,7 +266,7 @@ def _source_of(node: zarr.Array[Any] | zarr.Group) -> str | None:
 
 
 def _short_name(source: str) -> str:
-    """The last part of a path or URL that says something, without its endings."""
+    """The last part of a path or URL that means something, without its endings."""
     parts = [part for part in re.split(r"[/\\]", source) if part]
     named = [part for part in parts if ".zarr" in part] or parts[-1:]
     return re.sub(r"(\.ome)?\.(zarr|zip|ozx).*$", "", named[-1]) if named else "image"

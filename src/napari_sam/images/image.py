@@ -1,8 +1,8 @@
 """Images of any size: stacks of planes, planes of levels, levels read by windows.
 
 One code path for 2D, 3D and time, whatever the file. Nothing is read before a window
-is asked for, and what is read is the window. The first `read_rgb` also settles the
-intensity range of the image; `sampling` says how few chunks that takes.
+is needed, and what is read is the window. The first `read_rgb` also settles the
+intensity range of the image; see `sampling` for how few chunks that takes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from napari_sam.images.intensity import as_rgb
 from napari_sam.images.layout import (
     Layout,
     Ranges,
-    at_same_place,
     choose_channels,
+    kept_for,
     parse_contrast,
     settle_layout,
 )
@@ -85,7 +85,7 @@ class Image:
     dtype : numpy.dtype
         Of a pixel, native byte order.
     pixel_size, units, translation : mapping
-        By axis letter, as far as the metadata say; units as OME-Zarr spells them.
+        By axis letter, as far as the metadata have them; units as OME-Zarr spells them.
     """
 
     def __init__(
@@ -112,13 +112,13 @@ class Image:
         self.is_rgb = layout.is_rgb
         self.dtype = np.dtype(stored.arrays[0].dtype).newbyteorder("=")
         self.pixel_size: Mapping[str, float] = MappingProxyType(
-            at_same_place(stored.pixel_size, stored.axes, layout.axes)
+            kept_for(stored.pixel_size, stored.axes, layout.axes)
         )
         self.units: Mapping[str, str] = MappingProxyType(
-            at_same_place(stored.units, stored.axes, layout.axes)
+            kept_for(stored.units, stored.axes, layout.axes)
         )
         self.translation: Mapping[str, float] = MappingProxyType(
-            at_same_place(stored.translation, stored.axes, layout.axes)
+            kept_for(stored.translation, stored.axes, layout.axes)
         )
         facts = (
             stored.source,
@@ -182,11 +182,11 @@ class Image:
     def check_plane(self, plane: tuple[int, ...]) -> None:
         """Raise an ImageError unless `plane` holds one index for each stack axis."""
         try:
-            places = [index(i) for i in plane]
+            indices = [index(i) for i in plane]
         except TypeError:
-            places = []
-        is_there = len(places) == len(self.stack_shape) and all(
-            0 <= i < n for i, n in zip(places, self.stack_shape, strict=True)
+            indices = []
+        is_there = len(indices) == len(self.stack_shape) and all(
+            0 <= i < n for i, n in zip(indices, self.stack_shape, strict=True)
         )
         if not is_there:
             ranges = ", ".join(
@@ -318,8 +318,8 @@ def open_image(
         - an Image, which is returned as it is.
     axes
         A letter for each axis of the array, such as "zyx": y and x for the plane, c
-        for channels or s for RGB samples, others count planes. None: as the metadata
-        say; if they do not, a last axis of size 3 or 4 holds RGB(A), and what remains
+        for channels or s for RGB samples, others count planes. None: those of the
+        metadata; without any, a last axis of size 3 or 4 holds RGB(A), and the rest
         is "yx", "zyx", "tczyx", or of four axes "czyx" if the first is at most 4 long,
         "tcyx" if the second is, else "tzyx".
     channels

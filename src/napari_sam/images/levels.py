@@ -139,12 +139,12 @@ class StoredLevel:
         span = (
             channels if isinstance(channels, slice) else slice(channels, channels + 1)
         )
-        places: dict[str, int | slice] = {CHANNEL: span, "y": rows, "x": columns}
-        stack = [name for name in self.axes if name not in places]
+        by_axis: dict[str, int | slice] = {CHANNEL: span, "y": rows, "x": columns}
+        stack = [name for name in self.axes if name not in by_axis]
         for name, i, planes in zip(stack, plane, self.stack_shape, strict=True):
             # A pyramid may shrink the stack too: then take the plane that holds ours.
-            places[name] = i * self.array.shape[self.axes.index(name)] // planes
-        return tuple(places[name] for name in self.axes)
+            by_axis[name] = i * self.array.shape[self.axes.index(name)] // planes
+        return tuple(by_axis[name] for name in self.axes)
 
     def _read_index(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
         """The pixels at `index`, as (channels, height, width)."""

@@ -1,4 +1,4 @@
-"""Tell what was given to `open_image`, and hand it to the one who can open it."""
+"""What was given to `open_image`: a path, a URL, an array; opened by its format."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _open_path(path: Path) -> StoredImage:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """What tells most formats apart."""
+    """The bytes by which most formats differ."""
     with path.open("rb") as file:
         return file.read(4)
 
@@ -104,15 +104,15 @@ def _open_url(url: str) -> StoredImage:
     """Open what lies behind a URL by its ending; zarr has none that is sure."""
     if url.startswith("file://"):
         return _open_path(Path(url2pathname(urlsplit(url).path)))
-    place = re.split(r"[?#]", url)[0].rstrip("/")
-    name = ENDINGS.sub("", unquote(place).rsplit("/", maxsplit=1)[-1])
-    if TIFF_ENDING.search(place):
+    address = re.split(r"[?#]", url)[0].rstrip("/")
+    name = ENDINGS.sub("", unquote(address).rsplit("/", maxsplit=1)[-1])
+    if TIFF_ENDING.search(address):
         needed = f"{url} needs to be a file that can be read in parts"
         with ForeignErrors(ImageError, needed, "Download it, or try OME-Zarr."):
             file = fsspec.open(url, "rb").open()
             _check_far_end(file)
         return open_tiff(file, name, url, state=url)
-    if not PICTURE_ENDING.search(place):
+    if not PICTURE_ENDING.search(address):
         return open_zarr_url(url)
 
     @cache

@@ -43,15 +43,15 @@ class StoredImage:
     """An image as it lies in memory or on disk: no pixel of it has been read yet."""
 
     arrays: tuple[LazyArray, ...]  # the stored levels, finest first
-    axes: str | None = None  # letters of `axes`; None: nobody said
-    is_rgb: bool | None = None  # None: nobody said
+    axes: str | None = None  # letters of `axes`; None: not known
+    is_rgb: bool | None = None  # None: not known
     factors: tuple[tuple[float, float], ...] | None = None  # (y, x) of each level
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     translation: Mapping[str, float] = field(default_factory=dict)
     name: str = "image"
     source: str | None = None  # path or URL; None for what has neither
-    state: str = field(default_factory=unique_state)  # tells versions apart
+    state: str = field(default_factory=unique_state)  # differs between versions
     close: Callable[[], None] = nothing_to_close
 
     def __post_init__(self) -> None:
@@ -130,5 +130,5 @@ def check_levels(arrays: Sequence[LazyArray], name: str) -> None:
 
 
 def is_lazy_array(value: object) -> TypeGuard[LazyArray]:
-    """Whether `value` looks like an array: numpy, dask, zarr, h5py and their like."""
+    """Whether `value` is like an array: numpy, dask, zarr, h5py and their like."""
     return all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__"))

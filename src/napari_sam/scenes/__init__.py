@@ -1,6 +1,6 @@
 """Synthetic microscopy with known objects, to train on, to test with and to show."""
 
-from napari_sam.scenes.making import make_scene, random_options, scene_stream
+from napari_sam.scenes.generation import make_scene, random_options, scene_stream
 from napari_sam.scenes.movie import make_movie
 from napari_sam.scenes.options import (
     Scene,
