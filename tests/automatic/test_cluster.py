@@ -35,11 +35,14 @@ from napari_sam.predictor.progress import WindowProgress
 distributed = pytest.importorskip("distributed")
 cluster_module = pytest.importorskip("napari_sam.automatic.tiles.dask_cluster")
 
-pytestmark = pytest.mark.filterwarnings(
-    # What dask's own threads leave open while a cluster closes is not ours to tell.
-    "ignore::ResourceWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        # What dask's own threads leave open while a cluster closes is not ours to tell.
+        "ignore::ResourceWarning",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+    ),
+]
 
 
 @dataclass

@@ -24,6 +24,7 @@ from napari_sam.prompts import Click, check_inside
 HEAVY = ("torch", "zarr", "numpy", "scipy", "dask", "skimage", "napari")
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
@@ -112,6 +113,7 @@ def test_the_demo_replaces_no_image_of_somebody_else(
     assert (theirs / "precious.txt").read_text() == "data"
 
 
+@pytest.mark.slow
 def test_the_demo_finds_every_object_with_the_embedded_default(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
