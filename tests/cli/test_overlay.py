@@ -12,7 +12,7 @@ from napari_sam.cli.drawing import draw_outlines, draw_prompts
 from napari_sam.cli.overlay import LARGEST_READ, Shown, choose_view
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
-from napari_sam.labels.palette import PALETTE
+from napari_sam.palette import PALETTE
 from napari_sam.prompts import Click
 
 

@@ -17,9 +17,10 @@ from napari_sam.errors import PromptError, SamError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import default_labels_path
-from napari_sam.labels.location import LabelLocation, find_location, outermost_store
+from napari_sam.labels.location import LabelLocation, find_location
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.prompts import Click, Prompt, check_inside
+from napari_sam.zarr_stores import outermost_store
 
 
 @dataclass(frozen=True, slots=True)

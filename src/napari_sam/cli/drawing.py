@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from napari_sam.labels.palette import Colour, colour_of, colours_of
+from napari_sam.palette import Colour, colour_of, colours_of
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 ToPicture = Callable[[float, float], tuple[float, float]]

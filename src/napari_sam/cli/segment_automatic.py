@@ -34,8 +34,9 @@ from napari_sam.cli.request import Network, Precision, RequestError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelOptions, default_labels_path
-from napari_sam.labels.location import find_location, is_url
+from napari_sam.labels.location import find_location
 from napari_sam.model.window_model import WindowModel
+from napari_sam.zarr_stores import is_url
 
 SHOWN_FAILURES = 20
 LOG_EVERY_S = 60.0

@@ -55,6 +55,11 @@ class Comparison:
     mistakes: Mistakes
 
     @property
+    def headline(self) -> str:
+        """The two measures that sum it up."""
+        return f"mSA {shown(self.msa)}, PQ {shown(self.panoptic.pq)}"
+
+    @property
     def msa(self) -> float | None:
         """Mean segmentation accuracy: the mean of AP over the thresholds."""
         scores = [score.ap for score in self.thresholds if score.ap is not None]
@@ -119,3 +124,8 @@ def share_above(partners: Partners, iou: float) -> QualityShare:
     """How many tested objects have a partner with more than `iou`, in twentieths."""
     is_above = partners.above(round(iou * 20))
     return QualityShare(iou, mean(is_above), mean(is_above[partners.above(10)]))
+
+
+def shown(value: float | None) -> str:
+    """A measure with three decimals; a dash for 0 / 0."""
+    return "-" if value is None else f"{value:.3f}"

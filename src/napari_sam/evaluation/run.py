@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -118,11 +118,6 @@ def evaluate(
         done[plane] = result
         _report(on_plane, result)
     return [done[plane] for plane in planes]
-
-
-def limited(dataset: Dataset, count: int | None) -> Dataset:
-    """The first planes of a data set."""
-    return replace(dataset, planes=dataset.planes[:count])
 
 
 def _report(

@@ -23,7 +23,13 @@ from zarr.storage import FsspecStore, LocalStore, ZipStore
 
 from napari_sam.errors import ImageError
 from napari_sam.images.axes import rename_unknown
-from napari_sam.images.ome_zarr import (
+from napari_sam.images.stored import (
+    ForeignErrors,
+    StoredImage,
+    nothing_to_close,
+    unique_state,
+)
+from napari_sam.ome_zarr import (
     OLD_AXES,
     RGB_COLOURS,
     UNKNOWN,
@@ -31,12 +37,6 @@ from napari_sam.images.ome_zarr import (
     Multiscale,
     ome_attributes,
     read_multiscale,
-)
-from napari_sam.images.stored import (
-    ForeignErrors,
-    StoredImage,
-    nothing_to_close,
-    unique_state,
 )
 
 DIGITS = re.compile(r"\d+")

@@ -16,9 +16,10 @@ from operator import index
 from os import PathLike
 from threading import Lock
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, ImageReadError
@@ -33,24 +34,15 @@ from napari_sam.images.layout import (
     parse_contrast,
     settle_layout,
 )
-from napari_sam.images.levels import Level, plan_levels
+from napari_sam.images.levels import plan_levels
 from napari_sam.images.sampling import settle_ranges, widen_empty_range
 from napari_sam.images.sources import find_image
 from napari_sam.images.stored import LazyArray, StoredImage
 
-if TYPE_CHECKING:
-    import zarr
-
-    ImageLike = (
-        str
-        | PathLike[str]
-        | zarr.Array[Any]
-        | zarr.Group
-        | LazyArray
-        | Sequence[LazyArray]
-    )
-
-__all__ = ["Image", "Level", "open_image"]
+ImageLike = (
+    str | PathLike[str] | zarr.Array[Any] | zarr.Group | LazyArray | Sequence[LazyArray]
+)
+"""What `open_image` takes."""
 
 
 class Image:
