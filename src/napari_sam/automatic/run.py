@@ -35,7 +35,7 @@ from napari_sam.labels.bulk import BulkLabels
 from napari_sam.labels.location import find_location
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.progress import ProgressCallback, WindowProgress
-from napari_sam.zarr_stores import is_url
+from napari_sam.zarr_nodes import is_url
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -18,7 +18,7 @@ from napari_sam.labels import default_labels_path
 from napari_sam.labels.location import LabelLocation, find_location
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.session.objects import check_object
-from napari_sam.zarr_stores import outermost_store
+from napari_sam.zarr_nodes import outermost_store
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import xxhash
 from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.labels import default_labels_path
-from napari_sam.zarr_stores import URL, is_zarr
+from napari_sam.zarr_nodes import URL, is_zarr
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 PROBE_SIDE = 512

@@ -40,7 +40,7 @@ from napari_sam.labels.volume import (
     staged_volume,
     sync_tree,
 )
-from napari_sam.zarr_stores import read_node
+from napari_sam.zarr_nodes import read_node
 
 Plane = tuple[int, ...]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam.errors import LabelError
-from napari_sam.zarr_stores import (
+from napari_sam.zarr_nodes import (
     SUFFIXES,
     URL,
     ZarrNode,

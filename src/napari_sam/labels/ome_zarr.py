@@ -21,7 +21,7 @@ from napari_sam.ome_zarr import (
     group_attributes,
     read_multiscale,
 )
-from napari_sam.zarr_stores import ZarrNode
+from napari_sam.zarr_nodes import ZarrNode
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from napari_sam.labels.volume import (
     set_aside,
     settle_drafts,
 )
-from napari_sam.zarr_stores import read_node
+from napari_sam.zarr_nodes import read_node
 
 logger = logging.getLogger("napari_sam")
 

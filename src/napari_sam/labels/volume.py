@@ -31,7 +31,7 @@ from napari_sam.labels.ome_zarr import (
 )
 from napari_sam.labels.pyramid import LabelLevel, LabelPyramid
 from napari_sam.ome_zarr import ZARR_FORMATS, read_multiscale
-from napari_sam.zarr_stores import IDENTITY_KEY, ZarrNode, read_node
+from napari_sam.zarr_nodes import IDENTITY_KEY, ZarrNode, read_node
 
 
 @dataclass(frozen=True, slots=True)

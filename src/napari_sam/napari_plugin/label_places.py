@@ -21,7 +21,7 @@ from tempfile import mkdtemp
 
 from napari_sam.labels.location import default_labels_path, is_label_of_image
 from napari_sam.napari_plugin.sources import OpenedLayer
-from napari_sam.zarr_stores import URL, is_zarr
+from napari_sam.zarr_nodes import URL, is_zarr
 
 NAME = "napari-sam"
 """What our labels are called inside of an image."""
