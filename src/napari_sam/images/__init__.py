@@ -1,7 +1,10 @@
 """Lazy pyramids of planes: `open_image`, whatever the file.
 
 image       what callers see: planes, levels, windows
-sources     who opens what: from_zarr, from_tiff, from_raster, from_memory
+sources     who opens what: from_zarr, from_tiff, from_raster, from_files, from_memory
+zarr_groups which image of a group; zarr_stores opens the store around it
+tiff_geometry, tiff_samples    sizes and samples, in the dialects of TIFF
+foreign_formats                what other programs read
 stored      what was found in a file, before anything is made of it
 axes        what the axes of an array mean
 layout      axes, channels and levels settled, the user's wishes first

@@ -125,8 +125,8 @@ class IncompleteLevel:
             range(*part.indices(count)) if isinstance(part, slice) else [part]
             for part, count in zip(index, self.counts, strict=False)
         ]
-        for index in product(*indices):
-            page = int(np.ravel_multi_index(index, self.counts)) if index else 0
+        for at in product(*indices):
+            page = int(np.ravel_multi_index(at, self.counts)) if at else 0
             if page in self.missing:
                 raise ImageReadError(
                     f"Page {page} of {self.source} is in another file, which is not "
