@@ -19,13 +19,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
-from napari_sam.labels.location import (
-    URL,
-    default_labels_path,
-    is_label_of_image,
-    is_zarr,
-)
+from napari_sam.labels.location import default_labels_path, is_label_of_image
 from napari_sam.napari_plugin.sources import OpenedLayer
+from napari_sam.zarr_nodes import URL, is_zarr
 
 NAME = "napari-sam"
 """What our labels are called inside of an image."""
