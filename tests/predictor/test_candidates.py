@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 
 def three_answers(mask: Mask) -> list[WindowMask]:
-    """In no order: what is asked for, a part of it, and more than it."""
+    """In no order: what is meant, a part of it, and more than it."""
     logits = np.where(mask, 5, -5).astype(np.float32)
     return [
         WindowMask(ndimage.binary_erosion(mask, iterations=6), 0.6, None),

@@ -17,8 +17,9 @@ from scipy import ndimage
 
 from napari_sam.geometry import Box
 from napari_sam.masks import EIGHT_NEIGHBOURS, Mask
+from napari_sam.predictor.cells import Cell, CellGrid
 from napari_sam.predictor.placed_mask import PlacedMask, touching
-from napari_sam.predictor.windows import Cell, CellGrid, Level, steps_between
+from napari_sam.predictor.windows import Level, steps_between
 
 BAND = 3
 """Half-width of the band, in coarse pixels.
@@ -110,7 +111,7 @@ class Band:
         Parameters
         ----------
         drawn, known, reach
-            Over one window: the answer, the object so far, the mask with the band.
+            Over one window: the model's mask, the object so far, that with the band.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Embeddings are expensive: keep them in memory and, if asked, on disk.
+"""Embeddings are expensive: they are kept in memory and, if wanted, on disk.
 
 Memory is keyed by where a window lies, so that a hit needs no pixels at all. Disk is
 keyed by what the window shows (a hash of its pixels and of the weights): whatever

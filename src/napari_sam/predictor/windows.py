@@ -1,4 +1,4 @@
-"""Where to look: which square of which level the model is shown.
+"""Windows: which square of which level the model is shown.
 
 Pure geometry; every box here is in pixels of one level. A first window is centred on
 what was pointed at, with its origin on a lattice of a quarter window, so that prompts
@@ -8,19 +8,11 @@ near each other share an embedding and each has room around it:
     |   :   :   :   |
     +...+---+---+...+          the centre of the prompts lies within size/8 of
     |   | prompt|   |          the window's own centre, so an object that fits
-    +...+---+---+...+          in half a window is seen whole at first sight
+    +...+---+---+...+          in half a window is shown whole at once
     |   :   :   :   |
     +---+---+---+---+
 
-Objects larger than that are drawn cell by cell. A cell is half a window, and is drawn
-from the window it is the middle of, so no pixel is decided near a window's border:
-
-    +-------------------+
-    |     window        |
-    |    +---------+    |      cells tile the level; where a window would
-    |    |  cell   |    |      leave the image it is shifted inside
-    |    +---------+    |
-    +-------------------+
+Objects larger than that are drawn cell by cell, see `cells`.
 """
 
 from __future__ import annotations
@@ -45,14 +37,12 @@ BOX_SHARE = 7 / 8
 REACH = 2
 """Pixels from a window's border at which a mask counts as touching it.
 
-Models are unsure of the last pixels before the border of what they see.
+Models are unsure of the last pixels before the border of what they are shown.
 """
-
-Cell = tuple[int, int]
 
 
 class Level(Protocol):
-    """What is asked of a pyramid's level here."""
+    """What a level of a pyramid has to have."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,8 +53,27 @@ class Level(Protocol):
         """(y, x) size of one pixel, in pixels of level 0."""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A square of a level that the model is shown at once.
+
+    Parameters
+    ----------
+    level
+        Which of the image's levels.
+    box
+        In pixels of the level.
+    size
+        Side that it was cut with, in pixels; the box is less where the level is.
+    """
+
+    level: int
+    box: Box
+    size: int
+
+
 class Sides(NamedTuple):
-    """Something said of each side of a window."""
+    """One answer for each side of a window."""
 
     top: bool
     left: bool
@@ -107,7 +116,7 @@ def steps_between(
     return cy / fy, cx / fx
 
 
-def place(y0: float, x0: float, size: int, shape: tuple[int, int]) -> Box:
+def window_at(y0: float, x0: float, size: int, shape: tuple[int, int]) -> Box:
     """The window with its corner nearest to (y0, x0) that lies inside the level.
 
     A window is `size` pixels on a side, or the level's own side where that is less.
@@ -126,7 +135,7 @@ def first_window(bounds: Box, size: int, shape: tuple[int, int]) -> Box:
     """
     y0 = _lattice_origin(bounds.y0, bounds.y1, size)
     x0 = _lattice_origin(bounds.x0, bounds.x1, size)
-    return place(y0, x0, size, shape)
+    return window_at(y0, x0, size, shape)
 
 
 def fits(bounds: Box, size: int, shape: tuple[int, int], share: float) -> bool:
@@ -201,13 +210,13 @@ def recentred(
     visible = bounding_box(mask)
     if visible is None:
         return None
-    seen = visible.shift(window.y0, window.x0)
+    shown = visible.shift(window.y0, window.x0)
     sides = touched_sides(mask, window, shape)
-    y0 = _roomier_origin(seen.y0, seen.y1, (sides.top, sides.bottom), size)
-    x0 = _roomier_origin(seen.x0, seen.x1, (sides.left, sides.right), size)
+    y0 = _roomier_origin(shown.y0, shown.y1, (sides.top, sides.bottom), size)
+    x0 = _roomier_origin(shown.x0, shown.x1, (sides.left, sides.right), size)
     if y0 is None or x0 is None:
         return None
-    moved = place(y0, x0, size, shape)
+    moved = window_at(y0, x0, size, shape)
     return None if moved == window else moved
 
 
@@ -233,61 +242,3 @@ def _roomier_origin(
     else:
         origin = (start + stop - size) // 2
     return floor(origin / step + 0.5) * step
-
-
-@dataclass(frozen=True, slots=True)
-class CellGrid:
-    """The cells of one level, by (row, column); see the module's second picture.
-
-    Parameters
-    ----------
-    shape
-        (height, width) of the level, in pixels.
-    size
-        Side of a window, in pixels; a cell is half of it.
-    """
-
-    shape: tuple[int, int]
-    size: int
-
-    @property
-    def side(self) -> int:
-        """Side of a cell, in pixels; the last row and column may be smaller."""
-        return max(self.size // 2, 1)
-
-    def cell(self, cell: Cell) -> Box:
-        """The pixels that a cell owns."""
-        y0, x0 = cell[0] * self.side, cell[1] * self.side
-        box = Box(y0, x0, y0 + self.side, x0 + self.side)
-        return box.clip(Box.of_shape(self.shape))
-
-    def window(self, cell: Cell) -> Box:
-        """The window from which a cell is drawn."""
-        lead = (self.size - self.side) // 2
-        y0, x0 = cell[0] * self.side - lead, cell[1] * self.side - lead
-        return place(y0, x0, self.size, self.shape)
-
-    def holding(self, row: int, column: int) -> Cell:
-        """The cell that owns a pixel."""
-        return row // self.side, column // self.side
-
-    def meeting(self, box: Box) -> list[Cell]:
-        """The cells that share pixels with a box inside the level, row by row."""
-        first = self.holding(box.y0, box.x0)
-        last = self.holding(box.y1 - 1, box.x1 - 1)
-        return [
-            (row, column)
-            for row in range(first[0], last[0] + 1)
-            for column in range(first[1], last[1] + 1)
-        ]
-
-    def neighbours(self, cell: Cell) -> list[Cell]:
-        """The up to eight cells around a cell, row by row."""
-        rows = -(-self.shape[0] // self.side)
-        columns = -(-self.shape[1] // self.side)
-        return [
-            (row, column)
-            for row in range(max(cell[0] - 1, 0), min(cell[0] + 2, rows))
-            for column in range(max(cell[1] - 1, 0), min(cell[1] + 2, columns))
-            if (row, column) != cell
-        ]
