@@ -2,6 +2,10 @@
 
 import os
 
+# Before torch is loaded. The networks of the tests are small: two threads gain nothing,
+# and where something else wants the cores as well, they wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 

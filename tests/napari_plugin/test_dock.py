@@ -99,14 +99,14 @@ def test_keys_choose_accept_undo_redo_and_discard(flat: Person) -> None:
     assert session.chosen == 1
     flat.press(Qt.Key.Key_Return)
     flat.wait()
-    assert [found.label_id for found in session.records()] == [1]
+    assert [found.label_id for found in session.objects] == [1]
     flat.press(Qt.Key.Key_Z, CTRL)
     flat.wait()
-    assert session.records() == ()
+    assert session.objects == ()
     assert session.prompts
     flat.press(Qt.Key.Key_Z, CTRL | SHIFT)
     flat.wait()
-    assert len(session.records()) == 1
+    assert len(session.objects) == 1
     flat.click(60, 160)
     flat.wait()
     flat.press(Qt.Key.Key_Escape)
@@ -124,7 +124,7 @@ def test_enter_right_after_a_click_waits_for_its_answer(
     flat.click(60, 160)
     model.may_encode.set()
     flat.wait()
-    assert len(flat.workspace.session.records()) == 1
+    assert len(flat.workspace.session.objects) == 1
     assert len(flat.workspace.session.prompts) == 1
 
 
@@ -154,7 +154,7 @@ def test_many_boxes_become_many_objects(flat: Person) -> None:
     flat.drag((20, 100), (50, 140))
     assert len(flat.workspace.boxes) == 2
     flat.dock.draft.boxes.click()
-    flat.until(lambda: len(flat.workspace.session.records()) == 2)
+    flat.until(lambda: len(flat.workspace.session.objects) == 2)
     flat.wait()
 
 
@@ -166,9 +166,9 @@ def test_prompts_are_saved_and_loaded(flat: Person, tmp_path: Path) -> None:
     flat.wait()
     flat.workspace.delete([1])
     flat.wait()
-    assert flat.workspace.session.records() == ()
+    assert flat.workspace.session.objects == ()
     flat.dock.labels.load_from(tmp_path / "prompts.json")
-    flat.until(lambda: len(flat.workspace.session.records()) == 1)
+    flat.until(lambda: len(flat.workspace.session.objects) == 1)
     flat.wait()
 
 
@@ -180,10 +180,10 @@ def test_what_is_painted_is_saved_and_undone_in_one_step(flat: Person) -> None:
     flat.dock.painting.commit()
     flat.wait()
     session = flat.workspace.session
-    assert len(session.records()) == 1
+    assert len(session.objects) == 1
     flat.press(Qt.Key.Key_Z, CTRL)
     flat.wait()
-    assert session.records() == ()
+    assert session.objects == ()
 
 
 def test_a_rough_mask_is_a_prompt(flat: Person) -> None:

@@ -60,7 +60,7 @@ def test_a_click_is_where_it_is_in_each_kind_of_layer(
     person.press(Qt.Key.Key_Return)
     person.wait()
     session = person.workspace.session
-    (found,) = session.records()
+    (found,) = session.objects
     assert found.planes == (((3,),) if kind == "stack" else ((),))
     assert session.labels.label_at(found.planes[0], 61, 40) == 1
     assert _transform(layer) == before
@@ -97,7 +97,7 @@ def test_a_layer_that_was_removed_comes_back(flat: Person) -> None:
     flat.dock.draft.point.click()
     assert workspace.labels.is_shown
     accept_one(flat, 60, 120)
-    assert len(workspace.session.records()) == 1
+    assert len(workspace.session.objects) == 1
 
 
 def test_layers_that_are_renamed_and_reordered_work_on(flat: Person) -> None:
@@ -106,7 +106,7 @@ def test_layers_that_are_renamed_and_reordered_work_on(flat: Person) -> None:
     flat.viewer.layers.move(0, len(flat.viewer.layers))
     flat.viewer.layers.selection.active = flat.workspace.prompts.points
     accept_one(flat)
-    assert len(flat.workspace.session.records()) == 1
+    assert len(flat.workspace.session.objects) == 1
 
 
 def test_removing_the_image_closes_the_labels_for_others_to_open(flat: Person) -> None:
@@ -125,7 +125,7 @@ def test_an_image_that_is_swapped_is_opened_anew(flat: Person) -> None:
     flat.until(lambda: flat.dock.controller.workspace not in {None, before})
     assert flat.workspace.session.image.shape == (SIDE + 50, SIDE + 20)
     accept_one(flat)
-    assert len(flat.workspace.session.records()) == 1
+    assert len(flat.workspace.session.objects) == 1
 
 
 def test_clicks_in_3d_do_nothing_and_back_in_2d_they_work(person: Person) -> None:
@@ -141,7 +141,7 @@ def test_clicks_in_3d_do_nothing_and_back_in_2d_they_work(person: Person) -> Non
     person.workspace.show_layers()
     person.qtbot.wait(50)
     accept_one(person)
-    assert len(person.workspace.session.records()) == 1
+    assert len(person.workspace.session.objects) == 1
 
 
 def test_a_viewer_closed_while_working_leaves_whole_labels(person: Person) -> None:
@@ -188,11 +188,11 @@ def test_reopening_goes_on_with_ids_and_undo(flat: Person) -> None:
     flat.until(lambda: flat.dock.controller.workspace not in {None, before})
     accept_one(flat, 60, 140)
     session = flat.workspace.session
-    assert [found.label_id for found in session.records()] == [1, 2]
+    assert [found.label_id for found in session.objects] == [1, 2]
     for _ in range(4):
         flat.workspace.undo()
         flat.wait()
-    assert session.records() == ()
+    assert session.objects == ()
 
 
 def test_a_moved_image_takes_its_layers_along(flat: Person) -> None:

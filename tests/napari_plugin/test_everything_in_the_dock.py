@@ -129,7 +129,7 @@ def test_the_whole_plane_is_segmented_and_undone_and_the_preview_goes(
     finish(flat)
     assert model.encodes == WINDOWS
     np.testing.assert_array_equal(labels_in(flat) > 0, squares() > BACKGROUND)
-    assert len(flat.workspace.session.records()) == COUNT
+    assert len(flat.workspace.session.objects) == COUNT
     assert len(flat.workspace.objects) == COUNT
     assert f"{COUNT} objects added" in panel_of(flat).said.text()
     assert layer_names(flat) == before
@@ -138,7 +138,7 @@ def test_the_whole_plane_is_segmented_and_undone_and_the_preview_goes(
     flat.workspace.show_layers()
     flat.press(Qt.Key.Key_Z, CTRL)
     flat.wait()
-    assert flat.workspace.session.records() == ()
+    assert flat.workspace.session.objects == ()
     assert not labels_in(flat).any()
 
 
@@ -306,7 +306,7 @@ def test_all_planes_are_segmented_each_by_itself(
     finish(person)
     for z, pixels in enumerate(stack):
         np.testing.assert_array_equal(labels_in(person, (z,)) > 0, pixels > BACKGROUND)
-    assert len(person.workspace.session.records()) == 2 * COUNT
+    assert len(person.workspace.session.objects) == 2 * COUNT
 
 
 def test_the_preview_fills_while_the_window_and_clicks_go_on(
@@ -332,12 +332,12 @@ def test_the_preview_fills_while_the_window_and_clicks_go_on(
     flat.click(40 + 7, 40 + 7)
     flat.press(Qt.Key.Key_Return)
     flat.wait()
-    assert len(flat.workspace.session.records()) == 1
+    assert len(flat.workspace.session.objects) == 1
     assert run_of(flat).is_running
     assert_stays_over(layer, flat.workspace.layer)
     model.is_free.set()
     finish(flat)
-    assert len(flat.workspace.session.records()) == COUNT
+    assert len(flat.workspace.session.objects) == COUNT
     assert labels_in(flat)[47, 47] == 1
 
 
@@ -363,7 +363,7 @@ def test_cancel_is_at_once_and_continue_goes_on(
     panel.go_on.click()
     finish(flat)
     assert model.encodes - encodes == TILE_WINDOWS
-    assert len(flat.workspace.session.records()) == COUNT
+    assert len(flat.workspace.session.objects) == COUNT
     assert "flat found so far" not in layer_names(flat)
 
 
@@ -383,7 +383,7 @@ def test_a_run_goes_on_after_the_dock_was_closed_and_opened_again(
     assert panel.isVisible()
     panel.go_on.click()
     finish(flat)
-    assert len(flat.workspace.session.records()) == COUNT
+    assert len(flat.workspace.session.objects) == COUNT
     np.testing.assert_array_equal(labels_in(flat) > 0, squares() > BACKGROUND)
     assert again.encodes == TILE_WINDOWS
 
@@ -401,14 +401,14 @@ def test_what_is_put_into_the_labels_can_be_cancelled_and_gone_on_with(
     assert run_of(flat).is_running  # what Discard drops is not the run's
     panel_of(flat).cancel.click()
     finish(flat)
-    some = len(flat.workspace.session.records())
+    some = len(flat.workspace.session.objects)
     assert 0 < some < COUNT
     assert "Continue puts the objects" in panel_of(flat).said.text()
     encodes = model.encodes
     panel_of(flat).go_on.click()
     finish(flat)
     assert model.encodes == encodes
-    assert len(flat.workspace.session.records()) == COUNT
+    assert len(flat.workspace.session.objects) == COUNT
 
 
 def test_objects_that_are_there_stay_as_they_are(flat: Person) -> None:
@@ -420,7 +420,7 @@ def test_objects_that_are_there_stay_as_they_are(flat: Person) -> None:
     start(flat, Where.PLANE)
     finish(flat)
     np.testing.assert_array_equal(labels_in(flat) == 1, mine)
-    assert len(flat.workspace.session.records()) == COUNT
+    assert len(flat.workspace.session.objects) == COUNT
     assert "1 left out" in panel_of(flat).said.text()
 
 
@@ -434,7 +434,7 @@ def test_windows_that_fail_are_told_with_place_and_reason(
     assert "1 window failed" in text
     assert "y 0 to 96, x 0 to 96: the device is gone" in text
     assert "added to the labels" in text
-    found = len(flat.workspace.session.records())
+    found = len(flat.workspace.session.objects)
     assert 0 < found < COUNT
     panel_of(flat).go_on.click()
     finish(flat)
@@ -460,4 +460,4 @@ def test_an_error_is_said_in_words_and_the_panel_lives_on(
     monkeypatch.setattr(FoundPyramid, "draw", undrawn)
     start(flat, Where.PLANE)
     finish(flat)
-    assert len(flat.workspace.session.records()) == COUNT
+    assert len(flat.workspace.session.objects) == COUNT

@@ -66,10 +66,10 @@ def test_a_key_of_the_users_choice_counts_at_once_and_the_one_before_no_more(
     person.wait()
     person.press(Qt.Key.Key_Return)
     person.wait()
-    assert session.records() == ()
+    assert session.objects == ()
     person.press(Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier | SHIFT)
     person.wait()
-    assert len(session.records()) == 1
+    assert len(session.objects) == 1
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_key_that_cannot_be_is_said_in_plain_words(
     person.click(60, 60)
     person.press(Qt.Key.Key_Return if says == "is no key" else Qt.Key.Key_Escape)
     person.wait()
-    assert len(person.workspace.session.records()) == 1
+    assert len(person.workspace.session.objects) == 1
 
 
 def test_a_closed_dock_leaves_no_keys_behind(person: Person, keys: object) -> None:

@@ -129,7 +129,7 @@ def test_an_object_in_huge_labels_touches_its_own_chunks_only(person: Person) ->
     person.qtbot.wait(600)  # the layers follow
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    (found,) = session.records()
+    (found,) = session.objects
     assert found.box.contains_point(70_000, 50_000)
     written = chunks_in(session.labels.path) - before
     # A small object is in one chunk a level; all of a plane would be 40 GB.

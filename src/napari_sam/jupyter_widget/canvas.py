@@ -10,7 +10,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-HERE = Path(__file__).parent
+from napari_sam.jupyter_widget.bundle import bundle
+
+BROWSER = Path(__file__).parent / "browser"
 DEFAULT_HEIGHT = 480
 
 
@@ -33,8 +35,8 @@ class Canvas(anywidget.AnyWidget):
         PNG of the last state, for a page without a kernel.
     """
 
-    _esm = HERE / "canvas.js"
-    _css = HERE / "canvas.css"
+    _esm = bundle(BROWSER / "widget.js")
+    _css = (BROWSER / "canvas.css").read_text(encoding="utf-8")
 
     facts = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)

@@ -106,7 +106,7 @@ def open_session(
     options = PredictorOptions(finest_level=choices.level or 0)
     predictor = ImagePredictor(model, opened.image, cache=cache, options=options)
     session = Session(opened.image, place.path, model, predictor=predictor)
-    return Opened(session, opened.axes, place, session.records())
+    return Opened(session, opened.axes, place, session.objects)
 
 
 def _place(source: LayerSource, opened: Any, choices: Choices) -> LabelsProposal:

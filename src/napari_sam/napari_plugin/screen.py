@@ -80,7 +80,7 @@ class Workspace:
         self.asking = Asking(self.session, jobs, show)
         self.objects = opened.objects
         self.writing = Writing(
-            show, lambda: self.asking.is_pending, look=self.session.records
+            show, lambda: self.asking.is_pending, look=lambda: self.session.objects
         )
         self._walks: list[Walk] = []  # undo and redo that are not done yet
         self._is_closing = False
