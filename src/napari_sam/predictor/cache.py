@@ -94,6 +94,11 @@ class EmbeddingCache:
             embedding is in memory.
         encode
             Makes an embedding of pixels; not called where it is on disk either.
+
+        Returns
+        -------
+        Any
+            As `encode` gave it, now or before.
         """
         with self._lock:
             if key in self._held:

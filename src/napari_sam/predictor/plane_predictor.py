@@ -16,7 +16,7 @@ from napari_sam.masks import Mask
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.cache import EmbeddingCache, WindowKey
 from napari_sam.predictor.progress import WindowBudget, WindowProgress
-from napari_sam.predictor.windows import Level, Window, at_level
+from napari_sam.predictor.windows import PlaneLevel, Window, at_level
 from napari_sam.prompts import BoxPrompt, Click, Prompt, in_window
 
 
@@ -32,7 +32,7 @@ class PlaneImage(Protocol):
         """Sizes of the axes before y, x."""
 
     @property
-    def levels(self) -> Sequence[Level]:
+    def levels(self) -> Sequence[PlaneLevel]:
         """The pyramid, finest level first."""
 
     @property
@@ -89,7 +89,7 @@ class PlanePredictor:
         self._encodes: dict[Window, int] = {}
 
     @property
-    def levels(self) -> Sequence[Level]:
+    def levels(self) -> Sequence[PlaneLevel]:
         """The image's levels, finest first."""
         return self._image.levels
 

@@ -41,7 +41,7 @@ Models are unsure of the last pixels before the border of what they are shown.
 """
 
 
-class Level(Protocol):
+class PlaneLevel(Protocol):
     """What a level of a pyramid has to have."""
 
     @property
@@ -81,7 +81,7 @@ class Sides(NamedTuple):
     right: bool
 
 
-def at_level(box: Box, level: Level) -> Box:
+def at_level(box: Box, level: PlaneLevel) -> Box:
     """The pixels of a level that a box of level 0 meets; always at least one.
 
     Levels are rounded to whole pixels, so the last pixels of level 0 may lie beyond
@@ -97,7 +97,7 @@ def at_level(box: Box, level: Level) -> Box:
     return Box(y0, x0, max(y1, y0 + 1), max(x1, x0 + 1))
 
 
-def from_level(box: Box, level: Level, plane_shape: tuple[int, int]) -> Box:
+def from_level(box: Box, level: PlaneLevel, plane_shape: tuple[int, int]) -> Box:
     """The pixels of level 0 that a box of a level covers.
 
     What reaches the level's far border reaches the plane's.
@@ -109,7 +109,7 @@ def from_level(box: Box, level: Level, plane_shape: tuple[int, int]) -> Box:
 
 
 def steps_between(
-    levels: Sequence[Level], coarse: int, fine: int
+    levels: Sequence[PlaneLevel], coarse: int, fine: int
 ) -> tuple[float, float]:
     """(y, x) size of a pixel of the coarse level, in pixels of the fine one."""
     (cy, cx), (fy, fx) = levels[coarse].factors, levels[fine].factors
