@@ -11,9 +11,11 @@ import anywidget
 import traitlets
 
 from napari_sam.jupyter_widget.bundle import bundle
+from napari_sam.labels.palette import CANDIDATE, PALETTE, PREVIEW
 
 BROWSER = Path(__file__).parent / "browser"
 DEFAULT_HEIGHT = 480
+COLOURS = {"labels": PALETTE, "candidate": CANDIDATE, "preview": PREVIEW}
 
 
 class Canvas(anywidget.AnyWidget):
@@ -29,6 +31,8 @@ class Canvas(anywidget.AnyWidget):
         tool, labels, opacity and preview.
     focus
         Where views are to look: y, x, zoom and a count that makes each wish new.
+    colours
+        Red, green and blue: of the objects, in turn, of the candidate and the preview.
     height
         Of the canvas, in pixels of the page.
     still
@@ -42,6 +46,7 @@ class Canvas(anywidget.AnyWidget):
     state = traitlets.Dict().tag(sync=True)
     display = traitlets.Dict().tag(sync=True)
     focus = traitlets.Dict().tag(sync=True)
+    colours = traitlets.Dict(COLOURS).tag(sync=True)
     height = traitlets.Int(DEFAULT_HEIGHT, min=100).tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:

@@ -6,11 +6,11 @@
     search            which window to begin with
     growing           from what one window shows to the whole object
     tracing, band     objects and outlines drawn cell by cell
-    windows, window_sizes, cells   where windows are and how large, without a pixel
+    windows, window_sizes, window_grid    where windows are and how large, as geometry
     placed_mask       masks over a box of one level
     candidates        Candidate and PredictorOptions
     progress          what a prediction may cost, and how it reports its progress
-    cache, embedding_files         embeddings in memory and on disk
+    cache, embedding_files    embeddings in memory and on disk
     sam_predictor     SamPredictor: one image in memory, as in segment_anything
 
 The public names are loaded on first use: a cache needs no torch.
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_sam.predictor.progress import ProgressCallback as ProgressCallback
     from napari_sam.predictor.progress import WindowProgress as WindowProgress
     from napari_sam.predictor.sam_predictor import SamPredictor as SamPredictor
+    from napari_sam.predictor.window_grid import WindowGrid as WindowGrid
     from napari_sam.predictor.window_sizes import WindowSizes as WindowSizes
     from napari_sam.predictor.windows import at_level as at_level
     from napari_sam.predictor.windows import from_level as from_level
@@ -43,6 +44,7 @@ _HOMES = {
     "PredictorOptions": "candidates",
     "ProgressCallback": "progress",
     "SamPredictor": "sam_predictor",
+    "WindowGrid": "window_grid",
     "WindowProgress": "progress",
     "WindowSizes": "window_sizes",
     "at_level": "windows",
@@ -58,6 +60,7 @@ __all__ = [
     "PredictorOptions",
     "ProgressCallback",
     "SamPredictor",
+    "WindowGrid",
     "WindowProgress",
     "WindowSizes",
     "at_level",

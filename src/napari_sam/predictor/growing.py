@@ -23,11 +23,11 @@ from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
 from napari_sam.predictor.band import Band
 from napari_sam.predictor.candidates import PredictorOptions
-from napari_sam.predictor.cells import Cell, CellGrid
 from napari_sam.predictor.object_predictor import ObjectPredictor
 from napari_sam.predictor.placed_mask import PlacedMask, half_width
 from napari_sam.predictor.plane_predictor import WindowCandidate
 from napari_sam.predictor.tracing import Tracer
+from napari_sam.predictor.window_grid import Cell, WindowGrid
 from napari_sam.predictor.windows import (
     BOX_SHARE,
     Window,
@@ -222,11 +222,11 @@ class Grower:
             steps = steps_between(plane.levels, placed.level, level)
             if max(steps) > widest and level < placed.level - 1:
                 continue
-            grid = CellGrid(plane.levels[level].shape, size)
+            grid = WindowGrid.of_quarters(plane.levels[level].shape, size)
             band = Band.along(placed, plane.levels, level)
             cells = band.cells(grid)
             fresh = sum(
-                not plane.is_used(Window(level, grid.window(cell), size))
+                not plane.is_used(Window(level, grid.window(*cell), size))
                 for cell in cells
             )
             if fresh <= plane.windows_left(size):

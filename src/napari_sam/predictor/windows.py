@@ -12,13 +12,13 @@ near each other share an embedding and each has room around it:
     |   :   :   :   |
     +---+---+---+---+
 
-Objects larger than that are drawn cell by cell, see `cells`.
+Objects larger than that are drawn core by core of an even `window_grid`, so that no
+pixel is decided near a window's border.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol
 

@@ -1,20 +1,9 @@
 /* The bytes of a tile as something that a canvas draws. */
 
-const MASK_COLOURS = { candidate: [255, 221, 0], preview: [80, 220, 255] };
-
 async function inflate(bytes) {
   const stream = new Blob([bytes]).stream();
   const plain = stream.pipeThrough(new DecompressionStream("deflate"));
   return new Response(plain).arrayBuffer();
-}
-
-/* The colour of a label id; still.py has the same. */
-function colourOf(id) {
-  const hue = ((id * 0.6180339887498949) % 1) * 6;
-  return [5, 3, 1].map((part) => {
-    const k = (part + hue) % 6;
-    return Math.round(255 * (1 - 0.75 * Math.min(Math.max(Math.min(k, 4 - k), 0), 1)));
-  });
 }
 
 function paintPixels(width, height, paint) {
@@ -40,15 +29,18 @@ function isEdge(values, width, height, at) {
   );
 }
 
-/* Label ids, in the style "fill" or "outline". */
-export function drawIds(ids, width, height, style) {
+/* Label ids, in the style "fill" or "outline", and in the colours of the palette. */
+export function drawIds({ ids, width, height }, style, palette) {
   const known = new Map();
   return paintPixels(width, height, (out) => {
     for (let at = 0; at < ids.length; at += 1) {
       const id = ids[at];
       if (id === 0 || (style === "outline" && !isEdge(ids, width, height, at))) continue;
       let colour = known.get(id);
-      if (colour === undefined) known.set(id, (colour = packed(colourOf(id), 255)));
+      if (colour === undefined) {
+        colour = packed(palette[(id - 1) % palette.length], 255);
+        known.set(id, colour);
+      }
       out[at] = colour;
     }
   });
@@ -70,7 +62,7 @@ function drawMask(bits, width, height, colour) {
 /* What a message brought: `ids`, to be coloured when they are first seen, or `plain`,
  * which is drawn as it is; neither, where the kernel could not make the tile.
  */
-export async function decodeTile({ kind, encoding, shape }, data) {
+export async function decodeTile({ kind, encoding, shape }, data, colours) {
   const [height, width] = shape;
   if (encoding === "png" || encoding === "jpeg") {
     const blob = new Blob([data], { type: `image/${encoding}` });
@@ -79,7 +71,7 @@ export async function decodeTile({ kind, encoding, shape }, data) {
   if (encoding === "ids") return { ids: new Uint32Array(await inflate(data)) };
   if (encoding === "bits") {
     const bits = new Uint8Array(await inflate(data));
-    return { plain: drawMask(bits, width, height, MASK_COLOURS[kind]) };
+    return { plain: drawMask(bits, width, height, colours[kind]) };
   }
   return {};
 }

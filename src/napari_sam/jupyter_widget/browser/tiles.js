@@ -9,7 +9,9 @@ export function tileKey(kind, plane, level, row, column) {
 }
 
 export class Tiles {
-  constructor(onTile) {
+  /* `colours` are those of the labels, of the candidate and of the preview. */
+  constructor(colours, onTile) {
+    this.colours = colours;
     this.onTile = onTile;
     this.held = new Map(); // in order of use
     this.counts = { image: 0, labels: 0, candidate: 0, preview: 0 };
@@ -37,7 +39,7 @@ export class Tiles {
     const { kind, plane, level, row, column, version } = content;
     const key = tileKey(kind, plane, level, row, column);
     const [height, width] = content.shape;
-    const pixels = await decodeTile(content, data);
+    const pixels = await decodeTile(content, data, this.colours);
     const older = this.held.get(key);
     if (older && older.version > version) return;
     if (older) this.held.delete(key);
@@ -77,7 +79,7 @@ export class Tiles {
     if (!tile.ids) return tile.plain;
     if (tile.style !== style) {
       tile.style = style;
-      tile.coloured = drawIds(tile.ids, tile.width, tile.height, style);
+      tile.coloured = drawIds(tile, style, this.colours.labels);
     }
     return tile.coloured;
   }

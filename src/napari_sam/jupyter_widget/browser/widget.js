@@ -1,6 +1,7 @@
 /* The canvas of napari_sam.SegmentWidget: draws tiles, and sends what the user does.
  *
- *   kernel   facts, state, display (traits)    tile, stale (messages with bytes)
+ *   kernel   facts, state, display, colours (traits)
+ *            tile, stale (messages with bytes)
  *   here     view, arrived, again, click, box, hover, pick, choose, move, command, display
  *
  *   elements, status, controls    the page around the canvas
@@ -47,7 +48,7 @@ class SegmentCanvas {
     this.timers = new Timers();
     this.view = new View(canvas);
     this.picture = new Picture(model, this.view);
-    this.tiles = new Tiles((tile) => this.onTile(tile));
+    this.tiles = new Tiles(model.get("colours"), (tile) => this.onTile(tile));
     this.connection = new Connection(model, this.timers, elements.hint, () =>
       this.onBack(),
     );
