@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_sam.predictor.progress import ProgressCallback as ProgressCallback
     from napari_sam.predictor.progress import WindowProgress as WindowProgress
     from napari_sam.predictor.sam_predictor import SamPredictor as SamPredictor
+    from napari_sam.predictor.window_grid import Cell as Cell
     from napari_sam.predictor.window_grid import WindowGrid as WindowGrid
     from napari_sam.predictor.window_sizes import WindowSizes as WindowSizes
     from napari_sam.predictor.windows import at_level as at_level
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Candidate": "candidates",
+    "Cell": "window_grid",
     "EmbeddingCache": "cache",
     "ImagePredictor": "image",
     "PlacedMask": "placed_mask",
@@ -54,6 +56,7 @@ _HOMES = {
 
 __all__ = [
     "Candidate",
+    "Cell",
     "EmbeddingCache",
     "ImagePredictor",
     "PlacedMask",

@@ -19,6 +19,7 @@ pixel is decided near a window's border.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol
 
