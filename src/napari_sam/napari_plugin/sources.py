@@ -64,7 +64,7 @@ class LayerSource:
 
     @classmethod
     def of(cls, layer: ImageLayer, axes: str | None = None) -> LayerSource:
-        """Look at a layer; quick, and for the window's thread.
+        """Take note of a layer; quick, and for the window's thread.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class LayerSource:
             alike = [
                 image
                 for image in self._choices(self.path, whole, axes)
-                if _look_alike(image, shown)
+                if _is_alike(image, shown)
             ]
         except (ImageError, ImageReadError):
             # Another reader's format, or a file that has moved: the data will do.
@@ -197,7 +197,7 @@ def _home_of(arrays: Sequence[LazyArray]) -> str | None:
     return str(place.parent if first.path and is_zarr(place.parent) else place)
 
 
-def _look_alike(image: Image, shown: Image) -> bool:
+def _is_alike(image: Image, shown: Image) -> bool:
     """Whether the two have the same pixels in a few small squares of a plane."""
     plane = tuple(n // 2 for n in image.stack_shape)
     return image.dtype == shown.dtype and all(
