@@ -138,9 +138,11 @@ def verified(sam: Sam, bench: Bench) -> Callable[[Tensor], Tensor]:
     form = InferenceForm(bench.precision).of(sam.image_encoder)
     ours = form(pixels.to(bench.device)).cpu()
     error = ((ours - plain).norm() / plain.norm()).item()
-    print(f"{sam.facts.name}: error {error:.1e} against float32 on the processor")
+    print(f"{sam.metadata.name}: error {error:.1e} against float32 on the processor")
     if not error < TOLERANCES[bench.precision]:
-        sys.exit(f"{sam.facts.name} is wrong on {bench.device}: nothing is measured.")
+        sys.exit(
+            f"{sam.metadata.name} is wrong on {bench.device}: nothing is measured."
+        )
     return form
 
 

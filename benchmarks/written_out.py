@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model.image_encoder import Attention, Block, ImageEncoderViT
+from napari_sam.model.image_encoder import ImageEncoderViT, ViTAttention, ViTBlock
 from napari_sam.model.layers import partition, unpartition
 
 
@@ -22,7 +22,7 @@ def embed_written_out(encoder: ImageEncoderViT, image_bchw: Tensor) -> Tensor:
     return encoder.neck(x.permute(0, 3, 1, 2))
 
 
-def _block(block: Block, x: Tensor) -> Tensor:
+def _block(block: ViTBlock, x: Tensor) -> Tensor:
     y, window = block.norm1(x), block.window
     if window is None:
         y = _attention(block.attn, y)
@@ -36,7 +36,7 @@ def _block(block: Block, x: Tensor) -> Tensor:
     return x + block.mlp(block.norm2(x))
 
 
-def _attention(layer: Attention, x: Tensor) -> Tensor:
+def _attention(layer: ViTAttention, x: Tensor) -> Tensor:
     b, h, w, c = x.shape
     tokens, heads = h * w, layer.heads
     qkv = layer.qkv(x).reshape(b, tokens, 3, heads, c // heads).permute(2, 0, 3, 1, 4)

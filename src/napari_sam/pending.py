@@ -50,7 +50,7 @@ class PendingPrompts(ABC):
         """Refine the candidate with more prompts."""
         request = self._pending
         for prompt in prompts:
-            request = self._session.propose(prompt, after=request)
+            request = self._session.request_prompt(prompt, after=request)
         if request is not None:
             self._ask(request)
 
@@ -61,7 +61,7 @@ class PendingPrompts(ABC):
     def catch_up(self) -> None:
         """Compute candidates that are not, as after reopening or an undo."""
         if self._session.prompts and not self._session.is_answered:
-            self._ask(self._session.request_answer())
+            self._ask(self._session.request_candidates())
 
     def take_back(self) -> None:
         """Take back the last step that is on its way."""

@@ -91,7 +91,7 @@ def test_each_object_keeps_the_score_that_it_was_found_with(session: Session) ->
     merging = merge(session)
     with merging.report.objects_file.open() as file:
         found = {(row["y0"], row["x0"]): row["score"] for row in csv.DictReader(file)}
-    summaries = session.records()
+    summaries = session.objects
     assert len(summaries) == len(found)
     for summary in summaries:
         score = found[str(summary.box.y0), str(summary.box.x0)]
@@ -406,6 +406,6 @@ def test_labels_inside_an_image_keep_their_journal_when_a_run_is_forgotten(
             "cells"
         ]
     with Session(opened(image), place, Regions()) as session:
-        assert len(session.records()) == truth().max()
+        assert len(session.objects) == truth().max()
         session.undo()
-        assert session.records() == ()
+        assert session.objects == ()

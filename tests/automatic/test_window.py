@@ -211,10 +211,10 @@ def test_a_huge_object_still_gets_a_few_clicks() -> None:
 
 
 def test_small_objects_are_looked_at_in_small_windows() -> None:
-    facts = ModelMetadata(
+    metadata = ModelMetadata(
         "f", "f", image_size=64, window_size=64, window_sizes=(32, 64), object_share=0.2
     )
-    model = new_tiny_sam(facts)
+    model = new_tiny_sam(metadata)
     assert AutomaticOptions(object_size=6).window_side(model) == 32
     assert AutomaticOptions(object_size=7).window_side(model) == 64
     assert AutomaticOptions(object_size=14).window_side(model) == 64

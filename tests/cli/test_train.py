@@ -56,8 +56,8 @@ def test_a_folder_of_data_becomes_weights(
     options = ("--steps", 2, "--image-size", 64, "--window-size", 64, "--device", "cpu")
     assert run("train", cells, "--output", output, *options) == 0
     model = load_model(output, device="cpu")
-    assert (model.window_size, model.facts.name) == (64, "trained")
-    assert json.loads(model.facts.metadata["training"])["steps"] == 2
+    assert (model.window_size, model.metadata.name) == (64, "trained")
+    assert json.loads(model.metadata.file_metadata["training"])["steps"] == 2
     pixels = np.full((64, 64, 3), 9, np.uint8)
     assert len(model.predict(model.encode(pixels), [Click(20, 20)])) == 3
     told = capsys.readouterr()
@@ -80,7 +80,7 @@ def test_from_a_model_only_the_decoder_learns(
         if not torch.equal(value, after.state_dict()[key])
     }
     assert changed == {"mask_decoder"}
-    assert after.facts.name == "default"
+    assert after.metadata.name == "default"
     assert after.window_sizes == before.window_sizes
     assert "click_iou" in capsys.readouterr().out
     # The same command again has nothing left to do.

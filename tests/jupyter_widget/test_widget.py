@@ -34,7 +34,7 @@ def test_one_line_shows_a_numpy_array(
     widget.close()
     again = ns.SegmentWidget(stack(), model=SquaresModel())
     assert again.label_store.path == place
-    assert len(again.records()) == 1
+    assert len(again.objects) == 1
     again.close()
 
 
@@ -303,9 +303,9 @@ def test_another_channel_goes_on_with_prompts_and_labels(labels: Path) -> None:
     widget.wait()
     assert widget.image.channels == (1,)
     assert len(widget.prompts) == 1
-    assert len(widget.records()) == 1
+    assert len(widget.objects) == 1
     widget.accept()
-    assert len(widget.records()) == 2
+    assert len(widget.objects) == 2
     widget.close()
 
 
@@ -317,7 +317,7 @@ def test_a_cell_that_is_run_again_takes_over_the_labels(
     clicked(widget, 70, 230)
     newer = ns.SegmentWidget(stack(), labels, SquaresModel())
     newer.wait()
-    assert len(newer.records()) == 1
+    assert len(newer.objects) == 1
     assert len(newer.prompts) == 1
     newer.accept()
     assert len(np.unique(on_disk(labels))) == 3

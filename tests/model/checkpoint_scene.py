@@ -19,10 +19,10 @@ KEY = "mask_decoder.iou_token.weight"
 class Toy(nn.Module):
     """A network of one parameter that remembers what it was built from."""
 
-    def __init__(self, state: dict[str, Tensor], facts: ModelMetadata) -> None:
+    def __init__(self, state: dict[str, Tensor], metadata: ModelMetadata) -> None:
         super().__init__()
         self.weight = nn.Parameter(state[KEY])
-        self.facts = facts
+        self.metadata = metadata
 
 
 class Bystander:

@@ -109,8 +109,8 @@ def test_a_vit_is_read_off_its_shapes(name: str, tiny_state: dict[str, Tensor]) 
 def test_the_image_size_of_facts_does_not_matter_to_a_vit(
     tiny_state: dict[str, Tensor],
 ) -> None:
-    facts = ModelMetadata("vit", "f", image_size=512)
-    sam = build_sam(state_of(VARIANTS["small"], tiny_state), facts)
+    metadata = ModelMetadata("vit", "f", image_size=512)
+    sam = build_sam(state_of(VARIANTS["small"], tiny_state), metadata)
     assert sam.window_size == 64
 
 

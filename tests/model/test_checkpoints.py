@@ -62,22 +62,22 @@ def test_float16_becomes_float32_and_integers_stay(tmp_path: Path) -> None:
 
 def test_the_fingerprint_is_the_hash_of_the_file(tmp_path: Path) -> None:
     path = saved(tmp_path, toy_state())
-    facts = read_checkpoint(path).facts
-    assert facts.fingerprint == xxhash.xxh3_128(path.read_bytes()).hexdigest()
+    metadata = read_checkpoint(path).metadata
+    assert metadata.fingerprint == xxhash.xxh3_128(path.read_bytes()).hexdigest()
     other = saved(tmp_path, {KEY: torch.zeros(2, 3)}, "other.pt")
-    assert read_checkpoint(other).facts.fingerprint != facts.fingerprint
+    assert read_checkpoint(other).metadata.fingerprint != metadata.fingerprint
 
 
-def test_a_file_without_facts_gets_those_of_the_published_models(
+def test_a_file_without_metadata_gets_those_of_the_published_models(
     tmp_path: Path,
 ) -> None:
-    facts = read_checkpoint(saved(tmp_path, toy_state())).facts
-    assert facts == ModelMetadata("weights", facts.fingerprint)
-    assert (facts.pixel_mean, facts.pixel_std) == (PIXEL_MEAN, PIXEL_STD)
+    metadata = read_checkpoint(saved(tmp_path, toy_state())).metadata
+    assert metadata == ModelMetadata("weights", metadata.fingerprint)
+    assert (metadata.pixel_mean, metadata.pixel_std) == (PIXEL_MEAN, PIXEL_STD)
 
 
-def test_the_facts_in_safetensors_are_taken_over(tmp_path: Path) -> None:
-    metadata = {
+def test_the_metadata_in_safetensors_is_taken_over(tmp_path: Path) -> None:
+    fields = {
         "name": "cells",
         "image_size": "512",
         "pixel_mean": "[10, 20, 30.5]",
@@ -85,11 +85,12 @@ def test_the_facts_in_safetensors_are_taken_over(tmp_path: Path) -> None:
         "mask_threshold": "0.5",
         "training_data": "synthetic",
     }
-    save_file(toy_state(), tmp_path / "x.safetensors", metadata=metadata)
-    facts = read_checkpoint(tmp_path / "x.safetensors").facts
-    assert (facts.name, facts.image_size, facts.mask_threshold) == ("cells", 512, 0.5)
-    assert (facts.pixel_mean, facts.pixel_std) == ((10, 20, 30.5), (1, 2, 3))
-    assert facts.metadata == metadata
+    save_file(toy_state(), tmp_path / "x.safetensors", metadata=fields)
+    metadata = read_checkpoint(tmp_path / "x.safetensors").metadata
+    assert (metadata.name, metadata.image_size) == ("cells", 512)
+    assert metadata.mask_threshold == 0.5
+    assert (metadata.pixel_mean, metadata.pixel_std) == ((10, 20, 30.5), (1, 2, 3))
+    assert metadata.file_metadata == fields
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_the_facts_in_safetensors_are_taken_over(tmp_path: Path) -> None:
         ("pixel_std", "[1, 2, 0]"),
     ],
 )
-def test_facts_that_make_no_sense_are_named(
+def test_metadata_that_makes_no_sense_is_named(
     key: str, value: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.safetensors"
@@ -156,7 +157,7 @@ def test_a_path_that_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
 def test_a_path_is_loaded_ready_to_use(tmp_path: Path) -> None:
     model = load_model(str(saved(tmp_path, toy_state())), "cpu")
     assert not model.training
-    assert model.facts.name == "weights"
+    assert model.metadata.name == "weights"
 
 
 @pytest.mark.usefixtures("toy_network")
@@ -174,15 +175,15 @@ def test_a_name_is_loaded_from_the_cache_and_calls_the_model(
     checksums = (registry.Checksum("xxh128", fingerprint),)
     mine = replace(row, name="mine", checksums=checksums)
     monkeypatch.setattr(registry, "REGISTRY", (mine,))
-    facts = load_model("mine", "cpu").facts
-    assert (facts.name, facts.fingerprint) == ("mine", fingerprint)
+    metadata = load_model("mine", "cpu").metadata
+    assert (metadata.name, metadata.fingerprint) == ("mine", fingerprint)
 
 
 @pytest.mark.usefixtures("toy_network")
 def test_scripts_for_segment_anything_find_their_registry(tmp_path: Path) -> None:
     path = saved(tmp_path, toy_state())
     model = sam_model_registry["vit_b"](checkpoint=str(path))
-    assert model.facts.name == "weights"
+    assert model.metadata.name == "weights"
     assert set(sam_model_registry) == {"default", "vit_h", "vit_l", "vit_b", "vit_t"}
 
 
@@ -208,7 +209,7 @@ def test_the_golden_weights_load_strictly(name: str) -> None:
     if not (GOLDEN / f"{name}.pth").is_file():
         pytest.skip(f"no reference weights at {GOLDEN}")
     model = load_model(GOLDEN / f"{name}.pth", "cpu")
-    assert model.facts.name == name
+    assert model.metadata.name == name
     assert model.window_size == 1024
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 

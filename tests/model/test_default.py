@@ -27,7 +27,7 @@ def default() -> Sam:
 
 
 def test_it_says_what_it_is_and_where_it_comes_from(default: Sam) -> None:
-    metadata = default.facts.metadata
+    metadata = default.metadata.file_metadata
     assert (default.window_size, default.image_encoder.img_size) == (256, 512)
     assert default.window_sizes == (128, 256, 512)
     assert metadata["training_data"].startswith("dsb2018_train")
@@ -36,7 +36,7 @@ def test_it_says_what_it_is_and_where_it_comes_from(default: Sam) -> None:
 
 
 def test_what_was_measured_is_kept_with_the_weights(default: Sam) -> None:
-    measured = json.loads(default.facts.metadata["evaluation"])["dsb2018_fluo"]
+    measured = json.loads(default.metadata.file_metadata["evaluation"])["dsb2018_fluo"]
     assert (measured["images"], measured["objects"]) == (59, 3139)
     assert measured["clicks"][0] >= 0.70
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from napari_sam.model.sam import Sam
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 ONLY_REORDERED = 2e-6
+ONLY_REORDERED_IN_FLOAT64 = 1e-13
 BFLOAT16 = 0.03
 """Of the largest: numbers of 8 bits, through a dozen products one after another."""
 
@@ -50,10 +52,26 @@ def features(sam: Sam) -> Tensor:
 
 
 def assert_same(sam: Sam, features: Tensor, question: Asked) -> None:
-    logits, ious = fast(sam, features, question)
-    expected_logits, expected_ious = plain(sam, features, question)
-    assert error(logits, expected_logits) < ONLY_REORDERED
-    assert error(ious, expected_ious) < ONLY_REORDERED
+    answers = fast(sam, features, question)
+    expected = plain(sam, features, question)
+    errors = [error(*pair) for pair in zip(answers, expected, strict=True)]
+    if max(errors) < ONLY_REORDERED:
+        return
+    # Processors round differently: here the plain way itself is off by more.
+    precise = copy.deepcopy(sam).double()
+    truth = plain(precise, features.double(), doubled(question))
+    for ours, theirs, exact in zip(answers, expected, truth, strict=True):
+        assert error(ours.double(), exact) < 2 * error(theirs.double(), exact)
+    exact_answers = fast(precise, features, doubled(question))
+    for ours, exact in zip(exact_answers, truth, strict=True):
+        assert error(ours, exact) < ONLY_REORDERED_IN_FLOAT64
+
+
+def doubled(question: Asked) -> Asked:
+    """The same prompts in float64."""
+    return replace(
+        question, sparse=question.sparse.double(), dense=question.dense.double()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,12 +113,12 @@ def test_the_plain_way_is_no_closer_to_the_truth(sam: Sam, features: Tensor) -> 
     question = asked(sam, "points", 7)
     answers = [way(sam, features, question)[0].double() for way in (fast, plain)]
     precise = copy.deepcopy(sam).double()
-    doubled = Asked(question.sparse.double(), question.dense.double(), False)
-    truth, _ = plain(precise, features.double(), doubled)
+    truth, _ = plain(precise, features.double(), doubled(question))
     ours, theirs = (error(answer, truth) for answer in answers)
     assert ours < 3 * theirs
     # The control: in float64 both ways are the same to far more digits.
-    assert error(fast(precise, features, doubled)[0], truth) < 1e-13
+    exact, _ = fast(precise, features, doubled(question))
+    assert error(exact, truth) < ONLY_REORDERED_IN_FLOAT64
 
 
 def test_so_many_clicks_that_pixels_are_projected_answer_the_same(

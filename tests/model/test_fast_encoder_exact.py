@@ -159,8 +159,8 @@ def test_without_the_positions_attention_would_be_another() -> None:
 
 
 def toy() -> Sam:
-    facts = ModelMetadata("toy", "0123", image_size=128)
-    sam = new_tiny_sam(facts).eval()
+    metadata = ModelMetadata("toy", "0123", image_size=128)
+    sam = new_tiny_sam(metadata).eval()
     randomised(sam.image_encoder)
     return sam
 
@@ -297,4 +297,4 @@ def test_a_model_that_is_only_built_uses_the_plain_encoder() -> None:
     sam.image_encoder.register_forward_hook(lambda *_: calls.append(1))
     sam.encode(window())
     assert calls == [1]
-    assert replace(sam.facts).fingerprint == sam.fingerprint
+    assert replace(sam.metadata).fingerprint == sam.fingerprint

@@ -87,7 +87,7 @@ def test_lowered_precision_is_another_model_to_a_cache(
     with_trials(monkeypatch, exact_s=2, low_s=1)
     exact = load_model("default", "cpu")
     lowered = load_model("default", "cpu", precision="bfloat16")
-    assert exact.fingerprint == exact.facts.fingerprint
+    assert exact.fingerprint == exact.metadata.fingerprint
     assert lowered.fingerprint == f"{exact.fingerprint}-bfloat16"
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
     first, second = (

@@ -1,6 +1,5 @@
 """What is done to accepted objects: edited, merged, painted, listed, many at once."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from session_scene import (
     shown,
 )
 
-from napari_sam.errors import ImageReadError, LabelError, MaskError, SessionError
+from napari_sam.errors import LabelError, MaskError, SessionError
 from napari_sam.geometry import Box
-from napari_sam.labels import LabelGeometry, LabelStore, OverlapRule
+from napari_sam.labels import LabelGeometry, LabelStore
 from napari_sam.prompts import BoxPrompt, Click, MaskPrompt
 from napari_sam.session import Session
 
@@ -107,7 +106,7 @@ def test_an_edit_survives_reopening(
         assert again.target == 1
         assert shown(again) == before
         assert again.accept() == 1
-        (found,) = again.records()
+        (found,) = again.objects
         again.undo()
         for _ in range(4):
             again.undo()
@@ -252,14 +251,14 @@ def test_a_painted_object_is_listed_edited_and_deleted(
 ) -> None:
     box = Box(50, 40, 54, 48)
     session.paint(np.full(box.shape, 5), box, (1,))
-    (found,) = session.records()
+    (found,) = session.objects
     assert (found.label_id, found.planes, found.box) == (5, ((1,),), box)
     assert (found.area, found.score) == (32, None)
     session.set_plane((1,))
     assert session.edit(5).box == box
     session.discard()
     session.delete(5)
-    assert session.records() == ()
+    assert session.objects == ()
     assert not on_disk(folder).any()
 
 
@@ -268,7 +267,7 @@ def test_records_add_up_the_parts_of_an_object(session: Session) -> None:
     session.set_plane((1,))
     session.add(CLICK)
     session.accept(1)
-    first, second = session.records()
+    first, second = session.objects
     assert (first.label_id, first.planes) == (1, ((0,), (1,)))
     assert first.area == session.labels.area(1)
     assert first.score == pytest.approx(0.9)
@@ -280,46 +279,10 @@ def test_records_follow_what_is_taken_back_and_erased(
 ) -> None:
     accepted(session, CLICK, OTHER)
     session.delete(1)
-    assert [found.label_id for found in session.records()] == [2]
+    assert [found.label_id for found in session.objects] == [2]
     session.undo()
-    assert [found.label_id for found in session.records()] == [1, 2]
+    assert [found.label_id for found in session.objects] == [1, 2]
     session.paint(np.zeros((64, 32), dtype=np.uint8), Box(0, 0, 64, 32))
-    assert [found.label_id for found in session.records()] == [2]
-    (found,) = session.records()
+    assert [found.label_id for found in session.objects] == [2]
+    (found,) = session.objects
     assert found.area == int(where(folder, 2).sum())
-
-
-def test_many_boxes_are_many_objects(session: Session, folder: Path) -> None:
-    session.add(OTHER)
-    assert session.add_objects(BOXES) == (1, 2, 3)
-    labels = on_disk(folder)[0]
-    assert [labels[16, 16], labels[16, 48], labels[48, 16]] == [1, 2, 3]
-    assert session.prompts == ()
-    for left in ([1, 2], [1], []):
-        session.undo()
-        assert [found.label_id for found in session.records()] == left
-    session.undo()
-    assert session.prompts == (OTHER,)
-
-
-def test_objects_that_are_covered_or_unseen_get_no_id(session: Session) -> None:
-    unseen = [Click(60, 60, positive=False)]
-    ids = session.add_objects([[CLICK], [CLICK], unseen, [OTHER]])
-    assert ids == (1, None, None, 2)
-    assert session.add_objects([[CLICK]], OverlapRule.OVERWRITE) == (3,)
-
-
-def test_many_objects_are_all_found_before_one_is_written(
-    session: Session, folder: Path, model: SquaresModel
-) -> None:
-    session.add(CLICK)
-    calls: list[Callable[..., object]] = []
-
-    def break_later(look: object) -> None:
-        calls.append(model.predict)
-        model.broken = len(calls) == 2
-
-    with pytest.raises(ImageReadError):
-        session.add_objects(BOXES, watch=break_later)
-    assert not on_disk(folder).any()
-    assert session.prompts == (CLICK,)

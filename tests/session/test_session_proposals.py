@@ -35,7 +35,7 @@ def give_up(_: WindowProgress) -> None:
 def test_nothing_changes_until_an_answer_is_applied(session: Session) -> None:
     heard = events(session)
     entries = len(session.labels.journal)
-    answer = session.compute(session.propose(CLICK))
+    answer = session.compute(session.request_prompt(CLICK))
     assert answer.candidates is not None
     assert len(answer.candidates) == 3
     assert (heard, session.prompts, len(session.labels.journal)) == ([], (), entries)
@@ -47,7 +47,7 @@ def test_nothing_changes_until_an_answer_is_applied(session: Session) -> None:
 @pytest.mark.parametrize(
     ("in_parts", "at_once"),
     [
-        (lambda s: s.propose(NEAR), lambda s: s.add(NEAR)),
+        (lambda s: s.request_prompt(NEAR), lambda s: s.add(NEAR)),
         (lambda s: s.request_removal(0), lambda s: s.remove(0)),
         (lambda s: s.request_choice(2), lambda s: s.choose(2)),
         (lambda s: s.request_undo(), lambda s: s.undo()),
@@ -72,8 +72,8 @@ def test_a_click_after_one_that_is_not_answered_keeps_both(session: Session) -> 
     both = shown(session)
     session.undo()
     session.undo()
-    first = session.propose(CLICK)
-    second = session.propose(NEAR, after=first)
+    first = session.request_prompt(CLICK)
+    second = session.request_prompt(NEAR, after=first)
     assert go(session, second)
     assert session.prompts == (CLICK, NEAR)
     assert shown(session) == both
@@ -82,8 +82,8 @@ def test_a_click_after_one_that_is_not_answered_keeps_both(session: Session) -> 
 
 
 def test_a_click_after_one_that_came_through_is_added_to_it(session: Session) -> None:
-    first = session.propose(CLICK)
-    second = session.propose(NEAR, after=first)
+    first = session.request_prompt(CLICK)
+    second = session.request_prompt(NEAR, after=first)
     first_answer, second_answer = session.compute(first), session.compute(second)
     assert session.apply(first_answer)
     assert session.apply(second_answer)
@@ -101,14 +101,14 @@ def test_a_click_after_one_that_came_through_is_added_to_it(session: Session) ->
         lambda s: s.discard(),
         lambda s: s.accept(),
         lambda s: s.set_plane((1,)),
-        lambda s: go(s, s.propose(FAR)),
+        lambda s: go(s, s.request_prompt(FAR)),
     ],
 )
 def test_an_answer_that_comes_too_late_is_dropped(
     session: Session, meanwhile: Callable[[Session], object]
 ) -> None:
     session.add(CLICK)
-    answer = session.compute(session.propose(NEAR))
+    answer = session.compute(session.request_prompt(NEAR))
     meanwhile(session)
     state, heard = (session.plane, session.prompts, shown(session)), events(session)
     assert not session.apply(answer)
@@ -120,7 +120,7 @@ def test_a_deletion_meanwhile_drops_no_click_but_an_undo(session: Session) -> No
     session.add(OTHER)
     session.accept()
     session.add(CLICK)
-    click = session.compute(session.propose(NEAR))
+    click = session.compute(session.request_prompt(NEAR))
     undo = session.compute(session.request_undo())
     session.delete(1)
     assert not session.apply(undo)
@@ -137,16 +137,16 @@ def test_an_undo_may_be_taken_at_once_and_answered_later(session: Session) -> No
     assert session.labels.label_at((0,), 16, 16) == 0
     assert session.prompts == (CLICK,)
     assert not session.is_answered
-    assert go(session, session.request_answer())
+    assert go(session, session.request_candidates())
     assert session.is_answered
     assert got == [(0, 0), (3, 0)]
     assert shown(session) == before
 
 
 def test_what_does_not_fit_is_refused_when_it_is_proposed(session: Session) -> None:
-    first = session.propose(CLICK)
+    first = session.request_prompt(CLICK)
     with pytest.raises(PromptError, match="outside the image"):
-        session.propose(Click(70, 0), after=first)
+        session.request_prompt(Click(70, 0), after=first)
     with pytest.raises(SessionError, match="prompts 0 to 0, got 1"):
         session.request_removal(1, after=first)
     with pytest.raises(SessionError, match="nothing to undo"):
@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_refused_when_it_is_proposed(session: Session) -> N
 def test_threads_compute_what_the_session_would_while_it_is_read(
     session: Session,
 ) -> None:
-    requests = [session.propose(Click(4 + 2 * n, 16)) for n in range(12)]
+    requests = [session.request_prompt(Click(4 + 2 * n, 16)) for n in range(12)]
     answers: dict[int, Answer] = {}
 
     def work(numbers: range) -> None:
@@ -211,7 +211,7 @@ def test_any_error_of_a_watcher_comes_out_unharmed(session: Session) -> None:
 def test_an_answer_that_fails_leaves_its_request_to_try_again(
     session: Session, model: SquaresModel
 ) -> None:
-    request = session.propose(CLICK)
+    request = session.request_prompt(CLICK)
     model.broken = True
     with pytest.raises(ImageReadError):
         session.compute(request)
@@ -227,7 +227,7 @@ def test_a_preview_shows_what_a_click_would_give_and_encodes_nothing(
     session.add(OTHER)
     heard, entries = events(session), len(session.labels.journal)
     seen = session.preview(NEAR)
-    assert session.preview(session.propose(NEAR)) is not None
+    assert session.preview(session.request_prompt(NEAR)) is not None
     assert model.encodes == 1
     assert (heard, session.prompts) == ([], (OTHER,))
     assert len(session.labels.journal) == entries

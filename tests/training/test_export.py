@@ -26,8 +26,8 @@ def test_an_exported_network_answers_as_the_trained_one(tmp_path: Path) -> None:
     path = tmp_path / "toy.safetensors"
     export(sam, path, {"training_data": "discs"})
     loaded = load_model(path, device="cpu")
-    assert (loaded.facts.name, loaded.window_size) == ("toy", 64)
-    assert loaded.facts.metadata["training_data"] == "discs"
+    assert (loaded.metadata.name, loaded.window_size) == ("toy", 64)
+    assert loaded.metadata.file_metadata["training_data"] == "discs"
     pixels = disc_arrays()[0][:64, :64]
     answers = [
         model.predict(model.encode(pixels), [Click(20, 20)])[0].logits_hw
@@ -41,8 +41,8 @@ def test_window_sizes_and_object_share_come_back(tmp_path: Path) -> None:
     network = replace(CONFIG.network, window_sizes=(32, 64), object_share=0.3)
     path = tmp_path / "toy.safetensors"
     export(trainer(network=network).task.sam, path, {})
-    facts = load_model(path, device="cpu").facts
-    assert (facts.window_sizes, facts.object_share) == ((32, 64), 0.3)
+    metadata = load_model(path, device="cpu").metadata
+    assert (metadata.window_sizes, metadata.object_share) == ((32, 64), 0.3)
 
 
 def test_metadata_change_and_weights_stay(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_run_writes_weights_with_all_that_made_them(
     files = RunFiles(tmp_path / "out" / "toy.safetensors")
     facts = train(config, files, goal=goal, device="cpu")
     assert (facts.steps, facts.planes, facts.device) == (2, 2, "cpu")
-    metadata = load_model(files.output, device="cpu").facts.metadata
+    metadata = load_model(files.output, device="cpu").metadata.file_metadata
     run = json.loads(metadata["training"])
     assert (run["task"], run["steps"], run["seed"]) == (goal, 2, 5)
     assert metadata["training_data"] == "discs"

@@ -63,7 +63,7 @@ def test_on_request_everything_learns(given: Path, tmp_path: Path) -> None:
 
 
 def test_the_facts_of_the_start_are_kept_unless_others_are_given(given: Path) -> None:
-    kept = trainer(network=Network(start=str(given))).task.sam.facts
+    kept = trainer(network=Network(start=str(given))).task.sam.metadata
     assert (kept.name, kept.window_sizes, kept.object_share) == (
         "given",
         (32, 48),
@@ -71,7 +71,7 @@ def test_the_facts_of_the_start_are_kept_unless_others_are_given(given: Path) ->
     )
     assert kept.pixel_mean == (1.0, 2.0, 3.0)
     other = Network(start=str(given), name="mine", window_size=64)
-    changed = trainer(network=other).task.sam.facts
+    changed = trainer(network=other).task.sam.metadata
     assert (changed.name, changed.window_size) == ("mine", 64)
 
 
@@ -85,7 +85,7 @@ def test_the_state_of_a_run_is_a_start_too(tmp_path: Path) -> None:
     network = Network(start=str(tmp_path / "run.pt"), image_size=64, window_size=48)
     loaded = trainer(network=network).task.sam
     assert not parts_that_changed(averaged, loaded)
-    assert (loaded.window_size, loaded.facts.name) == (48, "trained")
+    assert (loaded.window_size, loaded.metadata.name) == (48, "trained")
 
 
 def vit() -> Sam:

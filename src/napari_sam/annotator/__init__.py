@@ -1,7 +1,17 @@
 """What a user does with one image: commands in, one frozen state out.
 
-    commands      what a user can do, as values
-    state         what a screen draws, and the protocol of a screen
+commands         what a user can do, as values
+state            what a screen draws, and the protocol of a screen
+annotator        `Annotator`: opens a session, carries commands out, shows the state
+actions          what each command does to the session
+session_thread   the thread that the session belongs to
+jobs             what takes time, beside it
+pending_prompts  prompts whose answer is on its way, and what waits for it
+preview          what a click under the mouse would give
+prefetch         windows in view, encoded while nobody waits
+undo             a step back that may take minutes
+batch            many boxes, or a file of prompts, become objects
+label_location   where labels go if nobody says
 
 Knows no Qt, no browser and no napari.
 """

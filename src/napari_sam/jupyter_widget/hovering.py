@@ -52,7 +52,7 @@ class Hovering:
             self.show(None)
             return
         try:
-            request = session.propose(click)
+            request = session.request_prompt(click)
         except PromptError:  # beside the image
             self.show(None)
             return

@@ -154,7 +154,8 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
         wanted = tuple(int(place) for place in plane)
         self._do(lambda here: here.go_to(wanted))
 
-    def records(self) -> tuple[ObjectSummary, ...]:
+    @property
+    def objects(self) -> tuple[ObjectSummary, ...]:
         """The objects that are in the labels, by id."""
         return tuple(self.label_store.objects())
 

@@ -97,7 +97,7 @@ class Workspace:
         )
         self.asking = Asking(session, self.worker, self.show_error)
         self.hovering = Hovering(self, cache)
-        self._count = len(session.records())
+        self._count = len(session.objects)
         self._walking: Walk | None = None
         session.labels_changed.connect(self._on_labels)
         self.desk.post(self.asking.catch_up)
@@ -194,7 +194,7 @@ class Workspace:
 
     def edit(self, label_id: int) -> None:
         """Begin to change an object, in the plane on show if it is there."""
-        found = [o for o in self.session.records() if o.label_id == label_id]
+        found = [o for o in self.session.objects if o.label_id == label_id]
         planes = found[0].planes if found else (self.plane,)
         self._edit(label_id, self.plane if self.plane in planes else planes[0])
 
@@ -335,7 +335,7 @@ class Workspace:
 
     def _on_labels(self, edit: Edit) -> None:
         self.stage.labels_changed(edit)
-        self._count = len(self.session.records())
+        self._count = len(self.session.objects)
 
     def show_error(self, error: BaseException) -> None:
         """Tell the user what went wrong; on the desk."""

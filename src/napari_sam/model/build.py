@@ -27,14 +27,14 @@ DECODER_HEADS = 8
 NAMED_KEYS = 4  # how many wrong keys an error lists
 
 
-def build_sam(state: Mapping[str, Tensor], facts: ModelMetadata) -> Sam:
+def build_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     """Build the network that `state` is the weights of, in evaluation mode.
 
     Parameters
     ----------
     state
         `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published.
-    facts
+    metadata
         What the shapes do not tell; `image_size` only matters for `vit_t`.
 
     Raises
@@ -45,14 +45,14 @@ def build_sam(state: Mapping[str, Tensor], facts: ModelMetadata) -> Sam:
     try:
         # On the meta device no memory is spent on weights that are replaced.
         with torch.device("meta"):
-            sam = _network(state, facts)
+            sam = _network(state, metadata)
     except (KeyError, ValueError, ZeroDivisionError, IndexError) as error:
         raise CheckpointError(
-            f"{facts.name} does not hold the weights of a SAM: {_reason(error)}. "
+            f"{metadata.name} does not hold the weights of a SAM: {_reason(error)}. "
             "Needed is a state dict with image_encoder.*, prompt_encoder.* and "
             "mask_decoder.* as published by segment_anything or MobileSAM."
         ) from error
-    _check_keys(sam, state, facts.name)
+    _check_keys(sam, state, metadata.name)
     floats = {
         key: value.float() if value.is_floating_point() else value
         for key, value in state.items()
@@ -61,7 +61,7 @@ def build_sam(state: Mapping[str, Tensor], facts: ModelMetadata) -> Sam:
     return sam.eval()
 
 
-def new_tiny_sam(facts: ModelMetadata) -> Sam:
+def new_tiny_sam(metadata: ModelMetadata) -> Sam:
     """A `vit_t` network with random weights, to be trained.
 
     Two things make a click stand out from its surroundings from the first step on,
@@ -70,8 +70,8 @@ def new_tiny_sam(facts: ModelMetadata) -> Sam:
     image look at each other, queries and keys begin with equal weights, so that
     attention goes to equal positions.
     """
-    size = facts.image_size or DEFAULT_IMAGE_SIZE
-    sam = _sam(TinyViT(size, out_chans=256), facts, **PUBLISHED_DECODER)
+    size = metadata.image_size or DEFAULT_IMAGE_SIZE
+    sam = _sam(TinyViT(size, out_chans=256), metadata, **PUBLISHED_DECODER)
     matrix = sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
     low, high = (math.log(scale) for scale in POSITION_SCALES)
     matrix.mul_(torch.empty(matrix.shape[1]).uniform_(low, high).exp())
@@ -97,11 +97,11 @@ def _reason(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _network(state: Mapping[str, Tensor], facts: ModelMetadata) -> Sam:
+def _network(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     decoder_layers = "mask_decoder.transformer.layers."
     return _sam(
-        _image_encoder(state, facts),
-        facts,
+        _image_encoder(state, metadata),
+        metadata,
         channels=state["mask_decoder.iou_token.weight"].shape[1],
         masks=state["mask_decoder.mask_tokens.weight"].shape[0],
         depth=_count(state, decoder_layers),
@@ -112,7 +112,7 @@ def _network(state: Mapping[str, Tensor], facts: ModelMetadata) -> Sam:
 
 
 def _sam(
-    image_encoder: ImageEncoderViT | TinyViT, facts: ModelMetadata, **decoder: int
+    image_encoder: ImageEncoderViT | TinyViT, metadata: ModelMetadata, **decoder: int
 ) -> Sam:
     channels = decoder["channels"]
     size = image_encoder.img_size
@@ -129,15 +129,15 @@ def _sam(
     mask_decoder = MaskDecoder(
         transformer, channels, decoder["masks"], decoder["iou_hidden"]
     )
-    return Sam(image_encoder, prompt_encoder, mask_decoder, facts)
+    return Sam(image_encoder, prompt_encoder, mask_decoder, metadata)
 
 
 def _image_encoder(
-    state: Mapping[str, Tensor], facts: ModelMetadata
+    state: Mapping[str, Tensor], metadata: ModelMetadata
 ) -> ImageEncoderViT | TinyViT:
     out_chans = state["image_encoder.neck.0.weight"].shape[0]
     if "image_encoder.patch_embed.seq.0.c.weight" in state:
-        return TinyViT(facts.image_size or DEFAULT_IMAGE_SIZE, out_chans)
+        return TinyViT(metadata.image_size or DEFAULT_IMAGE_SIZE, out_chans)
     _, side, _, dim = state["image_encoder.pos_embed"].shape
     patch = state["image_encoder.patch_embed.proj.weight"].shape[-1]
     depth = _count(state, "image_encoder.blocks.")

@@ -83,7 +83,7 @@ class Checkpoint:
     """What a file of weights holds: keys as published, floats as float32."""
 
     state: Mapping[str, Tensor]
-    facts: ModelMetadata
+    metadata: ModelMetadata
 
 
 def load_model(
@@ -129,7 +129,7 @@ def load_model(
         checkpoint = read_checkpoint(fetch(row, progress=progress), row.name)
     else:
         checkpoint = read_checkpoint(_existing(name_or_path))
-    sam = build_sam(checkpoint.state, checkpoint.facts).to(where).eval()
+    sam = build_sam(checkpoint.state, checkpoint.metadata).to(where).eval()
     sam.inference = InferenceForm(dtype)
     return sam
 
@@ -174,13 +174,13 @@ def read_checkpoint(
             digests = file_digests(Path(source), [FINGERPRINT_ALGORITHM])
             source = LocalWeights(Path(source), digests[FINGERPRINT_ALGORITHM])
         path = source.path
-        content, metadata = _read(path)
+        content, fields = _read(path)
     except OSError as error:
         raise CheckpointError(
             f"Weights need a file that can be read, and that failed: {error}."
         ) from error
     state = {key: _usable(path, key, v) for key, v in _state(path, content).items()}
-    return Checkpoint(state, _facts(source, metadata, name))
+    return Checkpoint(state, _metadata(source, fields, name))
 
 
 def _existing(name_or_path: str | Path) -> Path:
@@ -331,32 +331,32 @@ def _usable(path: Path, key: str, tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _facts(
-    source: LocalWeights, metadata: Mapping[str, str], name: str | None
+def _metadata(
+    source: LocalWeights, fields: Mapping[str, str], name: str | None
 ) -> ModelMetadata:
-    def said(key: str, default: _T, read: Callable[[str], _T], wanted: str) -> _T:
-        if key not in metadata:
+    def value(key: str, default: _T, read: Callable[[str], _T], wanted: str) -> _T:
+        if key not in fields:
             return default
         try:
-            return read(metadata[key])
+            return read(fields[key])
         except (ValueError, TypeError, OverflowError) as error:
             raise CheckpointError(
-                f"{source.path} says {key}={metadata[key]!r}; needed is {wanted}."
+                f"{source.path} says {key}={fields[key]!r}; needed is {wanted}."
             ) from error
 
     return ModelMetadata(
-        name=name or metadata.get("name") or source.path.stem,
+        name=name or fields.get("name") or source.path.stem,
         fingerprint=source.fingerprint,
-        image_size=said("image_size", None, _pixels, "a positive whole number"),
-        window_size=said("window_size", None, _pixels, "a positive whole number"),
-        window_sizes=said("window_sizes", (), _sizes, "[128, 256], smallest first"),
-        object_share=said("object_share", None, _share, "a number between 0 and 1"),
-        pixel_mean=said("pixel_mean", PIXEL_MEAN, _colours, "[red, green, blue]"),
-        pixel_std=said(
+        image_size=value("image_size", None, _pixels, "a positive whole number"),
+        window_size=value("window_size", None, _pixels, "a positive whole number"),
+        window_sizes=value("window_sizes", (), _sizes, "[128, 256], smallest first"),
+        object_share=value("object_share", None, _share, "a number between 0 and 1"),
+        pixel_mean=value("pixel_mean", PIXEL_MEAN, _colours, "[red, green, blue]"),
+        pixel_std=value(
             "pixel_std", PIXEL_STD, _spreads, "[red, green, blue], each above 0"
         ),
-        mask_threshold=said("mask_threshold", 0.0, _finite, "a number"),
-        metadata=dict(metadata),
+        mask_threshold=value("mask_threshold", 0.0, _finite, "a number"),
+        file_metadata=dict(fields),
     )
 
 

@@ -19,7 +19,7 @@ GLOBAL_ATTENTION_BYTES = 256 * 2**20
 """Scores of a global block are built for as many heads at once as fit in this."""
 
 
-class PatchEmbed(nn.Module):
+class ViTPatchEmbed(nn.Module):
     """Cut the image into patches and project each to a token."""
 
     def __init__(self, dim: int, patch: int) -> None:
@@ -32,7 +32,7 @@ class PatchEmbed(nn.Module):
         return tokens_bchw.permute(0, 2, 3, 1)
 
 
-class Attention(nn.Module):
+class ViTAttention(nn.Module):
     """Self-attention over a square map of tokens, with relative positions."""
 
     def __init__(self, dim: int, heads: int, side: int) -> None:
@@ -80,14 +80,14 @@ class Attention(nn.Module):
         return bias.reshape(b, heads, self.side**2, self.side**2)
 
 
-class Block(nn.Module):
+class ViTBlock(nn.Module):
     """A transformer block; with a `window`, tokens see only their own window."""
 
     def __init__(self, dim: int, heads: int, side: int, window: int | None) -> None:
         super().__init__()
         self.window = window
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, heads, window or side)
+        self.attn = ViTAttention(dim, heads, window or side)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = FeedForward(dim, 4 * dim, F.gelu)
 
@@ -138,10 +138,10 @@ class ImageEncoderViT(nn.Module):
         super().__init__()
         self.img_size = img_size
         side = img_size // patch_size
-        self.patch_embed = PatchEmbed(embed_dim, patch_size)
+        self.patch_embed = ViTPatchEmbed(embed_dim, patch_size)
         self.pos_embed = nn.Parameter(torch.zeros(1, side, side, embed_dim))
         self.blocks = nn.ModuleList(
-            Block(embed_dim, num_heads, side, window) for window in windows
+            ViTBlock(embed_dim, num_heads, side, window) for window in windows
         )
         self.neck = neck(embed_dim, out_chans)
 

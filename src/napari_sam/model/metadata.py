@@ -37,8 +37,8 @@ class ModelMetadata:
         Per channel (R, G, B), in grey levels 0..255.
     mask_threshold
         Logits above it are inside the mask.
-    metadata
-        The rest of what the file says about itself, for display.
+    file_metadata
+        All that the file says about itself, for display.
     """
 
     name: str
@@ -50,4 +50,4 @@ class ModelMetadata:
     pixel_mean: tuple[float, float, float] = PIXEL_MEAN
     pixel_std: tuple[float, float, float] = PIXEL_STD
     mask_threshold: float = 0.0
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    file_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -50,11 +50,11 @@ WINDOWS_ON_GPU = 4
 
 
 class Sam(nn.Module):
-    """The network and the facts that its weights came with.
+    """The network and what its weights came with.
 
     Attributes
     ----------
-    facts
+    metadata
         Name, fingerprint, image size, normalisation.
     mask_threshold
         A logit above this is inside.
@@ -72,14 +72,14 @@ class Sam(nn.Module):
         image_encoder: ImageEncoderViT | TinyViT,
         prompt_encoder: PromptEncoder,
         mask_decoder: MaskDecoder,
-        facts: ModelMetadata,
+        metadata: ModelMetadata,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
-        self.facts = facts
-        self.mask_threshold = facts.mask_threshold
+        self.metadata = metadata
+        self.mask_threshold = metadata.mask_threshold
         self.inference: InferenceForm | None = None
 
     @property
@@ -100,34 +100,34 @@ class Sam(nn.Module):
     @property
     def pixel_mean(self) -> Tensor:
         """Mean of each colour, (3, 1, 1), in grey levels 0..255."""
-        return torch.tensor(self.facts.pixel_mean, device=self.device).view(-1, 1, 1)
+        return torch.tensor(self.metadata.pixel_mean, device=self.device).view(-1, 1, 1)
 
     @property
     def pixel_std(self) -> Tensor:
         """Standard deviation of each colour, (3, 1, 1), in grey levels 0..255."""
-        return torch.tensor(self.facts.pixel_std, device=self.device).view(-1, 1, 1)
+        return torch.tensor(self.metadata.pixel_std, device=self.device).view(-1, 1, 1)
 
     @property
     def window_size(self) -> int:
         """Side of the window that is encoded at once, in pixels of the image."""
-        return self.facts.window_size or self.image_encoder.img_size
+        return self.metadata.window_size or self.image_encoder.img_size
 
     @property
     def window_sizes(self) -> tuple[int, ...]:
         """Sides of the windows that the weights were made for, smallest first."""
-        return self.facts.window_sizes or (self.window_size,)
+        return self.metadata.window_sizes or (self.window_size,)
 
     @property
     def object_share(self) -> float | None:
         """Side of an object that is seen best, in sides of its window; None: any."""
-        return self.facts.object_share
+        return self.metadata.object_share
 
     @property
     def fingerprint(self) -> str:
         """Names the weights, and the precision if it is lowered."""
         if self.precision == torch.float32:
-            return self.facts.fingerprint
-        return f"{self.facts.fingerprint}-{precision_name(self.precision)}"
+            return self.metadata.fingerprint
+        return f"{self.metadata.fingerprint}-{precision_name(self.precision)}"
 
     @property
     def point_query(self) -> PointQuery:
@@ -135,7 +135,8 @@ class Sam(nn.Module):
 
         Weights that this project trained say how, and need other thresholds.
         """
-        return OWN_QUERY if "training" in self.facts.metadata else PUBLISHED_QUERY
+        is_own = "training" in self.metadata.file_metadata
+        return OWN_QUERY if is_own else PUBLISHED_QUERY
 
     def preprocess(self, image_bchw: Tensor) -> Tensor:
         """Normalise images of 0..255 and pad them, right and below, to a square."""

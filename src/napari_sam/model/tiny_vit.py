@@ -57,7 +57,7 @@ class ConvBN(nn.Module):
         return out
 
 
-class PatchEmbed(nn.Module):
+class TinyViTPatchEmbed(nn.Module):
     """Two strided convolutions: a token for every 4 x 4 pixels."""
 
     def __init__(self, dim: int) -> None:
@@ -107,7 +107,7 @@ class PatchMerging(nn.Module):
         return out
 
 
-class Attention(nn.Module):
+class TinyViTAttention(nn.Module):
     """Self-attention inside a window, biased by the distance between tokens."""
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
@@ -140,7 +140,7 @@ class Attention(nn.Module):
         return bias
 
 
-class FeedForward(nn.Module):
+class TinyViTFeedForward(nn.Module):
     """Normalise, two linear layers with GELU between them."""
 
     def __init__(self, dim: int) -> None:
@@ -161,8 +161,8 @@ class TinyViTBlock(nn.Module):
     def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
         self.window = window
-        self.attn = Attention(dim, heads, window)
-        self.mlp = FeedForward(dim)
+        self.attn = TinyViTAttention(dim, heads, window)
+        self.mlp = TinyViTFeedForward(dim)
         self.local_conv = ConvBN(dim, dim, kernel=3, groups=dim)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ class TinyViTBlock(nn.Module):
         return out
 
 
-class Stage(nn.Module):
+class TinyViTStage(nn.Module):
     """Blocks of one width, and what leads to the next."""
 
     def __init__(self, blocks: list[nn.Module], downsample: nn.Module | None) -> None:
@@ -212,7 +212,7 @@ class TinyViT(nn.Module):
     def __init__(self, img_size: int, out_chans: int) -> None:
         super().__init__()
         self.img_size = img_size
-        self.patch_embed = PatchEmbed(DIMS[0])
+        self.patch_embed = TinyViTPatchEmbed(DIMS[0])
         merges: list[nn.Module | None] = [
             PatchMerging(dim, out_dim, stride=1 if out_dim == DIMS[-1] else 2)
             for dim, out_dim in pairwise(DIMS)
@@ -223,7 +223,7 @@ class TinyViT(nn.Module):
         ):
             blocks.append([TinyViTBlock(dim, heads, window) for _ in range(depth)])
         self.layers = nn.ModuleList(
-            Stage(*stage) for stage in zip(blocks, [*merges, None], strict=True)
+            TinyViTStage(*stage) for stage in zip(blocks, [*merges, None], strict=True)
         )
         self.norm_head = nn.LayerNorm(DIMS[-1])
         self.head = nn.Linear(DIMS[-1], CLASSES)

@@ -6,6 +6,7 @@ All are computed before the first is written, so that Cancel leaves nothing half
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from napari_sam.prompt_files import (
     read_prompts,
     write_prompts,
 )
-from napari_sam.session.refinement import Answer, Request
+from napari_sam.session.objects import ObjectAnswer
 
 TOPIC = "batch"
 
@@ -66,30 +67,30 @@ def segment_objects(
 ) -> None:
     """Compute these objects in the worker, then write them."""
     session = workspace.session
+    # They get ids of their own: those in a file may be others' here.
+    unnamed = [replace(item, label_id=None) for item in objects]
 
-    def propose() -> None:
-        requests = []
-        for item in objects:
-            session.set_plane(item.plane or session.plane)
-            requests.append(session.request_object(item.prompts))
-        _compute(workspace, jobs, requests)
+    def request() -> None:
+        _compute(workspace, jobs, session.request_objects(unnamed))
 
-    workspace.writing.soon(propose)
+    workspace.writing.soon(request)
 
 
-def _compute(workspace: Workspace, jobs: Jobs, requests: Sequence[Request]) -> None:
+def _compute(
+    workspace: Workspace, jobs: Jobs, requests: Sequence[ObjectPrompts]
+) -> None:
     session = workspace.session
 
-    def work(watch: JobWatch) -> list[Answer]:
+    def work(watch: JobWatch) -> list[ObjectAnswer]:
         answers = []
         for done, request in enumerate(requests):
             watch.progress(done, len(requests))
-            answers.append(session.compute(request, lambda _: watch()))
+            answers.append(session.compute_object(request, lambda _: watch()))
         return answers
 
-    def write(answers: list[Answer]) -> None:
+    def write(answers: list[ObjectAnswer]) -> None:
         for answer in answers:
-            workspace.writing.write(partial(session.write_object, answer))
+            workspace.writing.write(partial(session.add_objects, [answer]))
 
     jobs.submit(
         Job(

@@ -60,7 +60,9 @@ class Hovering:
         if self._jobs.is_busy_for_user:
             return
         try:
-            request = session.propose(Click(*workspace.placement.yx_at(world.tolist())))
+            request = session.request_prompt(
+                Click(*workspace.placement.yx_at(world.tolist()))
+            )
         except PromptError:  # beside the image
             workspace.preview.draw(None)
             return

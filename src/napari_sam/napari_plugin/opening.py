@@ -148,4 +148,7 @@ class SessionOpener:
         if labels is not None:
             text = f"Labels are kept in {labels}, as you chose."
             return LabelsProposal(labels, text)
-        return propose_labels(opened, self._source.path, self._source.name)
+        source = self._source
+        return propose_labels(
+            opened.image, opened.file, source.path, source.name, in_image=True
+        )

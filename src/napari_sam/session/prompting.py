@@ -3,9 +3,9 @@
 Every step is taken in three parts. A front end may do each where it belongs, so that
 its window never waits for the model:
 
-    request = session.propose(click)             the window's thread: at once
-    answer = session.compute(request, watch)     a worker: reads, encodes, predicts
-    session.apply(answer)                        the window's thread: at once
+    request = session.request_prompt(click)     the window's thread: at once
+    answer = session.compute(request, watch)    a worker: reads, encodes, predicts
+    session.apply(answer)                       the window's thread: at once
 
 `add`, `remove`, `choose`, `undo` and `redo` are these three in one go.
 """
@@ -72,7 +72,7 @@ class PromptingSession:
     def candidates(self) -> Candidates:
         """Answers to the prompts, best first; computed when first asked for."""
         if self._candidates is None:
-            answer = self.compute(self.request_answer())
+            answer = self.compute(self.request_candidates())
             self._candidates = answer.candidates or ()
         return self._candidates
 
@@ -116,7 +116,7 @@ class PromptingSession:
         if had_prompts:
             self._announce()
 
-    def propose(self, prompt: Prompt, after: Request | None = None) -> Request:
+    def request_prompt(self, prompt: Prompt, after: Request | None = None) -> Request:
         """One more prompt.
 
         Parameters
@@ -174,7 +174,7 @@ class PromptingSession:
             raise SessionError("There is nothing to redo.")
         return Request(self._history.draft, (step.after,), self._candidates, step)
 
-    def request_answer(self) -> Request:
+    def request_candidates(self) -> Request:
         """Nothing new; for candidates that are not computed, as after reopening."""
         draft = self._history.draft
         return Request(draft, (draft,), self._candidates)
@@ -208,7 +208,7 @@ class PromptingSession:
         """
         if isinstance(prompt, Request):
             return preview(self.predictor, prompt)
-        return preview(self.predictor, self.propose(prompt))
+        return preview(self.predictor, self.request_prompt(prompt))
 
     def apply(self, answer: Answer, before: Callable[[], None] = at_once) -> bool:
         """Take the step that was proposed, and show what it leads to.
@@ -241,9 +241,9 @@ class PromptingSession:
             return False
         plane, edits = self.plane, list[Edit]()
         late: SamError | None = None
-        if done == 0 and request.walked is not None:
+        if done == 0 and request.step is not None:
             try:
-                self._walk(request.walked, edits.append, before)
+                self._walk(request.step, edits.append, before)
             except PixelsPendingError as error:
                 edits.append(error.edit)
                 late = error
@@ -273,7 +273,7 @@ class PromptingSession:
         ImageReadError
             The pixels there cannot be read; nothing has changed.
         """
-        self.apply(self.compute(self.propose(prompt), watch))
+        self.apply(self.compute(self.request_prompt(prompt), watch))
         return self.candidates
 
     def remove(self, index: int, watch: ProgressCallback | None = None) -> Candidates:
@@ -327,9 +327,9 @@ class PromptingSession:
     def _done_of(self, request: Request) -> int | None:
         """How many of a request's steps are taken; None if others were."""
         current = self._history.draft
-        if current is request.base and request.walked is not None:
+        if current is request.base and request.step is not None:
             upcoming = {self._history.last, self._history.next}
-            return 0 if request.walked in upcoming else None
+            return 0 if request.step in upcoming else None
         for count, draft in reversed(list(enumerate(request.drafts, 1))):
             if draft is current:
                 return count

@@ -36,14 +36,14 @@ class Request:
         before the first was answered.
     known
         The candidates of `base`, None where they are not computed.
-    walked
+    step
         The step of the past that it takes back or does again, if it does.
     """
 
     base: PromptState
     drafts: tuple[PromptState, ...]
     known: Candidates | None = None
-    walked: Step | None = None
+    step: Step | None = None
 
     @property
     def draft(self) -> PromptState:
@@ -52,7 +52,7 @@ class Request:
 
     def then(self, draft: PromptState) -> Request:
         """The same and one more step."""
-        return Request(self.base, (*self.drafts, draft), self.known, self.walked)
+        return Request(self.base, (*self.drafts, draft), self.known, self.step)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

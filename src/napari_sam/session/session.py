@@ -9,7 +9,7 @@ into the labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from types import TracebackType
@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.errors import NothingToWriteError, SessionError
+from napari_sam.errors import LabelError, NothingToWriteError, SessionError
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
 from napari_sam.labels import (
@@ -34,12 +34,21 @@ from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
-from napari_sam.prompt_files import prompts_to_json
-from napari_sam.prompts import MaskPrompt, Prompt, check_inside
+from napari_sam.prompt_files import ObjectPrompts, prompts_to_json
+from napari_sam.prompts import MaskPrompt, Prompt
 from napari_sam.session.history import History, PromptState
 from napari_sam.session.inputs import as_model, as_store
+from napari_sam.session.objects import (
+    FreeIds,
+    ObjectAnswer,
+    ObjectResult,
+    as_sequence,
+    check_object,
+    compute_object,
+    ids_named_by,
+    iter_answers,
+)
 from napari_sam.session.prompting import PromptingSession
-from napari_sam.session.refinement import Answer, Request
 
 
 class Session(PromptingSession):
@@ -97,7 +106,8 @@ class Session(PromptingSession):
             opened.pop_all()
         super().__init__(opened_image, predictor, history)
 
-    def records(self) -> tuple[ObjectSummary, ...]:
+    @property
+    def objects(self) -> tuple[ObjectSummary, ...]:
         """The objects that are in the labels, by id: where, how large, which score.
 
         How each came about is in `labels.records()`, which reads the journal.
@@ -136,7 +146,7 @@ class Session(PromptingSession):
                 f"These prompts change object {draft.target}, got label_id={label_id}. "
                 "Leave it out, or discard them and point at the object anew."
             )
-        record = self._record(candidate, draft, self.chosen)
+        record = self._record(candidate, draft.prompts, self.chosen)
         wanted = label_id if draft.target is None else draft.target
         return self._write(candidate, wanted, rule, record)
 
@@ -148,7 +158,7 @@ class Session(PromptingSession):
         if self.labels.area(label_id) == 0:
             raise SessionError(
                 f"There is no object {label_id} to add the candidate to. Accept it "
-                "as an object of its own, or choose one of `records()`."
+                "as an object of its own, or choose one of `objects`."
             )
         return self.accept(label_id)
 
@@ -228,53 +238,127 @@ class Session(PromptingSession):
             raise
         self._changed(edit)
 
-    def request_object(self, prompts: Sequence[Prompt]) -> Request:
-        """An object of its own, whatever is being pointed at; for `write_object`."""
-        check_inside(prompts, Box.of_shape(self.image.shape))
-        empty = PromptState(self.plane)
-        draft = PromptState(self.plane, tuple(prompts), (0,) * len(prompts))
-        return Request(empty, (draft,), ())
+    def request_objects(
+        self, objects: Sequence[ObjectPrompts | Sequence[Prompt]]
+    ) -> tuple[ObjectPrompts, ...]:
+        """Objects of their own, whatever the prompts at hand are; for `compute_object`.
 
-    def write_object(
-        self, answer: Answer, rule: OverlapRule = OverlapRule.KEEP
-    ) -> int | None:
-        """Accept the best candidate for `request_object`, and return its id.
-
-        Prompts that were not accepted stay in the past. None where the model sees no
-        object, or nothing is left of it by the rule.
-        """
-        if not answer.candidates:
-            return None
-        self.discard()
-        best, draft = answer.candidates[0], answer.request.draft
-        try:
-            return self._write(best, None, rule, self._record(best, draft, 0))
-        except NothingToWriteError:
-            return None
-
-    def add_objects(
-        self,
-        objects: Sequence[Sequence[Prompt]],
-        rule: OverlapRule = OverlapRule.KEEP,
-        watch: ProgressCallback | None = None,
-    ) -> tuple[int | None, ...]:
-        """Write an object for each list of prompts, such as many boxes at once.
-
-        All are found before the first is written: an error or `Cancelled` on the way
-        changes nothing. Each is a step of its own for `undo`, so that a bad one among
-        them can be taken back or edited without the others.
+        Parameters
+        ----------
+        objects
+            The prompts of each, in pixels of level 0. Without a plane they are in that
+            of the session.
 
         Returns
         -------
-        An id for each list, None where `write_object` says so.
+        The same, each with its plane.
+
+        Raises
+        ------
+        PromptError
+            One of them is not in the image; the message says which.
         """
-        if not isinstance(objects, Sequence):
-            raise SessionError(
-                f"Objects need to be a list, each a list of prompts, got {objects!r}."
-            )
-        requests = [self.request_object(prompts) for prompts in objects]
-        answers = [self.compute(request, watch) for request in requests]
-        return tuple(self.write_object(answer, rule) for answer in answers)
+        return tuple(
+            check_object(index, item, self.image, self.plane)
+            for index, item in enumerate(as_sequence(objects))
+        )
+
+    def compute_object(
+        self, item: ObjectPrompts, watch: ProgressCallback | None = None
+    ) -> ObjectAnswer:
+        """Find one of the objects; changes nothing, from whatever thread.
+
+        Parameters
+        ----------
+        item
+            As `request_objects` gave it.
+        watch
+            As for `compute`.
+
+        Returns
+        -------
+        Its candidate, or as its error that the model sees none.
+
+        Raises
+        ------
+        ImageReadError
+            The pixels there cannot be read.
+        """
+        return compute_object(self.predictor, item, watch)
+
+    def add_objects(
+        self,
+        objects: Sequence[ObjectAnswer | ObjectPrompts | Sequence[Prompt]],
+        rule: OverlapRule = OverlapRule.KEEP,
+        *,
+        watch: ProgressCallback | None = None,
+        on_result: Callable[[ObjectResult], None] | None = None,
+        keep_going: bool = False,
+    ) -> tuple[ObjectResult, ...]:
+        """Write many objects, such as one for each of many boxes or of a prompts file.
+
+        All are found before the first is written, so that an error or `Cancelled` on
+        the way changes nothing. Each is a step of its own for `undo`, so that a bad one
+        among them can be taken back or edited without the others. Prompts that were
+        not accepted stay in the past.
+
+        An application whose window must not wait does this in three parts:
+
+            requests = session.request_objects(objects)              its own thread
+            answers = [session.compute_object(r) for r in requests]  a worker
+            results = session.add_objects(answers)                   its own thread
+
+        Parameters
+        ----------
+        objects
+            For each its prompts, with a plane and an id if it has them, or the answer
+            of `compute_object`, which is written as it is. An id that an object has
+            already gets these pixels too. No object without an id gets one that
+            another of them names.
+        rule
+            Who gets pixels that an older object has. The rule "merge" chooses the ids,
+            so that no object may name one.
+        watch
+            As for `compute`, called for every object that is not computed yet.
+        on_result
+            Called with each result as soon as its object is written or has failed.
+        keep_going
+            Write each object as soon as it is found, and go on where one cannot be
+            found. The candidates of only one object are in memory at any moment, and
+            an interruption keeps what was written.
+
+        Returns
+        -------
+        A result for each object, in order: its id, or the error that says why it is not
+        in the labels. That the model sees no object (`PredictorError`), that the rule
+        leaves nothing of it (`NothingToWriteError`) and an id that cannot be
+        (`LabelError`) end nothing.
+
+        Raises
+        ------
+        PromptError
+            A prompt does not fit the image; the message says which object's.
+        ImageReadError
+            Pixels cannot be read; only without `keep_going`.
+        LabelWriteError
+            One cannot be written. Those before it are.
+        PixelsPendingError
+            One is accepted, but its pixels are not all written.
+        """
+        items = [
+            item
+            if isinstance(item, ObjectAnswer)
+            else check_object(index, item, self.image, self.plane)
+            for index, item in enumerate(as_sequence(objects))
+        ]
+        answers = iter_answers(self.predictor, items, watch, keep_going=keep_going)
+        ids = FreeIds(self.labels.next_id, ids_named_by(items))
+        results = []
+        for index, answer in enumerate(answers if keep_going else tuple(answers)):
+            results.append(self._add_object(index, answer, rule, ids))
+            if on_result is not None:
+                on_result(results[-1])
+        return tuple(results)
 
     def close(self) -> None:
         """Flush the labels and, if the session opened them, let others write them."""
@@ -316,6 +400,22 @@ class Session(PromptingSession):
         self._accepted(edit)
         return edit.label_id
 
+    def _add_object(
+        self, index: int, answer: ObjectAnswer, rule: OverlapRule, ids: FreeIds
+    ) -> ObjectResult:
+        item, candidate = answer.item, answer.candidate
+        if candidate is None:
+            return ObjectResult(index, item, answer.error)
+        self.discard()
+        wanted = ids.choose(item.label_id, rule)
+        record = self._record(candidate, item.prompts, chosen=0)
+        try:
+            label_id = self._write(candidate, wanted, rule, record)
+        except LabelError as error:
+            return ObjectResult(index, item, error)
+        ids.written(label_id)
+        return ObjectResult.of_written(index, item, label_id, candidate)
+
     def _accepted(self, edit: Edit) -> None:
         self._history.changed_labels(edit)
         self._candidates = ()
@@ -346,11 +446,11 @@ class Session(PromptingSession):
         return mask[inner.slices], inner.shift(where.y0, where.x0)
 
     def _record(
-        self, candidate: Candidate, draft: PromptState, chosen: int
+        self, candidate: Candidate, prompts: Sequence[Prompt], chosen: int
     ) -> dict[str, Any]:
         """What the journal keeps of an accepted object besides its pixels."""
         return {
-            "prompts": prompts_to_json(draft.prompts),
+            "prompts": prompts_to_json(prompts),
             "model": self.predictor.model.fingerprint,
             "score": candidate.score,
             "level": candidate.level,

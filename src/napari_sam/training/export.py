@@ -75,17 +75,17 @@ def export(sam: Sam, path: Path, metadata: Mapping[str, str]) -> None:
         Further facts, see `run_metadata`.
     """
     facts = {
-        "name": sam.facts.name,
+        "name": sam.metadata.name,
         "image_size": json.dumps(sam.image_encoder.img_size),
         "window_size": json.dumps(sam.window_size),
-        "pixel_mean": json.dumps(sam.facts.pixel_mean),
-        "pixel_std": json.dumps(sam.facts.pixel_std),
-        "mask_threshold": json.dumps(sam.facts.mask_threshold),
+        "pixel_mean": json.dumps(sam.metadata.pixel_mean),
+        "pixel_std": json.dumps(sam.metadata.pixel_std),
+        "mask_threshold": json.dumps(sam.metadata.mask_threshold),
     }
-    if sam.facts.window_sizes:
-        facts["window_sizes"] = json.dumps(sam.facts.window_sizes)
-    if sam.facts.object_share is not None:
-        facts["object_share"] = json.dumps(sam.facts.object_share)
+    if sam.metadata.window_sizes:
+        facts["window_sizes"] = json.dumps(sam.metadata.window_sizes)
+    if sam.metadata.object_share is not None:
+        facts["object_share"] = json.dumps(sam.metadata.object_share)
     state = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in sam.state_dict().items()

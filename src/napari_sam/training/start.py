@@ -61,10 +61,10 @@ def choose_learners(sam: Sam, *, everything: bool) -> None:
 
 
 def _new(network: Network) -> Sam:
-    return new_tiny_sam(_new_facts(network))
+    return new_tiny_sam(_new_metadata(network))
 
 
-def _new_facts(network: Network) -> ModelMetadata:
+def _new_metadata(network: Network) -> ModelMetadata:
     return ModelMetadata(
         network.name or NEW_NAME,
         fingerprint="untrained",
@@ -78,7 +78,7 @@ def _new_facts(network: Network) -> ModelMetadata:
 def _loaded(network: Network) -> Sam:
     state = averaged_state(Path(str(network.start)))
     if state is not None:
-        return build_sam(state, _new_facts(network))
+        return build_sam(state, _new_metadata(network))
     sam = load_model(str(network.start), device="cpu")
     size = sam.image_encoder.img_size
     if network.image_size not in (None, size):
@@ -86,12 +86,12 @@ def _loaded(network: Network) -> Sam:
             f"{network.start} works at an image size of {size} pixels, the config "
             f"wants {network.image_size}. Leave image_size out."
         )
-    facts = sam.facts
-    sam.facts = replace(
-        facts,
-        name=network.name or facts.name,
-        window_size=network.window_size or facts.window_size,
-        window_sizes=network.window_sizes or facts.window_sizes,
-        object_share=network.object_share or facts.object_share,
+    metadata = sam.metadata
+    sam.metadata = replace(
+        metadata,
+        name=network.name or metadata.name,
+        window_size=network.window_size or metadata.window_size,
+        window_sizes=network.window_sizes or metadata.window_sizes,
+        object_share=network.object_share or metadata.object_share,
     )
     return sam

@@ -29,11 +29,11 @@ from napari_sam.model.inference.layers import (
     gelu,
 )
 from napari_sam.model.tiny_vit import (
-    Attention,
     ConvBN,
     MBConv,
     PatchMerging,
     TinyViT,
+    TinyViTAttention,
     TinyViTBlock,
 )
 
@@ -132,7 +132,7 @@ class WindowAttention:
     proj: Product
 
     @classmethod
-    def of(cls, layer: Attention, side: int, kinds: DTypes) -> Self:
+    def of(cls, layer: TinyViTAttention, side: int, kinds: DTypes) -> Self:
         """From the plain layer, whose queries, keys and values lie head by head."""
         heads = layer.heads
         weight, bias = layer.qkv.weight.detach(), layer.qkv.bias.detach()

@@ -22,7 +22,7 @@ from typing import Self, cast
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model.image_encoder import Block, ImageEncoderViT
+from napari_sam.model.image_encoder import ImageEncoderViT, ViTBlock
 from napari_sam.model.inference.attention_cpu import (
     Positions,
     cut_windows,
@@ -54,7 +54,7 @@ class FastBlock:
     lin2: Product
 
     @classmethod
-    def of(cls, block: Block, kinds: DTypes) -> Self:
+    def of(cls, block: ViTBlock, kinds: DTypes) -> Self:
         """From the plain block's parameters."""
         attention, qkv = block.attn, Product.of(block.attn.qkv, kinds)
         return cls(
@@ -121,7 +121,7 @@ class FastViT:
         self._places = encoder.pos_embed.detach().to(kinds.tokens)
         self._blocks = [
             FastBlock.of(block, kinds)
-            for block in cast("Iterable[Block]", encoder.blocks)
+            for block in cast("Iterable[ViTBlock]", encoder.blocks)
         ]
         self._neck = FastNeck(encoder.neck, kinds)
 
