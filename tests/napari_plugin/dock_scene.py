@@ -6,7 +6,6 @@ from threading import Event
 import numpy as np
 from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
-from napari_sam.annotator.annotator import Annotator
 from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, QPointF, Qt
@@ -14,6 +13,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_sam.annotator.annotator import Annotator
 from napari_sam.annotator.state import AnnotatorState
 from napari_sam.model.window_model import WindowMask
 from napari_sam.napari_plugin.dock import SegmentDock
@@ -129,12 +129,13 @@ class Person:
     def wait(self) -> None:
         """Until everything that was asked for is done, and drawn."""
         controller = self.dock.controller
-        self.until(lambda: self.annotator.wait(0) and controller.is_up_to_date)
+        self.until(lambda: self.annotator.wait(0.1) and controller.is_up_to_date)
 
     def rest(self) -> None:
         """Until no window is encoded either that nobody waits for."""
-        jobs = self.annotator.jobs
-        self.until(lambda: self.annotator.call(lambda: jobs.is_idle))
+        actions = self.annotator._actions
+        for queue in (actions._jobs, actions._run._jobs):
+            self.until(lambda queue=queue: self.annotator.call(lambda _: queue.is_idle))
         self.wait()
 
     @property

@@ -16,6 +16,8 @@ WHOLE = Box.of_shape(SHAPE)
 
 def open_dock(person: Person, model: IslandsModel) -> SegmentDock:
     dock = person.open_dock(model)
+    # The windows in view would be encoded also.
+    person.annotator._actions._prefetches = False
     person.rest()
     model.encodes = 0
     return dock

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -20,13 +21,13 @@ from islands_scene import (
 from napari.layers.base import Layer
 from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
-from napari_sam.annotator.run_merge import run_place
 from plugin_scene import seen
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from run_scene import (
     WHOLE,
     assert_window_lives,
+    catch_up,
     finish,
     labels_in,
     layer_names,
@@ -38,9 +39,11 @@ from run_scene import (
 
 from napari_sam.annotator import automatic_run, run_merge
 from napari_sam.annotator.commands import Discard, Where
+from napari_sam.annotator.run_merge import RunMerge, run_location
 from napari_sam.automatic.plan import Tile
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
+from napari_sam.session import Session
 
 
 @pytest.fixture
@@ -80,12 +83,12 @@ def test_the_whole_plane_is_segmented_and_undone_and_the_preview_goes(
     finish(flat)
     assert model.encodes == WINDOWS
     np.testing.assert_array_equal(labels_in(flat) > 0, squares() > BACKGROUND)
-    assert len(flat.state.objects) == COUNT
+    assert len(flat.session.objects) == COUNT
     assert len(flat.state.objects) == COUNT
     assert f"{COUNT} objects added" in panel_of(flat).text.text()
     assert layer_names(flat) == before
     assert not panel_of(flat).go_on.isEnabled()
-    assert not run_place(flat.session).folder.exists()
+    assert not run_location(flat.session).folder.exists()
     flat.screen.show_layers()
     flat.press(Qt.Key.Key_Z, CTRL)
     flat.wait()
@@ -220,6 +223,7 @@ def test_cancel_is_at_once_and_continue_goes_on(
     flat.until(lambda: model.encodes > SOME and flat.screen.found.layer is not None)
     assert not panel.start.isEnabled()
     panel.cancel.click()
+    catch_up(flat)
     assert not run_of(flat).is_running
     assert "Cancelled" in panel.text.text()
     assert not panel.cancel.isEnabled()
@@ -258,18 +262,41 @@ def test_a_run_goes_on_after_the_dock_was_closed_and_opened_again(
     assert again.encodes == TILE_WINDOWS
 
 
+class Gate:
+    """Holds up the writing of blocks at the so-manieth, until it is opened."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.calls = at, 0
+        self.is_reached, self.opened = Event(), Event()
+
+    def hold(self) -> None:
+        self.calls += 1
+        if self.calls == self.at:
+            self.is_reached.set()
+            self.opened.wait(60)
+
+
 def test_what_is_put_into_the_labels_can_be_cancelled_and_gone_on_with(
     flat: Person, monkeypatch: pytest.MonkeyPatch, model: IslandsModel
 ) -> None:
     monkeypatch.setattr(run_merge, "BLOCK", 128)
+    write, gates = RunMerge.write, (Gate(at=4), Gate(at=6))
+
+    def held(self: RunMerge, session: Session, block: run_merge.Block) -> None:
+        for gate in gates:
+            gate.hold()
+        write(self, session, block)
+
+    monkeypatch.setattr(RunMerge, "write", held)
     start(flat, Where.PLANE)
-    text = "Adding to the labels: block"
-    run = run_of(flat)
-    flat.until(lambda: text in panel_of(flat).text.text() and run.done >= 3)
+    flat.until(gates[0].is_reached.is_set)
+    flat.until(lambda: run_of(flat).done >= 3)
+    assert "Adding to the labels: block" in panel_of(flat).text.text()
     flat.annotator.post(Discard())
-    flat.qtbot.wait(50)
-    assert run_of(flat).is_running  # what Discard drops is not the run's
+    gates[0].opened.set()
+    flat.until(gates[1].is_reached.is_set)  # what Discard drops is not the run's
     panel_of(flat).cancel.click()
+    gates[1].opened.set()
     finish(flat)
     some = len(flat.state.objects)
     assert 0 < some < COUNT

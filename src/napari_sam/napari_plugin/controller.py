@@ -123,7 +123,7 @@ class Controller:
 
     @property
     def is_up_to_date(self) -> bool:
-        """Whether all that the annotator has told is drawn."""
+        """Whether all that the annotator has passed on is drawn."""
         return self._labelling is None or self._labelling.queue.is_up_to_date
 
     @property
@@ -149,7 +149,9 @@ class Controller:
         except Exception as error:  # noqa: BLE001 - whatever a layer is made of
             log.show(error)
             return
-        opener = SessionOpener(source, choices, self._models, self.cache, self._endings)
+        opener = SessionOpener(
+            source, choices, self._models, self.cache, after=_ended(self._ending)
+        )
         queue = QueuedScreen(self._draw, self._draw_tile, log.show)
         annotator = Annotator(opener, self.cache, queue, prefetches=self._prefetches)
         self._labelling = _Labelling(layer, choices, opener, queue, annotator)
@@ -236,11 +238,6 @@ class Controller:
             raise SessionError(
                 "Segmenting a plane needs one on show: leave the 3D view, and move the "
                 "sliders onto the image; or choose all planes."
-            )
-        if where is Where.RECTANGLE and rectangle is None:
-            raise SessionError(
-                "There is no rectangle yet. Press Draw and drag one on the image, or "
-                "type y0, x0, y1, x1."
             )
         screen.send_view()
         self.post(StartRun(where, rectangle, object_size))

@@ -257,8 +257,10 @@ class SegmentDock(QWidget):
             ),
             (bool(state.prompts), "Click to refine, Enter to accept, Esc to discard."),
         )
-        begin = f"Click on an object in {screen.view.name}, or drag a box."
-        return next((text for is_so, text in cases if is_so), begin)
+        begin = (
+            f"{state.notice} Click on an object in {screen.view.name}, or drag a box."
+        )
+        return next((text for is_so, text in cases if is_so), begin.strip())
 
     def _draw_progress(self, job: JobState) -> None:
         # Not `reset`, which paints at once, and with it the canvas, whatever state

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageView:
-    """One image in one viewer, as it is at the moment of asking.
+    """One image in one viewer, as it is at the moment.
 
     Parameters
     ----------

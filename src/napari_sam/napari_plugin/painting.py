@@ -158,7 +158,7 @@ class LabelsReader(QObject):
         try:
             self._annotator.wait()
             found = self._annotator.call(self._read)
-        except Exception as error:  # noqa: BLE001 - told in the window's thread
+        except Exception as error:  # noqa: BLE001 - shown in the window's thread
             self._ended.emit(error)
         else:
             self._ended.emit(found)

@@ -1,4 +1,4 @@
-"""What an annotator tells its screen reaches the window's thread by one queued signal.
+"""What an annotator passes to its screen reaches the window's thread by one signal.
 
     session's thread    show(state)  show_tile(tile)  report(error)
                              |  the newest state; all tiles and errors
@@ -71,13 +71,13 @@ class QueuedScreen(QObject):
             self._queue()
 
     def report(self, error: BaseException) -> None:
-        """Tell the user of an error."""
+        """Show the user an error."""
         with self._lock:
             self._errors.append(error)
             self._queue()
 
     def close(self) -> None:
-        """Draw nothing any more; errors are still told to the user."""
+        """Draw nothing any more; errors are still shown to the user."""
         self._is_closed = True
         self._hand_over(*self._take())
 

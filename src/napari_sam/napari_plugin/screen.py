@@ -57,13 +57,15 @@ class NapariScreen:
     ) -> None:
         self.view, self.opened, self._post = view, opened, post
         self.state = AnnotatorState()
-        viewer, place, name = view.viewer, view.placement, view.name
+        viewer, placement, name = view.viewer, view.placement, view.name
         self.labels = LabelPresenter(
-            viewer, opened.session.labels, place, f"{name} labels"
+            viewer, opened.session.labels, placement, f"{name} labels"
         )
-        self.preview = CandidatePresenter(viewer, place, f"{name} preview", "preview")
-        self.candidate = CandidatePresenter(viewer, place, f"{name} candidate")
-        self.prompts = PromptPresenter(viewer, place, f"{name} prompts")
+        self.preview = CandidatePresenter(
+            viewer, placement, f"{name} preview", "preview"
+        )
+        self.candidate = CandidatePresenter(viewer, placement, f"{name} candidate")
+        self.prompts = PromptPresenter(viewer, placement, f"{name} prompts")
         self.rectangle = RectanglePresenter(view)
         self.found = FoundPresenter(view, opened.session, self.labels)
         self._drawn_prompts: tuple[Sequence[Prompt], Plane] = ((), ())
@@ -74,7 +76,7 @@ class NapariScreen:
         self._timer.setInterval(VIEW_MS)
         self._timer.timeout.connect(self.send_view)
         for event in TRANSFORM_EVENTS:
-            getattr(place.layer.events, event).connect(self._on_moved)
+            getattr(placement.layer.events, event).connect(self._on_moved)
         viewer.dims.events.current_step.connect(self._on_step)
         viewer.scene.camera.events.connect(self._on_camera)
 
@@ -198,7 +200,7 @@ class NapariScreen:
         self._timer.start()
 
     def _on_moved(self, event: object = None) -> None:
-        place = self.view.placement
+        placement = self.view.placement
         for part in (
             self.labels,
             self.preview,
@@ -206,5 +208,5 @@ class NapariScreen:
             self.prompts,
             self.found,
         ):
-            part.follow(place)
+            part.follow(placement)
         self.rectangle.follow()

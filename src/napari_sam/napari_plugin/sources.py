@@ -7,7 +7,7 @@ came from. So the file counts if its shape and some of its pixels are the layer'
     axes of the file    t c z y x     the layer has
     t c z y x                         all of them, channels with a slider
     t   z y x                         one channel, split off by a reader; which one
-                                      it is, the pixels tell
+                                      it is, the pixels show
     t   z y x  and rgb                the channels as colours
 """
 
@@ -193,8 +193,8 @@ def _home_of(arrays: Sequence[LazyArray]) -> str | None:
     first = arrays[0]
     if not isinstance(first, zarr.Array) or not isinstance(first.store, LocalStore):
         return None
-    place = Path(first.store.root) / first.path
-    return str(place.parent if first.path and is_zarr(place.parent) else place)
+    path = Path(first.store.root) / first.path
+    return str(path.parent if first.path and is_zarr(path.parent) else path)
 
 
 def _is_alike(image: Image, shown: Image) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam.annotator.run_merge import run_place, run_plan
+from napari_sam.annotator.run_merge import run_location, run_plan
 from napari_sam.automatic.plan import Tile
 from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
@@ -34,7 +34,7 @@ OPACITY = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelPlacement(Placement):
-    """The place of a layer that has the pixels of a coarser level.
+    """The placement of a layer that has the pixels of a coarser level.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class FoundPresenter(QObject):
     view
         Of the image.
     session
-        Of which the place of the run, and the stack, are taken.
+        Gives the location of the run, and the shape of the stack.
     below
         The layer that it is drawn over.
     """
@@ -79,10 +79,10 @@ class FoundPresenter(QObject):
     ) -> None:
         super().__init__()
         self._view, self._session, self._below = view, session, below
-        place = run_place(session)
-        self._run_folder = place.everything
+        location = run_location(session)
+        self._run_folder = location.everything
         # Beside the run, which goes as soon as all of it is in the labels.
-        self._folder = place.path.with_name(f"{place.path.name}.preview")
+        self._folder = location.path.with_name(f"{location.path.name}.preview")
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam-found")
         self._pyramid: FoundPyramid | None = None
         self._shown: LabelPresenter | None = None

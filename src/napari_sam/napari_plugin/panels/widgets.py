@@ -1,4 +1,4 @@
-"""Parts of the dock: buttons, rows, sections, and how the image is looked at."""
+"""Parts of the dock: buttons, rows, sections, and what the model gets to see."""
 
 from __future__ import annotations
 
