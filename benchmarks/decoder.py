@@ -26,7 +26,7 @@ from napari_sam.automatic.window.segment import answers
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.inference.image_tokens import RecentImages
-from napari_sam.model.inference.mask_decoder import image_of, predict_masks
+from napari_sam.model.inference.mask_decoder import predict_masks
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 from napari_sam.model.window_model import Embedding
@@ -74,8 +74,8 @@ class Prompts:
     def fast(self, sam: Sam | None = None) -> Tensor:
         """The way that answers take; the embedding is new, nothing is kept of it."""
         sam = sam or self.sam
-        sam.mask_decoder.recent_images = RecentImages()
-        image = image_of(sam.prompt_encoder, sam.mask_decoder, self.features)
+        sam.recent_images = RecentImages()
+        image = sam.decoder_image(self.features)
         logits, _ = predict_masks(
             sam.mask_decoder, image, self.sparse, None, multimask_output=True
         )

@@ -39,8 +39,8 @@ from napari_sam.model.inference.attention_cuda import (
 from napari_sam.model.inference.encoder import InferenceForm
 from napari_sam.model.inference.precision import AUTO, choose_precision, precision_name
 from napari_sam.model.metadata import ModelMetadata
-from napari_sam.model.point_masks import PointQuery
 from napari_sam.model.sam import Sam
+from napari_sam.model.window_model.point_masks import PointQuery
 from napari_sam.prompts import Click
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 3e-3, torch.bfloat16: 3e-2}
@@ -263,7 +263,7 @@ def measure_everything(bench: Bench) -> None:
     places = (np.arange(grid) + 0.5) * side / grid
     clicks = [Click(float(y), float(x)) for y in places for x in places]
     # Random weights expect little: all are drawn that a third would be of real ones.
-    query = PointQuery(min_score=0, min_stability=0)
+    query = PointQuery(min_score=0, min_stability_score=0)
 
     def everything() -> object:
         return sam.predict_many(sam.encode(pixels), clicks, query)

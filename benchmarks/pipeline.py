@@ -39,7 +39,7 @@ from napari_sam.automatic.tiles.tile_files import TileFiles
 from napari_sam.automatic.window.options import ANY_QUERY, AutomaticOptions
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
-from napari_sam.model.point_masks import PointMasks, PointQuery, pack
+from napari_sam.model.window_model.point_masks import PointMasks, PointQuery, pack
 from napari_sam.prompts import Click
 
 OBJECT = 40  # pixels

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from napari_sam.automatic.filtering import without_duplicates
 from napari_sam.automatic.window.label_image import label_image
-from napari_sam.model.point_masks import PointQuery, boxes_of
 from napari_sam.model.prompt_encoder import POSITIVE
 from napari_sam.model.sam import Sam
 from napari_sam.model.transforms import input_shape
+from napari_sam.model.window_model.point_masks import PointQuery, boxes_of
 
 CLICKS_AT_ONCE = 64
 BOX_OVERLAP = 0.7
@@ -45,9 +45,9 @@ def whole_masks(
     logits_nhw, scores_n = whole.flatten(0, 1), scores_pm.flatten()
     sure = scores_n > query.min_score
     logits_nhw, scores_n = logits_nhw[sure], scores_n[sure]
-    tight = (logits_nhw > query.stability_offset).sum(dim=(1, 2))
-    loose = (logits_nhw > -query.stability_offset).sum(dim=(1, 2))
-    stable = tight / loose >= query.min_stability
+    tight = (logits_nhw > query.stability_score_offset).sum(dim=(1, 2))
+    loose = (logits_nhw > -query.stability_score_offset).sum(dim=(1, 2))
+    stable = tight / loose >= query.min_stability_score
     masks_nhw = logits_nhw[stable] > 0
     return WholeMasks(masks_nhw.cpu().numpy(), scores_n[stable].cpu().numpy())
 

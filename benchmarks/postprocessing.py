@@ -23,8 +23,12 @@ from plain_generator import BOX_OVERLAP, CLICKS_AT_ONCE, labels_of, whole_masks
 
 from napari_sam.automatic.filtering import without_duplicates
 from napari_sam.automatic.window.label_image import paint
-from napari_sam.model.inference.postprocessing import Answers, AxisScaling, draw_masks
-from napari_sam.model.point_masks import PUBLISHED_QUERY, PointMasks
+from napari_sam.model.inference.postprocessing import (
+    AxisScaling,
+    PointLogits,
+    draw_masks,
+)
+from napari_sam.model.window_model.point_masks import PUBLISHED_QUERY, PointMasks
 
 LOW = 256
 ENCODER = 1024
@@ -49,7 +53,7 @@ def our_labels(answers: DecoderAnswers, side: int) -> NDArray[np.uint32]:
     for start in range(0, len(answers.scores_pm), CLICKS_AT_ONCE):
         scores = answers.scores_pm[start : start + CLICKS_AT_ONCE]
         wanted = scores > PUBLISHED_QUERY.min_score
-        some = Answers(
+        some = PointLogits(
             answers.logits_pmhw[start : start + CLICKS_AT_ONCE][wanted],
             scores[wanted],
             start + wanted.nonzero()[:, 0],

@@ -21,7 +21,7 @@ from napari_sam.automatic.run import segment_image
 from napari_sam.automatic.tiles.allocator import keep_memory
 from napari_sam.automatic.window.options import ANY_QUERY, AutomaticOptions
 from napari_sam.images import open_image
-from napari_sam.model.point_masks import PointMasks, PointQuery, pack
+from napari_sam.model.window_model.point_masks import PointMasks, PointQuery, pack
 from napari_sam.prompts import Click
 
 STEP, SQUARE = 60, 24  # pixels of the level that is segmented

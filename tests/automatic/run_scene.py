@@ -19,8 +19,13 @@ from napari_sam.automatic.window.options import ANY_QUERY, AutomaticOptions
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelOptions, LabelStore
-from napari_sam.model.point_masks import PointMasks, PointQuery, boxes_of, pack
 from napari_sam.model.window_model import WindowMask
+from napari_sam.model.window_model.point_masks import (
+    PointMasks,
+    PointQuery,
+    boxes_of,
+    pack,
+)
 from napari_sam.prompts import Click, Prompt
 
 Gray = NDArray[np.uint8]

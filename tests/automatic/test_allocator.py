@@ -48,6 +48,7 @@ def has_mallopt() -> bool:
     return sys.platform == "linux" and os.confstr("CS_GNU_LIBC_VERSION") is not None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_mallopt(), reason="the C library is not glibc")
 def test_blocks_that_are_used_again_are_not_cleared_again() -> None:
     assert faults("") > PAGES // 2

@@ -21,7 +21,7 @@ from napari_sam.automatic.tiles.tile import TilePixels, TileResult, read_tile
 from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
-from napari_sam.model.point_masks import PointMasks, PointQuery
+from napari_sam.model.window_model.point_masks import PointMasks, PointQuery
 from napari_sam.prompts import Click
 
 

@@ -29,17 +29,20 @@ from napari_sam.automatic.run import segment_image
 from napari_sam.automatic.run_folder import AutomaticReport, RunFolder
 from napari_sam.errors import Cancelled, ImageError, PredictorError
 from napari_sam.images import open_image
-from napari_sam.labels.location import find_place
+from napari_sam.labels.location import find_location
 from napari_sam.predictor.progress import WindowProgress
 
 distributed = pytest.importorskip("distributed")
 cluster_module = pytest.importorskip("napari_sam.automatic.tiles.dask_cluster")
 
-pytestmark = pytest.mark.filterwarnings(
-    # What dask's own threads leave open while a cluster closes is not ours to tell.
-    "ignore::ResourceWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        # What dask's own threads leave open while a cluster closes is not ours to tell.
+        "ignore::ResourceWarning",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+    ),
+]
 
 
 @dataclass
@@ -153,7 +156,7 @@ def plan_of(image: Path, labels: Path) -> RunPlan:
 
     with pytest.raises(Cancelled):
         segment(open_image(image), labels, watch=stop)
-    plan = RunFolder(find_place(labels)).plan()
+    plan = RunFolder(find_location(labels)).plan()
     assert plan is not None
     return plan
 

@@ -11,7 +11,7 @@ from napari_sam.automatic.window import mask_filters as islands
 from napari_sam.automatic.window.mask_filters import are_simple, in_one_piece
 from napari_sam.automatic.window.segment import _best_of_overlapping
 from napari_sam.masks import bounding_box, without_specks
-from napari_sam.model.point_masks import PointMasks, boxes_of, pack
+from napari_sam.model.window_model.point_masks import PointMasks, boxes_of, pack
 
 SHAPE = (40, 56)
 EIGHT = np.ones((3, 3), dtype=bool)

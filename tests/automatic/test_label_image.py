@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam.automatic.window.label_image import label_image, paint
 from napari_sam.errors import MaskError
-from napari_sam.model.point_masks import PointMasks, boxes_of, pack
+from napari_sam.model.window_model.point_masks import PointMasks, boxes_of, pack
 
 SHAPE = (6, 7)
 

@@ -30,6 +30,7 @@ from napari_sam.labels import LabelGeometry, LabelStore
 SHAPE = (160, 200)
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.usefixtures("no_flushing"),
     pytest.mark.skipif(
         "forkserver" not in multiprocessing.get_all_start_methods(),

@@ -36,7 +36,10 @@ from s3_scene import (  # noqa: E402 - needs s3fs
     segment_until_dead,
 )
 
-pytestmark = pytest.mark.usefixtures("no_flushing", "credentials")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("no_flushing", "credentials"),
+]
 URL = f"s3://{BUCKET}/slide.labels.ome.zarr"
 
 

@@ -29,7 +29,7 @@ from napari_sam.automatic.tiles.tile_files import TileFiles
 from napari_sam.errors import Cancelled, LabelError
 from napari_sam.geometry import Box
 from napari_sam.labels import LabelStore
-from napari_sam.labels.location import find_place
+from napari_sam.labels.location import find_location
 from napari_sam.predictor.progress import WindowProgress
 
 pytestmark = pytest.mark.usefixtures("no_flushing")
@@ -56,7 +56,7 @@ def begun(image: Path, labels: Path) -> TileFiles:
 
     with pytest.raises(Cancelled):
         segment(image, labels, watch=stop)
-    folder = RunFolder(find_place(labels))
+    folder = RunFolder(find_location(labels))
     plan = folder.plan()
     assert plan is not None
     return TileFiles.of(folder.path, plan)

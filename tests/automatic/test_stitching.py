@@ -16,8 +16,8 @@ from mosaic_scene import (
 from scipy.ndimage import minimum_filter
 
 from napari_sam.automatic.mosaic import paint
-from napari_sam.automatic.window.grid import Cell
 from napari_sam.geometry import Box
+from napari_sam.predictor.window_grid import Cell
 
 
 def empty(height: int = 128, width: int = 128) -> Labels:

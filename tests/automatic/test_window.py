@@ -23,8 +23,12 @@ from napari_sam.masks import iou
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.metadata import ModelMetadata
-from napari_sam.model.point_masks import OWN_QUERY, PUBLISHED_QUERY, PointQuery
 from napari_sam.model.window_model import WindowMask
+from napari_sam.model.window_model.point_masks import (
+    OWN_QUERY,
+    PUBLISHED_QUERY,
+    PointQuery,
+)
 from napari_sam.prompts import Click, Prompt
 
 FLUO = Path(__file__).parents[3] / "shared" / "data" / "dsb2018_fluo"
@@ -275,7 +279,7 @@ def test_sam_answers_all_clicks_at_once_as_it_answers_them_one_by_one() -> None:
 
 def test_thresholds_suit_the_model() -> None:
     trained = {"training": "{}"}
-    own = new_tiny_sam(ModelMetadata("own", "f", image_size=64, metadata=trained))
+    own = new_tiny_sam(ModelMetadata("own", "f", image_size=64, file_metadata=trained))
     published = new_tiny_sam(ModelMetadata("published", "f", image_size=64))
     assert OPTIONS.query_for(own) == OWN_QUERY
     assert OPTIONS.query_for(published) == PUBLISHED_QUERY

@@ -45,7 +45,7 @@ def test_weights_are_found_in_what_training_programs_write(
     assert_toy(saved(tmp_path, content))
 
 
-def test_a_file_is_told_by_its_content_and_not_by_its_name(tmp_path: Path) -> None:
+def test_a_file_is_known_by_its_content_and_not_by_its_name(tmp_path: Path) -> None:
     assert_toy(saved(tmp_path, toy_state(), "a.safetensors"))
     save_file(toy_state(), tmp_path / "b.pth")
     assert_toy(tmp_path / "b.pth")

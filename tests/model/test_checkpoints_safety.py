@@ -1,4 +1,4 @@
-"""Nothing in a file of weights is ever run, and damage is told from weights."""
+"""Nothing in a file of weights is ever run, and damage is found."""
 
 import pickle
 import zipfile
@@ -93,7 +93,7 @@ def test_a_program_in_torchscript_is_refused(tmp_path: Path) -> None:
     ],
     ids=["empty", "text", "png", "html", "zip", "cut header", "no keys", "bad header"],
 )
-def test_what_is_no_weights_is_told_what_it_is(
+def test_what_is_no_weights_is_named(
     content: bytes, message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "x.pt").write_bytes(content)

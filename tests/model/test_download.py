@@ -32,12 +32,12 @@ def test_a_slow_server_is_waited_for_and_progress_rises_to_the_size(
     assert names(tmp_path) == {"toy.pth"}
 
 
-def test_weights_that_are_there_are_not_asked_for_again(
+def test_weights_that_are_there_are_not_requested_again(
     site: Site, row: ModelRow, tmp_path: Path
 ) -> None:
     first = get(row, tmp_path)
     assert get(row, tmp_path) == first
-    assert len(site.asked) == 1
+    assert len(site.ranges) == 1
 
 
 def test_the_cache_folder_is_made_when_there_is_none(
@@ -56,10 +56,10 @@ def test_a_wrong_file_is_not_kept_and_both_checksums_are_named(
     ):
         get(row, tmp_path)
     assert names(tmp_path) == set()
-    assert site.asked == [None]
+    assert site.ranges == [None]
 
 
-def test_a_web_page_in_place_of_the_file_is_told_by_its_size_too(
+def test_a_web_page_in_place_of_the_file_is_known_by_its_size_too(
     site: Site, row: ModelRow, tmp_path: Path
 ) -> None:
     site.content = b"<html>log in first</html>"
@@ -72,7 +72,7 @@ def test_two_at_once_download_once(site: Site, row: ModelRow, tmp_path: Path) ->
     with ThreadPoolExecutor(2) as pool:
         paths = list(pool.map(lambda _: get(row, tmp_path), range(2)))
     assert paths == [tmp_path / "toy.pth"] * 2
-    assert len(site.asked) == 1
+    assert len(site.ranges) == 1
 
 
 def test_the_second_of_two_waits_for_the_first(
@@ -90,7 +90,7 @@ def test_the_second_of_two_waits_for_the_first(
         second = pool.submit(get, row, tmp_path)
         go_on.set()
         assert second.result(timeout=30) == first.result(timeout=30).path
-    assert len(site.asked) == 1
+    assert len(site.ranges) == 1
 
 
 def test_a_damaged_file_in_the_cache_is_refused_and_not_deleted(
@@ -101,7 +101,7 @@ def test_a_damaged_file_in_the_cache_is_refused_and_not_deleted(
     with pytest.raises(DownloadError, match="Delete it and it is downloaded again"):
         get(row, tmp_path)
     assert path.read_bytes() == OTHER
-    assert len(site.asked) == 1
+    assert len(site.ranges) == 1
 
 
 def test_a_file_put_there_by_hand_is_used_without_asking_anyone(
@@ -109,7 +109,7 @@ def test_a_file_put_there_by_hand_is_used_without_asking_anyone(
 ) -> None:
     (tmp_path / "toy.pth").write_bytes(CONTENT)
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert site.asked == []
+    assert site.ranges == []
 
 
 def test_without_a_published_checksum_the_computed_one_is_reported(
@@ -133,7 +133,7 @@ def test_without_a_published_checksum_an_old_part_is_not_trusted(
 ) -> None:
     leave_part(tmp_path, row, OTHER[:1000], site.etag)
     assert get(replace(row, checksums=()), tmp_path).read_bytes() == CONTENT
-    assert site.asked == [None]
+    assert site.ranges == [None]
 
 
 def test_embedded_weights_that_are_missing_are_not_downloaded(
@@ -141,7 +141,7 @@ def test_embedded_weights_that_are_missing_are_not_downloaded(
 ) -> None:
     with pytest.raises(CheckpointError, match="Install the package again"):
         get(replace(row, url=None), tmp_path)
-    assert site.asked == []
+    assert site.ranges == []
 
 
 def test_a_file_is_hashed_as_the_hash_functions_are_published(tmp_path: Path) -> None:

@@ -15,23 +15,23 @@ from napari_sam.errors import DownloadError
 from napari_sam.model.registry import ModelRow
 
 
-def test_a_file_that_is_not_on_the_server_is_asked_for_once(
+def test_a_file_that_is_not_on_the_server_is_requested_once(
     site: Site, row: ModelRow, tmp_path: Path
 ) -> None:
     site.statuses = [404] * 9
     with pytest.raises(DownloadError, match="404") as caught:
         get(row, tmp_path)
     assert str(row.url) in str(caught.value)
-    assert len(site.asked) == 1
+    assert len(site.ranges) == 1
     assert names(tmp_path) == set()
 
 
-def test_a_server_in_trouble_is_asked_again(
+def test_a_server_in_trouble_is_requested_again(
     site: Site, row: ModelRow, tmp_path: Path
 ) -> None:
     site.statuses = [500, 503]
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert len(site.asked) == 3
+    assert len(site.ranges) == 3
 
 
 def test_a_server_that_stays_in_trouble_is_given_up(
@@ -40,7 +40,7 @@ def test_a_server_that_stays_in_trouble_is_given_up(
     site.statuses = [500] * 9
     with pytest.raises(DownloadError, match="answered 500"):
         get(row, tmp_path)
-    assert len(site.asked) == HASTY.attempts
+    assert len(site.ranges) == HASTY.attempts
 
 
 def test_a_server_that_is_not_there_says_how_to_do_without(

@@ -17,7 +17,7 @@ def test_a_cut_download_goes_on_where_it_was_cut(
 ) -> None:
     site.cuts = [150_000, 100_000]
     assert get(row, tmp_path).read_bytes() == CONTENT
-    first, second, third = site.asked
+    first, second, third = site.ranges
     assert first is None
     assert second is not None
     assert third is not None
@@ -39,7 +39,7 @@ def test_many_cuts_are_survived_as_long_as_each_brings_something(
 ) -> None:
     site.cuts = [66_000] * (HASTY.attempts + 1)
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert len(site.asked) > HASTY.attempts
+    assert len(site.ranges) > HASTY.attempts
 
 
 def test_a_server_that_always_cuts_at_one_place_is_given_up(
@@ -49,7 +49,7 @@ def test_a_server_that_always_cuts_at_one_place_is_given_up(
     site.cuts = [150_000] * 100
     with pytest.raises(DownloadError, match="the connection was cut"):
         get(row, tmp_path)
-    assert len(site.asked) == 1 + HASTY.attempts
+    assert len(site.ranges) == 1 + HASTY.attempts
     assert names(tmp_path) == {"toy.pth.part", "toy.pth.part.json"}
 
 
@@ -58,7 +58,7 @@ def test_the_next_start_of_the_program_goes_on_too(
 ) -> None:
     leave_part(tmp_path, row, CONTENT[:1000], site.etag)
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert site.asked == ["bytes=1000-"]
+    assert site.ranges == ["bytes=1000-"]
 
 
 def test_a_part_from_another_place_is_not_gone_on_with(
@@ -67,7 +67,7 @@ def test_a_part_from_another_place_is_not_gone_on_with(
     elsewhere = replace(row, url="https://example.org/weights.pth")
     leave_part(tmp_path, elsewhere, OTHER[:1000], site.etag)
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert site.asked == [None]
+    assert site.ranges == [None]
 
 
 def test_a_part_that_nothing_is_known_of_is_not_gone_on_with(
@@ -76,7 +76,7 @@ def test_a_part_that_nothing_is_known_of_is_not_gone_on_with(
     (tmp_path / "toy.pth.part").write_bytes(OTHER[:1000])
     (tmp_path / "toy.pth.part.json").write_text("{")
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert site.asked == [None]
+    assert site.ranges == [None]
 
 
 def test_a_file_that_changed_on_the_server_is_sent_whole(
@@ -92,7 +92,7 @@ def test_a_resumed_file_that_does_not_match_is_fetched_once_from_the_start(
 ) -> None:
     leave_part(tmp_path, row, OTHER[:1000], site.etag)
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert site.asked == ["bytes=1000-", None]
+    assert site.ranges == ["bytes=1000-", None]
 
 
 def test_a_part_longer_than_the_file_is_started_over(
@@ -100,7 +100,7 @@ def test_a_part_longer_than_the_file_is_started_over(
 ) -> None:
     leave_part(tmp_path, row, CONTENT + b"more", site.etag)
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert site.asked == [f"bytes={len(CONTENT) + 4}-", None]
+    assert site.ranges == [f"bytes={len(CONTENT) + 4}-", None]
 
 
 def test_a_part_that_was_whole_is_taken_as_it_is(
@@ -125,7 +125,7 @@ def test_a_content_length_that_is_too_long_is_a_cut_connection(
 ) -> None:
     site.claims_extra = 1000
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert len(site.asked) == 2
+    assert len(site.ranges) == 2
 
 
 def test_a_content_length_that_is_always_too_long_is_given_up(
@@ -148,4 +148,4 @@ def test_an_interrupted_download_leaves_no_file_that_looks_whole(
         fetch(row, tmp_path, interrupt, HASTY)
     assert "toy.pth" not in names(tmp_path)
     assert get(row, tmp_path).read_bytes() == CONTENT
-    assert site.asked[1] is not None
+    assert site.ranges[1] is not None

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from napari_sam.masks import bounding_box
-from napari_sam.model.point_masks import PointMasks, boxes_of, pack
+from napari_sam.model.window_model.point_masks import PointMasks, boxes_of, pack
 
 
 def kept(masks_nhw: NDArray[np.bool_]) -> PointMasks:

@@ -1,4 +1,4 @@
-"""A server for weights that misbehaves as it is told."""
+"""A server for weights that misbehaves on purpose."""
 
 import json
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Site:
     etag: str = '"one"'
     claims_extra: int = 0  # added to the true Content-Length of a whole answer
     piece: int = 1 << 20
-    asked: list[str | None] = field(default_factory=list)  # the Range headers
+    ranges: list[str | None] = field(default_factory=list)  # the Range headers
     sent: int = 0
 
 
@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site: Site = self.server.site  # type: ignore[attr-defined]
         wanted = self.headers.get("Range")
-        site.asked.append(wanted)
+        site.ranges.append(wanted)
         if site.statuses and (status := site.statuses.pop(0)) != 200:
             self.send_error(status)
             return

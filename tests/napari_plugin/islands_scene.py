@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.automatic.window.options import ANY_QUERY
-from napari_sam.model.point_masks import PointMasks, PointQuery, boxes_of, pack
 from napari_sam.model.window_model import WindowMask
+from napari_sam.model.window_model.point_masks import (
+    PointMasks,
+    PointQuery,
+    boxes_of,
+    pack,
+)
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 STEP, SQUARE = 32, 14

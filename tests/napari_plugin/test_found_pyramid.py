@@ -33,7 +33,7 @@ def test_each_tile_adds_its_objects_whole_and_once_at_every_level(
         if not drawn:
             plan, place = run_plan(session), run_location(session)
             folder = tmp_path / "preview"
-            drawn.append(FoundPyramid.make(folder, place.everything, plan, (2,)))
+            drawn.append(FoundPyramid.make(folder, place.run_folder, plan, (2,)))
         drawn[0].draw(progress.tile)
         counts.append(len(np.unique(drawn[0].levels[0])) - 1)
 

@@ -38,7 +38,7 @@ from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.geometry import Box
 from napari_sam.labels import LabelStore
 from napari_sam.labels.bulk import identity_at
-from napari_sam.labels.location import LabelLocation, find_place
+from napari_sam.labels.location import LabelLocation, find_location
 from napari_sam.predictor.progress import ProgressCallback, WindowProgress
 from napari_sam.session import Session
 
@@ -118,8 +118,8 @@ def all_planes(session: Session) -> tuple[Plane, ...]:
 
 def run_location(session: Session) -> LabelLocation:
     """Where the label volume of a session's run is, or will be."""
-    beside = find_place(session.labels.path).everything
-    return find_place(beside.with_name(f"{beside.name}.ome.zarr"))
+    beside = find_location(session.labels.path).run_folder
+    return find_location(beside.with_name(f"{beside.name}.ome.zarr"))
 
 
 def run_plan(session: Session) -> RunPlan | None:

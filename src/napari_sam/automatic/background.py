@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from napari_sam.model.point_masks import PointMasks
+from napari_sam.model.window_model import PointMasks
 
 CLEAR_VOTE = 0.75
 RING_SHARE = 0.15  # width of what is around an object, in sides of the object

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.automatic.seams.stitching import Assignment
-from napari_sam.automatic.window.grid import Cell
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask
+from napari_sam.predictor.window_grid import Cell
 
 
 def paint(

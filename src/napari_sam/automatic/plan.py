@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.automatic.estimate.empty_windows import Emptiness
-from napari_sam.automatic.window.grid import Cell, WindowGrid
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.geometry import Box
 from napari_sam.images import Level
-from napari_sam.model.point_masks import PointQuery
+from napari_sam.model.window_model import PointQuery
+from napari_sam.predictor.window_grid import Cell, WindowGrid
 from napari_sam.predictor.windows import at_level, from_level
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept on disk, and of how a window is segmented: to be raised when either
 changes. Runs of another one are not gone on with."""
 

@@ -32,7 +32,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelGeometry, LabelOptions
 from napari_sam.labels.bulk import BulkLabels, as_write_error
-from napari_sam.labels.location import find_place, is_url
+from napari_sam.labels.location import find_location, is_url
 from napari_sam.labels.lock import lock_for_writing, release_without_trace
 from napari_sam.labels.volume import settle_drafts
 from napari_sam.model.window_model import WindowModel
@@ -157,7 +157,7 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     """
     opened = open_image(image)
     remote = RemoteLabels.at(labels, opened.source, staging) if is_url(labels) else None
-    place = find_place(labels, opened.source) if remote is None else remote.place
+    place = find_location(labels, opened.source) if remote is None else remote.place
     asked_planes = checked_planes(opened, planes)
     asked_region = checked_region(opened, region)
     check_level(opened, level)

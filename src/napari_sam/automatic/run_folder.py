@@ -106,7 +106,7 @@ class RunFolder:
     @property
     def path(self) -> Path:
         """The folder."""
-        return self.place.everything
+        return self.place.run_folder
 
     @property
     def labels(self) -> Path | str:

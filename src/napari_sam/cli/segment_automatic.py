@@ -34,7 +34,7 @@ from napari_sam.cli.request import Network, Precision, RequestError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelOptions, default_labels_path
-from napari_sam.labels.location import find_place, is_url
+from napari_sam.labels.location import find_location, is_url
 from napari_sam.model.window_model import WindowModel
 
 SHOWN_FAILURES = 20
@@ -96,7 +96,7 @@ def _checked(request: EverythingRequest) -> _Ask:
         )
     labels = request.target.path or default_labels_path(image.source)
     if not is_url(labels):
-        place = find_place(labels, image.source)
+        place = find_location(labels, image.source)
         check_writable(place.store.parent, f"The output {place.path}")
         labels = place.path
     elif request.overlay is not None:

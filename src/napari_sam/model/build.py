@@ -19,7 +19,7 @@ from napari_sam.model.transformer import Attention, TwoWayTransformer
 
 DEFAULT_IMAGE_SIZE = 1024
 POSITION_SCALES = (0.5, 8.0)
-LOOK_GAIN = 1.5
+CROSS_ATTENTION_GAIN = 1.5
 EMBEDDING_STRIDE = 16
 DECODER_HEADS = 8
 """The one number of a published model that no shape tells."""
@@ -67,7 +67,7 @@ def new_tiny_sam(metadata: ModelMetadata) -> Sam:
     Two things make a click stand out from its surroundings from the first step on,
     which the decoder would else take long to learn: positions are projected at mixed
     scales, down to wavelengths of a sixteenth of the window, and where tokens and
-    image look at each other, queries and keys begin with equal weights, so that
+    image attend to each other, queries and keys begin with equal weights, so that
     attention goes to equal positions.
     """
     size = metadata.image_size or DEFAULT_IMAGE_SIZE
@@ -76,10 +76,10 @@ def new_tiny_sam(metadata: ModelMetadata) -> Sam:
     low, high = (math.log(scale) for scale in POSITION_SCALES)
     matrix.mul_(torch.empty(matrix.shape[1]).uniform_(low, high).exp())
     transformer = sam.mask_decoder.transformer
-    for name, look in transformer.named_modules():
-        if isinstance(look, Attention) and not name.endswith("self_attn"):
-            look.q_proj.weight.data.mul_(LOOK_GAIN)
-            look.k_proj.weight.data.copy_(look.q_proj.weight.data)
+    for name, module in transformer.named_modules():
+        if isinstance(module, Attention) and not name.endswith("self_attn"):
+            module.q_proj.weight.data.mul_(CROSS_ATTENTION_GAIN)
+            module.k_proj.weight.data.copy_(module.q_proj.weight.data)
     return sam
 
 
@@ -165,7 +165,7 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
     return len(numbers)
 
 
-def _same_kind(value: Tensor, wanted: Tensor) -> bool:
+def _same_type(value: Tensor, wanted: Tensor) -> bool:
     """Whether both are floats, of whatever width, or both of one other type."""
     if wanted.is_floating_point():
         return value.is_floating_point()
@@ -194,7 +194,7 @@ def _check_keys(sam: Sam, state: Mapping[str, Tensor], name: str) -> None:
         "of the wrong type": [
             f"{key} {state[key].dtype}"
             for key, value in wanted.items()
-            if key in state and not _same_kind(state[key], value)
+            if key in state and not _same_type(state[key], value)
         ],
         "not finite": [
             key for key in sorted(wanted.keys() & state.keys()) if _has_nan(state[key])

@@ -2,8 +2,8 @@
 
 Nothing in a file is ever run. A pickle is a program, so `torch.load` is only called
 with `weights_only=True`, and only for the zip format: its reader of the older tar
-format ran code in spite of that flag (CVE-2025-32434, fixed in torch 2.6). What a
-file is, is told by its first bytes and never by its name.
+format ran code in spite of that flag (CVE-2025-32434, fixed in torch 2.6). The
+first bytes of a file say what it is, never its name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Image embedding + prompt embeddings -> mask logits and expected IoUs.
+"""Image embedding + prompt embeddings -> mask logits and predicted IoUs.
 
 This is the plain way, which training takes and which every other is held to; answers
 to a user come from the same weights through `napari_sam.model.inference.mask_decoder`.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_sam.model.inference.image_tokens import RecentImages
 from napari_sam.model.layers import MLP, LayerNorm2d
 from napari_sam.model.transformer import TwoWayTransformer
 
@@ -27,7 +26,7 @@ class MaskDecoder(nn.Module):
     Parameters
     ----------
     transformer
-        Lets tokens and image look at each other.
+        Lets tokens and image attend to each other.
     channels
         Width of tokens and image embedding.
     masks
@@ -35,11 +34,6 @@ class MaskDecoder(nn.Module):
         that could mean several objects.
     iou_hidden
         Width of the IoU head.
-
-    Attributes
-    ----------
-    recent_images
-        What `model.inference.mask_decoder` keeps of embeddings; no part of the state.
     """
 
     def __init__(
@@ -61,7 +55,6 @@ class MaskDecoder(nn.Module):
             MLP(channels, channels, channels, low) for _ in range(masks)
         )
         self.iou_prediction_head = MLP(channels, iou_hidden, iou_hidden, masks)
-        self.recent_images = RecentImages()
 
     def forward(
         self,
@@ -87,7 +80,7 @@ class MaskDecoder(nn.Module):
 
         Returns
         -------
-        Logits (b, m, 4h, 4w), > 0 is inside, and expected IoUs (b, m).
+        Logits (b, m, 4h, 4w), > 0 is inside, and predicted IoUs (b, m).
         """
         logits_bmhw, iou_bm = self.all_masks(
             image_embeddings, image_pe, sparse_bnc, dense_bchw
@@ -102,7 +95,7 @@ class MaskDecoder(nn.Module):
         sparse_bnc: Tensor,
         dense_bchw: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Every mask token's logits (b, m, 4h, 4w) and expected IoUs (b, m)."""
+        """Every mask token's logits (b, m, 4h, 4w) and predicted IoUs (b, m)."""
         iou_bm, mask_tokens_bmc, image_bchw = self.attend(
             image_embeddings, image_pe, sparse_bnc, dense_bchw
         )
@@ -115,11 +108,11 @@ class MaskDecoder(nn.Module):
         sparse_bnc: Tensor,
         dense_bchw: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Let prompts and image look at each other, before any mask is drawn.
+        """Let prompts and image attend to each other, before any mask is drawn.
 
         Returns
         -------
-        Expected IoUs (b, m), mask tokens (b, m, c), and each prompt's image
+        Predicted IoUs (b, m), mask tokens (b, m, c), and each prompt's image
         (b, c, h, w): what `draw` needs, for all prompts or for those that are worth it.
         """
         tokens = self.tokens(sparse_bnc)

@@ -117,7 +117,7 @@ class ModelListing:
 
 
 def list_models(folder: Path | None = None) -> tuple[ModelListing, ...]:
-    """Every row of the registry, with its place on this machine; reads no file."""
+    """Every row of the registry, with its path on this machine; reads no file."""
     paths = [(row, weights_path(row, folder)) for row in REGISTRY]
     return tuple(ModelListing(row, path, path.is_file()) for row, path in paths)
 

@@ -16,34 +16,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_sam.errors import PromptError
 from napari_sam.model.image_encoder import ImageEncoderViT
 from napari_sam.model.inference.encoder import InferenceForm
-from napari_sam.model.inference.mask_decoder import image_of, predict_masks
+from napari_sam.model.inference.image_tokens import DecoderImage, RecentImages
+from napari_sam.model.inference.mask_decoder import (
+    decoder_image,
+    predict_masks,
+    predict_points,
+)
 from napari_sam.model.inference.postprocessing import AxisScaling, draw_masks
 from napari_sam.model.inference.precision import precision_name
-from napari_sam.model.many_points import answer_points
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.metadata import ModelMetadata
-from napari_sam.model.point_masks import (
+from napari_sam.model.prompt_encoder import PromptEncoder
+from napari_sam.model.prompt_tensors import PromptTensors
+from napari_sam.model.tiny_vit import TinyViT
+from napari_sam.model.transforms import WindowFrame, resize_for_encoder
+from napari_sam.model.window_model import Embedding, WindowMask
+from napari_sam.model.window_model.point_masks import (
     OWN_QUERY,
     PUBLISHED_QUERY,
     PointMasks,
     PointQuery,
 )
-from napari_sam.model.prompt_encoder import PromptEncoder
-from napari_sam.model.tiny_vit import TinyViT
-from napari_sam.model.transforms import input_shape, resize_for_encoder
-from napari_sam.model.window_model import Embedding, WindowMask
-from napari_sam.prompts import (
-    MASK_PROMPT_LOGIT,
-    BoxPrompt,
-    Click,
-    MaskPrompt,
-    Prompt,
-    sam_box,
-    sam_points,
-)
+from napari_sam.prompts import Click, Prompt, sam_points
 
 WINDOWS_ON_GPU = 4
 """Windows that fill a large GPU; more only take more memory."""
@@ -54,14 +50,16 @@ class Sam(nn.Module):
 
     Attributes
     ----------
-    metadata
+    metadata : ModelMetadata
         Name, fingerprint, image size, normalisation.
-    mask_threshold
+    mask_threshold : float
         A logit above this is inside.
-    inference
-        The form in which the image encoder is used, and its precision; None, or while
-        the encoder is in training mode: the plain encoder itself.
-    image_format
+    inference : InferenceForm or None
+        The form in which the image encoder is used, and its precision. None: the plain
+        encoder itself, which also encodes while it is in training mode.
+    recent_images : RecentImages
+        What the decoder computed of the latest embeddings; no part of the state.
+    image_format : str
         The order of an image's colours.
     """
 
@@ -81,6 +79,7 @@ class Sam(nn.Module):
         self.metadata = metadata
         self.mask_threshold = metadata.mask_threshold
         self.inference: InferenceForm | None = None
+        self.recent_images = RecentImages()
 
     @property
     def precision(self) -> torch.dtype:
@@ -108,6 +107,11 @@ class Sam(nn.Module):
         return torch.tensor(self.metadata.pixel_std, device=self.device).view(-1, 1, 1)
 
     @property
+    def needs_whole_window(self) -> bool:
+        """Whether the image encoder only takes images of its full size."""
+        return isinstance(self.image_encoder, ImageEncoderViT)
+
+    @property
     def window_size(self) -> int:
         """Side of the window that is encoded at once, in pixels of the image."""
         return self.metadata.window_size or self.image_encoder.img_size
@@ -131,9 +135,9 @@ class Sam(nn.Module):
 
     @property
     def point_query(self) -> PointQuery:
-        """Which answers to a grid of clicks are worth having.
+        """Which masks of a grid of clicks are worth having.
 
-        Weights that this project trained say how, and need other thresholds.
+        Weights that this project trained need other thresholds; their metadata say so.
         """
         is_own = "training" in self.metadata.file_metadata
         return OWN_QUERY if is_own else PUBLISHED_QUERY
@@ -158,6 +162,11 @@ class Sam(nn.Module):
             (height, width) of the image that was padded.
         original_size
             (height, width) of the image before it was resized.
+
+        Returns
+        -------
+        Tensor
+            (b, m, *original_size) logits.
         """
         side = self.image_encoder.img_size
         masks = F.interpolate(masks, (side, side), mode="bilinear", align_corners=False)
@@ -175,6 +184,11 @@ class Sam(nn.Module):
         ----------
         pixels_hwc
             (height, width, 3), 0..255.
+
+        Returns
+        -------
+        Embedding
+            Of the whole window, to be given to `predict`.
         """
         return self.encode_many([pixels_hwc])[0]
 
@@ -202,7 +216,8 @@ class Sam(nn.Module):
 
         Returns
         -------
-        (b, c, side / 16, side / 16), float32.
+        Tensor
+            (b, c, side / 16, side / 16), float32.
         """
         return self._encode_images(self.preprocess(image_bchw.float()))
 
@@ -226,38 +241,69 @@ class Sam(nn.Module):
         """Answer prompts about one object in a window, best score first.
 
         A single click may mean a part, an object or a group, and gets three answers;
-        everything else gets the one that the decoder was trained to give there.
+        all other prompts get the one that the decoder was trained to give there.
+
+        Parameters
+        ----------
+        embedding
+            Of the window.
+        prompts
+            At least one, in pixels of the window.
+
+        Returns
+        -------
+        tuple of WindowMask
+            Over the window, with the logits that they were cut from.
+
+        Raises
+        ------
+        PromptError
+            There is no prompt.
         """
-        shape = embedding.window_shape
-        resized = input_shape(shape, self.image_encoder.img_size)
+        frame = self._frame(embedding.window_shape)
         # A copy: torch does not take arrays that a cache made read-only.
         features = torch.tensor(embedding.features_chw, device=self.device)
-        points, box, mask = self._prompt_tensors(prompts, shape, resized)
-        sparse, dense = self.prompt_encoder(points, box, mask)
+        given = PromptTensors.of(prompts, frame, self._mask_side, self.device)
+        sparse, dense = self.prompt_encoder(given.points, given.boxes, given.masks)
         low_res, scores = predict_masks(
             self.mask_decoder,
-            image_of(self.prompt_encoder, self.mask_decoder, features),
+            self.decoder_image(features),
             sparse,
-            None if mask is None else dense,
+            None if given.masks is None else dense,
             multimask_output=len(prompts) == 1 and isinstance(prompts[0], Click),
         )
-        logits = self.postprocess_masks(low_res, resized, shape)[0].cpu().numpy()
+        logits = self.postprocess_masks(low_res, frame.resized, frame.shape)
+        logits_mhw = logits[0].cpu().numpy()
         answers = [
             WindowMask(logit > self.mask_threshold, min(max(score, 0.0), 1.0), logit)
-            for logit, score in zip(logits, scores[0].tolist(), strict=True)
+            for logit, score in zip(logits_mhw, scores[0].tolist(), strict=True)
         ]
         return tuple(sorted(answers, key=lambda answer: -answer.score))
 
     def predict_many(
         self, embedding: Embedding, clicks: Sequence[Click], query: PointQuery
     ) -> PointMasks:
-        """Answer many clicks, each about an object of its own, with all it may mean."""
+        """Answer many clicks, each about an object of its own, with all it may mean.
+
+        Parameters
+        ----------
+        embedding
+            Of the window.
+        clicks
+            In pixels of the window.
+        query
+            Which of the three masks of a click are wanted.
+
+        Returns
+        -------
+        PointMasks
+            In the order of the clicks.
+        """
         features = torch.tensor(embedding.features_chw, device=self.device)
-        shape = embedding.window_shape
-        scale_xy = self._scale_xy(shape)
+        frame = self._frame(embedding.window_shape)
         points_xy, _ = sam_points(clicks)
-        centres_xy = _centres(points_xy, scale_xy) / scale_xy
-        return self.masks_at(features, centres_xy, shape, query)
+        centres_xy = frame.centres(points_xy) / frame.scale_xy
+        return self.masks_at(features, centres_xy, frame.shape, query)
 
     @torch.no_grad()
     def masks_at(
@@ -279,94 +325,39 @@ class Sam(nn.Module):
             (height, width) of the window.
         query
             Which masks are wanted.
+
+        Returns
+        -------
+        PointMasks
+            In the order of the points.
         """
-        side = self.image_encoder.img_size
-        resized = input_shape(shape, side)
-        low = 4 * self.prompt_encoder.image_embedding_side
+        frame = self._frame(shape)
         rows, columns = (
-            AxisScaling.between(low, side, inner, outer).to(self.device)
-            for inner, outer in zip(resized, shape, strict=True)
+            AxisScaling.between(self._mask_side, frame.side, inner, outer)
+            for inner, outer in zip(frame.resized, shape, strict=True)
         )
-        scaled = points_xy * self._scale_xy(shape)
+        axes = (rows.to(self.device), columns.to(self.device))
+        scaled = points_xy * frame.scale_xy
         xy_n2 = torch.as_tensor(scaled, dtype=torch.float).to(self.device)
+        encoder, decoder = self.prompt_encoder, self.mask_decoder
+        image = self.decoder_image(features_chw)
         parts = []
         for start in range(0, len(xy_n2), query.clicks_at_once):
-            answers = answer_points(
-                self.prompt_encoder,
-                self.mask_decoder,
-                features_chw,
-                xy_n2[start : start + query.clicks_at_once],
-                query,
-            )
-            found = draw_masks(answers, (rows, columns), self.mask_threshold, query)
-            parts.append(replace(found, clicks_n=found.clicks_n + start))
+            some_n2 = xy_n2[start : start + query.clicks_at_once]
+            logits = predict_points(encoder, decoder, image, some_n2, query)
+            masks = draw_masks(logits, axes, self.mask_threshold, query)
+            parts.append(replace(masks, clicks_n=masks.clicks_n + start))
         return PointMasks.joined(parts)
 
-    def _scale_xy(self, shape: tuple[int, int]) -> NDArray[np.float64]:
-        """Pixels of the encoder in one of a window's, along x and y."""
-        rows, columns = input_shape(shape, self.image_encoder.img_size)
-        return np.array([columns / shape[1], rows / shape[0]])
+    def decoder_image(self, features_chw: Tensor) -> DecoderImage:
+        """An embedding as the decoder takes it; kept for the next prompts on it."""
+        encoder, decoder = self.prompt_encoder, self.mask_decoder
+        return decoder_image(encoder, decoder, features_chw, self.recent_images)
 
-    def _prompt_tensors(
-        self,
-        prompts: Sequence[Prompt],
-        shape: tuple[int, int],
-        resized: tuple[int, int],
-    ) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None, Tensor | None]:
-        if not prompts:
-            raise PromptError("A model needs at least one prompt, got none.")
-        scale_xy = self._scale_xy(shape)
-        clicks = [prompt for prompt in prompts if isinstance(prompt, Click)]
-        boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
-        masks = [prompt for prompt in prompts if isinstance(prompt, MaskPrompt)]
-        points_tensor = box_tensor = mask_tensor = None
-        if clicks:
-            points, labels = sam_points(clicks)
-            centres = _centres(points, scale_xy).astype(np.float32)
-            xy = torch.from_numpy(centres).to(self.device)[None]
-            points_tensor = (xy, torch.from_numpy(labels).to(self.device)[None])
-        if boxes:
-            # Several boxes are about the same object: it lies in all that they cover.
-            corners = np.stack([sam_box(box) for box in boxes]).reshape(-1, 2, 2)
-            corners = np.stack([corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)])
-            # The far corner is a pixel too: of an enlarged window, the last it fills.
-            far = (corners[1] + 1) * scale_xy - 1
-            box = np.concatenate([corners[0] * scale_xy, far]).astype(np.float32)
-            box_tensor = torch.from_numpy(box).to(self.device)[None]
-        if masks:
-            mask_tensor = self._mask_tensor(masks, shape, resized).to(self.device)
-        return points_tensor, box_tensor, mask_tensor
+    def _frame(self, shape: tuple[int, int]) -> WindowFrame:
+        return WindowFrame(shape, self.image_encoder.img_size)
 
-    def _mask_tensor(
-        self,
-        masks: Sequence[MaskPrompt],
-        shape: tuple[int, int],
-        resized: tuple[int, int],
-    ) -> Tensor:
-        """Mask prompts as the prompt encoder wants them: (1, 1, side, side) logits."""
-        window_hw = np.full(shape, -MASK_PROMPT_LOGIT, dtype=np.float32)
-        for mask in masks:
-            part = window_hw[mask.box.slices]
-            np.maximum(part, mask.logits_hw, out=part)
-        size = self.image_encoder.img_size
-        filled = F.interpolate(
-            torch.from_numpy(window_hw)[None, None],
-            resized,
-            mode="bilinear",
-            align_corners=False,
-        )
-        padding = (0, size - resized[1], 0, size - resized[0])
-        square = F.pad(filled, padding, value=-MASK_PROMPT_LOGIT)
-        side = 4 * self.prompt_encoder.image_embedding_side
-        return F.interpolate(square, (side, side), mode="bilinear", antialias=True)
-
-
-def _centres(
-    points_xy: NDArray[np.floating], scale_xy: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Where the centres of a window's pixels lie in the encoder's pixels.
-
-    Both count from the centre of the first pixel; in an enlarged window the one is not
-    the centre of the other.
-    """
-    return (points_xy + 0.5) * scale_xy - 0.5
+    @property
+    def _mask_side(self) -> int:
+        """Of the decoder's logits, and of the prompt encoder's mask prompts."""
+        return 4 * self.prompt_encoder.image_embedding_side

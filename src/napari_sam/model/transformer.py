@@ -1,4 +1,4 @@
-"""Tokens and image look at each other, twice, in the mask decoder.
+"""Tokens and image attend to each other, twice, in the mask decoder.
 
 Attribute names are the keys of SAM's published checkpoints; do not rename them.
 "Segment Anything" (2023), appendix A.
@@ -34,7 +34,7 @@ class Attention(nn.Module):
                 (self.v_proj, v_bmc),
             )
         )
-        # One image for all prompts is projected once; only here it meets each of them.
+        # One image for all prompts is projected once, and repeated only here.
         b = max(len(q), len(k))
         q, k, v = (x.expand(b, -1, -1, -1) for x in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v)
@@ -63,15 +63,15 @@ class TwoWayAttentionBlock(nn.Module):
         """Return tokens (b, n, c) and image (b, m, c); `_pe` are their positions."""
         tokens = self.self_attention_step(tokens, tokens_pe)
         image_k = image + image_pe
-        seen = self.cross_attn_token_to_image(tokens + tokens_pe, image_k, image)
-        tokens = self.mlp_step(tokens, seen)
+        read = self.cross_attn_token_to_image(tokens + tokens_pe, image_k, image)
+        tokens = self.mlp_step(tokens, read)
         image = image + self.cross_attn_image_to_token(
             image_k, tokens + tokens_pe, tokens
         )
         return tokens, self.norm4(image)
 
     def self_attention_step(self, tokens: Tensor, tokens_pe: Tensor) -> Tensor:
-        """Tokens (b, n, c) after they looked at each other."""
+        """Tokens (b, n, c) after they attended to each other."""
         if self.first:
             # In the first layer the tokens are their own positions.
             tokens = self.self_attn(tokens, tokens, tokens)
@@ -81,15 +81,15 @@ class TwoWayAttentionBlock(nn.Module):
         out: Tensor = self.norm1(tokens)
         return out
 
-    def mlp_step(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """Tokens (b, n, c) after what they have seen in the image."""
-        tokens = self.norm2(tokens + seen)
+    def mlp_step(self, tokens: Tensor, read: Tensor) -> Tensor:
+        """Tokens (b, n, c), given what they have read from the image."""
+        tokens = self.norm2(tokens + read)
         out: Tensor = self.norm3(tokens + self.mlp(tokens))
         return out
 
 
 class TwoWayTransformer(nn.Module):
-    """The blocks, and a last look of the tokens at the image."""
+    """The blocks, and a last attention of the tokens to the image."""
 
     def __init__(self, depth: int, dim: int, heads: int, hidden: int) -> None:
         super().__init__()

@@ -11,71 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_sam.errors import PredictorError, PromptError
-from napari_sam.model.inference.mask_decoder import image_of, predict_masks
+from napari_sam.model.inference.mask_decoder import predict_masks
 from napari_sam.model.sam import Sam
-from napari_sam.model.transforms import input_shape, resize_for_encoder
+from napari_sam.model.transforms import ResizeLongestSide
 
 FloatArray = NDArray[np.floating]
 FORMATS = ("RGB", "BGR")
-
-
-class ResizeLongestSide:
-    """Bring images and prompts to the size that the encoder works at.
-
-    Parameters
-    ----------
-    target_length
-        Pixels of the longest side.
-    """
-
-    def __init__(self, target_length: int) -> None:
-        self.target_length = target_length
-
-    def apply_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize (h, w, 3) pixels."""
-        return resize_for_encoder(image, self.target_length)
-
-    def apply_image_torch(self, image: Tensor) -> Tensor:
-        """Resize (b, 3, h, w) pixels in a tensor; close to `apply_image`, not equal."""
-        height, width = image.shape[-2:]
-        shape = input_shape((height, width), self.target_length)
-        return F.interpolate(
-            image, shape, mode="bilinear", align_corners=False, antialias=True
-        )
-
-    def apply_coords(
-        self, coords: FloatArray, original_size: tuple[int, ...]
-    ) -> FloatArray:
-        """Scale (..., 2) points (x, y), given the image's (height, width)."""
-        height, width = original_size
-        new_height, new_width = input_shape((height, width), self.target_length)
-        return coords.astype(float) * (new_width / width, new_height / height)
-
-    def apply_boxes(
-        self, boxes: FloatArray, original_size: tuple[int, ...]
-    ) -> FloatArray:
-        """Scale (n, 4) boxes x0, y0, x1, y1."""
-        return self.apply_coords(boxes.reshape(-1, 2, 2), original_size).reshape(-1, 4)
-
-    def apply_coords_torch(
-        self, coords: Tensor, original_size: tuple[int, ...]
-    ) -> Tensor:
-        """Scale (..., 2) points (x, y) in a tensor."""
-        height, width = original_size
-        new_height, new_width = input_shape((height, width), self.target_length)
-        return coords.float() * coords.new_tensor(
-            (new_width / width, new_height / height), dtype=torch.float
-        )
-
-    def apply_boxes_torch(
-        self, boxes: Tensor, original_size: tuple[int, ...]
-    ) -> Tensor:
-        """Scale (n, 4) boxes x0, y0, x1, y1 in a tensor."""
-        scaled = self.apply_coords_torch(boxes.reshape(-1, 2, 2), original_size)
-        return scaled.reshape(-1, 4)
 
 
 class SamPredictor:
@@ -270,10 +213,9 @@ class SamPredictor:
             mask_input = mask_input.expand(len(others[0]), *mask_input.shape[1:])
         self._check_shapes(points, boxes, mask_input)
         sparse, dense = self.model.prompt_encoder(points, boxes, mask_input)
-        encoder, decoder = self.model.prompt_encoder, self.model.mask_decoder
         low_res, scores = predict_masks(
-            decoder,
-            image_of(encoder, decoder, self.get_image_embedding()[0]),
+            self.model.mask_decoder,
+            self.model.decoder_image(self.get_image_embedding()[0]),
             sparse,
             None if mask_input is None else dense,
             multimask_output=multimask_output,

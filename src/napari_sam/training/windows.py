@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam.model.build import EMBEDDING_STRIDE
-from napari_sam.model.image_encoder import ImageEncoderViT
 from napari_sam.model.sam import Sam
 
 
 def needs_whole_window(sam: Sam) -> bool:
     """Whether the encoder only takes images of its full size."""
-    return isinstance(sam.image_encoder, ImageEncoderViT)
+    return sam.needs_whole_window
 
 
 def normalised(sam: Sam, images_chw: Sequence[NDArray[np.uint8]]) -> Tensor:

@@ -23,10 +23,10 @@ from napari_sam.automatic.overlaps import overlaps
 from napari_sam.automatic.plan import Plane
 from napari_sam.automatic.seams.stitching import Assignment, Stitcher
 from napari_sam.automatic.tiles.tile_files import TileFiles
-from napari_sam.automatic.window.grid import Cell
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
 from napari_sam.labels.bulk import BulkLabels
+from napari_sam.predictor.window_grid import Cell
 from napari_sam.predictor.windows import at_level
 
 TILES_AT_ONCE = 6

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import MaskError
 from napari_sam.masks import Mask
-from napari_sam.model.point_masks import PointMasks
+from napari_sam.model.window_model import PointMasks
 
 
 def label_image(

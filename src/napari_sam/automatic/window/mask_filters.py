@@ -21,7 +21,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from napari_sam.masks import bounding_box, without_specks
-from napari_sam.model.point_masks import PointMasks, portions
+from napari_sam.model.window_model import PointMasks
 
 ISLAND_SHARE = 1.0  # of the largest island of a mask: an object is in one piece
 PIXELS_AT_ONCE = 2**24
@@ -45,11 +45,7 @@ def in_one_piece(masks: PointMasks, least_area: float) -> PointMasks:
 
 def are_simple(masks: PointMasks) -> NDArray[np.bool_]:
     """Whether each mask is one island, corners touching, without holes."""
-    pixels_n = (masks.boxes_n4[:, 2:] - masks.boxes_n4[:, :2]).prod(axis=1).tolist()
-    parts = [
-        _are_simple(masks.take(np.arange(some.start, some.stop)))
-        for some in portions(pixels_n, PIXELS_AT_ONCE)
-    ]
+    parts = [_are_simple(some) for some in masks.in_parts(PIXELS_AT_ONCE)]
     return np.concatenate([np.zeros(0, dtype=bool), *parts])
 
 

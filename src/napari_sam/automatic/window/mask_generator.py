@@ -26,8 +26,8 @@ from napari_sam.automatic.window.point_grid import crop_boxes, layer_grids
 from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
 from napari_sam.masks import bounding_box
-from napari_sam.model.point_masks import PointMasks, PointQuery
 from napari_sam.model.sam import Sam
+from napari_sam.model.window_model import PointMasks, PointQuery
 from napari_sam.predictor.sam_predictor import SamPredictor
 
 
@@ -220,7 +220,7 @@ class SamAutomaticMaskGenerator:
             "bbox": _xywh(found.corners_n4[index]),
             "predicted_iou": float(found.masks.scores_n[index]),
             "point_coords": [found.points_n2[index].tolist()],
-            "stability_score": float(found.masks.stabilities_n[index]),
+            "stability_score": float(found.masks.stability_scores_n[index]),
             "crop_box": _xywh(found.crops_n4[index]),
         }
 

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from napari_sam.automatic.estimate.blob_size import estimate_object_size
 from napari_sam.errors import PredictorError
-from napari_sam.model.point_masks import ManyPointModel, PointQuery
-from napari_sam.model.window_model import WindowModel
+from napari_sam.model.window_model import ManyPointModel, PointQuery, WindowModel
 from napari_sam.predictor.window_sizes import WindowSizes
 
 FEWEST_CLICKS = 8  # along the longest side of a window
-ANY_QUERY = PointQuery(min_score=0.0, min_stability=0.0)
+ANY_QUERY = PointQuery(min_score=0.0, min_stability_score=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,13 @@ from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.automatic.window.point_grid import point_grid
 from napari_sam.geometry import Box
 from napari_sam.masks import stability
-from napari_sam.model.point_masks import (
+from napari_sam.model.window_model import (
     ManyPointModel,
     PointMasks,
     PointQuery,
-    boxes_of,
-    pack,
+    WindowMask,
+    WindowModel,
 )
-from napari_sam.model.window_model import WindowMask, WindowModel
 from napari_sam.prompts import Click
 
 
@@ -121,28 +120,27 @@ def _wanted(index: int, answers: Sequence[WindowMask], query: PointQuery) -> Poi
         sharp = (
             1.0
             if answer.logits_hw is None
-            else stability(answer.logits_hw, query.stability_offset)
+            else stability(answer.logits_hw, query.stability_score_offset)
         )
         sure = query.min_score <= 0 or answer.score > query.min_score
-        if sure and (query.min_stability <= 0 or sharp >= query.min_stability):
+        if sure and (
+            query.min_stability_score <= 0 or sharp >= query.min_stability_score
+        ):
             kept.append(answer)
             stabilities.append(sharp)
     if not kept:
         return PointMasks.empty()
-    masks_nhw = np.stack([answer.mask_hw for answer in kept])
-    boxes = boxes_of(masks_nhw)
-    return PointMasks(
-        np.full(len(kept), index, dtype=np.int64),
-        np.array([answer.score for answer in kept], dtype=np.float32),
-        np.array(stabilities, dtype=np.float32),
-        boxes,
-        pack(masks_nhw, boxes),
+    return PointMasks.of(
+        np.full(len(kept), index),
+        np.array([answer.score for answer in kept]),
+        np.array(stabilities),
+        np.stack([answer.mask_hw for answer in kept]),
     )
 
 
 def _ranks(masks: PointMasks) -> NDArray[np.float32]:
     """Which of two masks of one object is better: both signs of quality count."""
-    return masks.scores_n * masks.stabilities_n
+    return masks.scores_n * masks.stability_scores_n
 
 
 def _best_of_overlapping(masks: PointMasks, max_shared: float) -> NDArray[np.int64]:

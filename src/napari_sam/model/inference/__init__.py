@@ -1,1 +1,53 @@
-"""The functions of the network, fast: the same answers as the plain modules."""
+"""The functions of the network, fast: the same numbers as the plain modules.
+
+`encoder` makes an `InferenceForm` of an image encoder: `vit` or `tiny_vit`, of `layers`
+and of the attention that suits a device (`attention_cpu`, `attention_cuda`,
+`attention_triton`), recorded by `cuda_graphs` on a GPU. `precision` says which numbers
+a device computes with. `mask_decoder` answers prompts: `image_tokens` are what it
+computes of an image before there is a prompt, `cross_attention` is between these and
+the prompts, `upscaling` draws logits, and `postprocessing` makes masks of them.
+
+The names here are loaded on first use, so that no module has to load all the others.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam.model.inference.encoder import InferenceForm as InferenceForm
+    from napari_sam.model.inference.mask_decoder import predict_masks as predict_masks
+    from napari_sam.model.inference.precision import (
+        choose_precision as choose_precision,
+    )
+    from napari_sam.model.inference.precision import precision_in as precision_in
+    from napari_sam.model.inference.precision import precision_name as precision_name
+
+_HOMES = {
+    "InferenceForm": "encoder",
+    "choose_precision": "precision",
+    "precision_in": "precision",
+    "precision_name": "precision",
+    "predict_masks": "mask_decoder",
+}
+
+__all__ = [
+    "InferenceForm",
+    "choose_precision",
+    "precision_in",
+    "precision_name",
+    "predict_masks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
-"""Attention with a bias for positions, in pieces that a processor's cache holds.
+"""Attention with a bias for positions, in slabs that a processor's cache holds.
 
 Written out, the scores of one global block of ViT-B are 800 MB that go through memory
-several times. Here a piece of them is made, normalised and used before the next one:
+several times. Here a slab of them is made, normalised and used before the next one:
 
     scores  =  bias                (of rows + of columns, or a table)
             += q k^T / sqrt(c)     (a matrix product onto it)
@@ -68,9 +68,9 @@ def split_heads(qkv: Tensor, heads: int) -> Tensor:
     return first.reshape(3, -1, side, across, c)
 
 
-def join_heads(seen_ghwc: Tensor, windows: tuple[int, ...], heads: int) -> Tensor:
+def join_heads(attended_ghwc: Tensor, windows: tuple[int, ...], heads: int) -> Tensor:
     """(windows * heads, side, side, c) -> (*windows, side, side, heads, c), a view."""
-    return torch.unflatten(seen_ghwc, 0, (*windows, heads)).movedim(-4, -2)
+    return torch.unflatten(attended_ghwc, 0, (*windows, heads)).movedim(-4, -2)
 
 
 def cut_windows(qkv_bhwc: Tensor, side: int, padding: Tensor) -> Tensor:
@@ -94,16 +94,16 @@ def cut_windows(qkv_bhwc: Tensor, side: int, padding: Tensor) -> Tensor:
     return qkv_bhwc.view(b, h // side, side, w // side, side, c).transpose(2, 3)
 
 
-def paste_windows(seen: Tensor, shape: tuple[int, int]) -> Tensor:
+def paste_windows(attended: Tensor, shape: tuple[int, int]) -> Tensor:
     """(b, rows, columns, side, side, heads, c) -> the map (b, height, width, c)."""
     h, w = shape
-    b, rows, columns, side, _, heads, c = seen.shape
-    whole = seen.transpose(2, 3).reshape(b, rows * side, columns * side, heads * c)
+    b, rows, columns, side, _, heads, c = attended.shape
+    whole = attended.transpose(2, 3).reshape(b, rows * side, columns * side, heads * c)
     return whole[:, :h, :w].contiguous()
 
 
 def attend_by_position(qkv: Tensor, heads: int, positions: Positions) -> Tensor:
-    """Self-attention of square windows, biased by rows and columns, in pieces."""
+    """Self-attention of square windows, biased by rows and columns, in slabs."""
     q, k, v = split_heads(qkv, heads)
     rows, columns = (bias.float() for bias in positions.biases(q))
     groups, side, _, _ = q.shape
@@ -129,7 +129,7 @@ def attend_by_position(qkv: Tensor, heads: int, positions: Positions) -> Tensor:
 
 
 def attend_by_table(qkv: Tensor, bias_hnn: Tensor) -> Tensor:
-    """Self-attention of square windows, biased by a table for each head, in pieces."""
+    """Self-attention of square windows, biased by a table for each head, in slabs."""
     heads, tokens, _ = bias_hnn.shape
     q, k, v = (x.flatten(1, 2) for x in split_heads(qkv, heads))
     groups = len(q)
@@ -146,7 +146,7 @@ def attend_by_table(qkv: Tensor, bias_hnn: Tensor) -> Tensor:
 
 
 class _Slab:
-    """Memory for a piece of scores, used again for the next piece."""
+    """Memory for a slab of scores, used again for the next slab."""
 
     def __init__(self, rows: int, columns: int, like: Tensor) -> None:
         size = rows * columns
@@ -165,7 +165,7 @@ class _Slab:
     def attend(
         self, bias: Tensor, qkv: tuple[Tensor, Tensor, Tensor], out: Tensor
     ) -> None:
-        """Put what some queries see into `out`; the bias is used up."""
+        """Write what some queries attend to into `out`; the bias is used up."""
         q, k, v = qkv
         scale = q.shape[-1] ** -0.5
         if self._lowered is None:

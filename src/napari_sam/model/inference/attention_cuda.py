@@ -7,7 +7,7 @@ fused attention does it, and the bias never lies in memory:
 
     [q / sqrt(c), rows, columns] . [k, one-hot row, one-hot column]
 
-Where Triton is there, global blocks take the kernel of `relpos_triton` instead.
+Where Triton is there, global blocks take the kernel of `attention_triton` instead.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ BACKENDS = [
 
 
 def attend_by_concatenation(qkv: Tensor, heads: int, positions: Positions) -> Tensor:
-    """As `attention.attend_by_position`, with the bias laid behind queries and keys."""
+    """As `attend_by_position`, with the bias laid behind queries and keys."""
     q, k, v = split_heads(qkv, heads)
     groups, side, _, c = q.shape
     rows, columns = positions.biases(q)
     padding = -(c + 2 * side) % ALIGNMENT
     queries = torch.cat([q * c**-0.5, rows, columns], dim=-1)
     ones = torch.eye(side, dtype=q.dtype, device=q.device)
-    places = [
+    one_hot = [
         ones[:, None].expand(side, side, side),
         ones[None].expand(side, side, side),
     ]
-    keys = torch.cat([k, torch.cat(places, dim=-1).expand(groups, -1, -1, -1)], dim=-1)
+    keys = torch.cat([k, torch.cat(one_hot, dim=-1).expand(groups, -1, -1, -1)], dim=-1)
     queries, keys = (
         torch.unflatten(F.pad(x, (0, padding)), 0, (-1, heads)).flatten(2, 3)
         for x in (queries, keys)
@@ -73,7 +73,7 @@ def attend_on_gpu(qkv: Tensor, heads: int, positions: Positions) -> Tensor:
 
 
 def attend_by_table_on_gpu(qkv: Tensor, bias_hnn: Tensor) -> Tensor:
-    """As `attention.attend_by_table`, by fused attention with a mask."""
+    """As `attend_by_table`, by fused attention with a mask."""
     heads, side = len(bias_hnn), qkv.shape[-2]
     q, k, v = (
         torch.unflatten(x, 0, (-1, heads)).flatten(2, 3)
@@ -100,7 +100,7 @@ def kernel_agrees(device: torch.device) -> bool:
     """Try the kernel on a small problem; False if it fails in any way.
 
     Triton compiles on first use, with what it finds on this machine, and that can
-    fail for reasons that have nothing to do with the numbers asked for.
+    fail for reasons that have nothing to do with the numbers.
     """
     # Not of the caller's random numbers.
     generator = torch.Generator().manual_seed(0)
@@ -121,4 +121,4 @@ def kernel_agrees(device: torch.device) -> bool:
 
 KERNEL_TOLERANCE = 2e-2
 
-ON_GPU = DevicePolicy(attend_on_gpu, attend_by_table_on_gpu, in_pieces=False)
+ON_GPU = DevicePolicy(attend_on_gpu, attend_by_table_on_gpu, fits_cache=False)

@@ -10,7 +10,7 @@ powers of two.
 Queries, keys and values are read where the linear layer put them. There is nothing to
 tune at run time. Triton compiles the kernel on first use, for which it may miss
 something on a machine, such as a C compiler or a folder that it can write to:
-`fused_attention` tries it first, and does without where it fails.
+`attention_cuda` tries it first, and does without where it fails.
 """
 
 import math

@@ -32,7 +32,7 @@ class Recorded:
     Parameters
     ----------
     function
-        Works on the GPU alone: it never looks at a number.
+        Works on the GPU alone: it never reads a number.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -58,12 +58,12 @@ class Recorded:
             return result
 
     def _record(self, given: Tensor) -> Recording:
-        place = given.clone()
+        static = given.clone()
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UPS):
-                self._function(place)
+                self._function(static)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         # Other threads may allocate meanwhile, which is none of this graph's business.
@@ -71,5 +71,5 @@ class Recorded:
         with torch.cuda.graph(
             graph, pool=self._pool, capture_error_mode="thread_local"
         ):
-            result = self._function(place)
-        return Recording(graph, place, result)
+            result = self._function(static)
+        return Recording(graph, static, result)

@@ -75,7 +75,7 @@ def _form(encoder: PlainEncoder, dtype: torch.dtype) -> Encode:
     return encoder.forward
 
 
-def _fast(encoder: PlainEncoder, kinds: DTypes, manner: DevicePolicy) -> Encode:
+def _fast(encoder: PlainEncoder, dtypes: DTypes, policy: DevicePolicy) -> Encode:
     if isinstance(encoder, ImageEncoderViT):
-        return FastViT(encoder, kinds, manner)
-    return FastTinyViT(encoder, kinds.products, manner)
+        return FastViT(encoder, dtypes, policy)
+    return FastTinyViT(encoder, dtypes.products, policy)

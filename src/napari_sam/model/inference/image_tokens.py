@@ -1,8 +1,8 @@
-"""What the mask decoder reads off an embedding before anyone has clicked.
+"""What the mask decoder computes of an embedding before there is any prompt.
 
 Without a mask prompt every prompt on an image begins with the same image: its
 embedding and what stands for "no mask". What layer 0 makes of it does not depend on
-the prompt, so it is made once and kept while the image is asked about.
+the prompt, so it is made once and kept while prompts on the image come in.
 
 Nothing kept can be stale: it is found by the values of the embedding and of the
 weights that it was made from, not by their names, places or version numbers. To
@@ -23,7 +23,7 @@ IMAGES_KEPT = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecoderImage:
-    """An image as the decoder reads it: a row for each of p pixels, h heads.
+    """An image as the decoder takes it: a row for each of p pixels, h heads.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class DecoderImage:
     unprompted_pc
         The embedding of an image that has no mask prompt.
     keys_hpd, values_hpd
-        Of the unprompted image, for the tokens that look at it in layer 0.
+        Of the unprompted image, for the tokens that attend to it in layer 0.
     queries_hpd
-        Of the unprompted image, for its look at the tokens in layer 0.
+        Of the unprompted image, which attends to the tokens in layer 0.
     """
 
     shape: tuple[int, int]
@@ -54,7 +54,7 @@ _Entries = tuple[tuple[Tensor, DecoderImage], ...]
 
 
 class RecentImages:
-    """The images that were asked about last.
+    """The images that the latest prompts were on.
 
     Threads may share it: what is kept is replaced as a whole. A copy of it, or one
     that went to another process, is empty.

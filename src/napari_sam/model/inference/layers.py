@@ -1,4 +1,4 @@
-"""What the encoders for inference are made of: layers as plain tensors.
+"""What the encoders for inference consist of: layers as plain tensors.
 
 They are made from the plain networks' parameters, once, and know nothing of gradients.
 """
@@ -32,33 +32,33 @@ class DevicePolicy:
     ----------
     by_position
         Attention with biases for rows and columns: queries, keys and values of
-        windows, heads and `Positions` to what they see.
+        windows, heads and `Positions` to the attended values.
     by_table
         The same with a table of biases.
-    in_pieces
-        Whether work is cut so that what a piece of it needs stays in a cache, and
+    fits_cache
+        Whether work is cut into bands of rows that fit into a processor's cache, and
         images of a batch come one after the other.
     """
 
     by_position: Callable[[Tensor, int, Positions], Tensor]
     by_table: Callable[[Tensor, Tensor], Tensor]
-    in_pieces: bool
+    fits_cache: bool
 
     def band(self, shape_hwc: tuple[int, int, int], unit: int = 1) -> int:
         """Rows of a map that are worked on at once, a multiple of `unit`."""
         height, width, channels = shape_hwc
-        if not self.in_pieces:
+        if not self.fits_cache:
             return height
         return unit * max(1, BAND_BYTES // (4 * channels * width * unit))
 
     def embedded(self, embed: Callable[[Tensor], Tensor], image_bchw: Tensor) -> Tensor:
         """What `embed` makes of a batch, or of its images one after the other."""
-        if not self.in_pieces:
+        if not self.fits_cache:
             return embed(image_bchw)
         return torch.cat([embed(image_chw[None]) for image_chw in image_bchw])
 
 
-ON_PROCESSOR = DevicePolicy(attend_by_position, attend_by_table, in_pieces=True)
+ON_PROCESSOR = DevicePolicy(attend_by_position, attend_by_table, fits_cache=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Product:
     bias: Tensor | None
 
     @classmethod
-    def of(cls, layer: nn.Linear, kinds: DTypes) -> Self:
+    def of(cls, layer: nn.Linear, dtypes: DTypes) -> Self:
         """Shares the layer's memory if the type is the same."""
         bias: Tensor | None = layer.bias  # some have none, which its type denies
         return cls(
-            layer.weight.detach().to(kinds.products),
-            None if bias is None else bias.detach().to(kinds.products),
+            layer.weight.detach().to(dtypes.products),
+            None if bias is None else bias.detach().to(dtypes.products),
         )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -97,22 +97,22 @@ class Norm:
     weight: Tensor
     bias: Tensor
     eps: float
-    to: torch.dtype
+    out: torch.dtype
 
     @classmethod
-    def of(cls, layer: nn.LayerNorm | LayerNorm2d, kinds: DTypes) -> Self:
+    def of(cls, layer: nn.LayerNorm | LayerNorm2d, dtypes: DTypes) -> Self:
         """From the plain layer."""
         return cls(
-            layer.weight.detach().to(kinds.tokens),
-            layer.bias.detach().to(kinds.tokens),
+            layer.weight.detach().to(dtypes.tokens),
+            layer.bias.detach().to(dtypes.tokens),
             layer.eps,
-            kinds.products,
+            dtypes.products,
         )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the same shape."""
         y = F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-        return y.to(self.to)
+        return y.to(self.out)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -124,13 +124,13 @@ def gelu(x: Tensor) -> Tensor:
 class FastNeck:
     """The two convolutions that end every encoder, from maps with channels last."""
 
-    def __init__(self, neck: nn.Sequential, kinds: DTypes) -> None:
+    def __init__(self, neck: nn.Sequential, dtypes: DTypes) -> None:
         layers: Any = neck
         narrow, norm1, blend, norm2 = layers
         weight = narrow.weight.detach().flatten(1)
-        self._narrow = Product(weight.to(kinds.products), None)
-        self._norm1 = Norm.of(norm1, DTypes(kinds.products, torch.float32))
-        self._blend = blend.weight.detach().to(kinds.products)
+        self._narrow = Product(weight.to(dtypes.products), None)
+        self._norm1 = Norm.of(norm1, DTypes(dtypes.products, torch.float32))
+        self._blend = blend.weight.detach().to(dtypes.products)
         self._norm2 = Norm.of(norm2, DTypes(torch.float32, torch.float32))
 
     def __call__(self, x_bhwc: Tensor) -> Tensor:

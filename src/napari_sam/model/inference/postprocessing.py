@@ -1,10 +1,10 @@
-"""Low-resolution logits -> masks, where they can be something.
+"""Low-resolution logits -> masks, enlarged only where there can be one.
 
-Enlarging every answer to the whole window costs more than all else in a window of
-everything. Bilinear enlarging mixes a pixel from at most a few low-resolution ones,
-with weights that add up to 1, so that a pixel is above a threshold only where one of
-those is. The window is cut into patches of 64 x 64 pixels, and of each mask only the
-patches that see a logit above the looser of the two cuts of the stability are ever
+Enlarging all masks of a grid of clicks to the whole window costs more than all else
+there. Bilinear enlarging mixes a pixel from at most a few low-resolution ones, with
+weights that add up to 1, so that a pixel is above a threshold only where one of those
+is. The window is cut into patches of 64 x 64 pixels, and of each mask only the patches
+that see a logit above the looser of the two cuts of the stability score are ever
 enlarged; nothing is lost:
 
     low resolution         window
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model.point_masks import (
+from napari_sam.model.window_model.point_masks import (
     PointMasks,
     PointQuery,
     boxes_around,
@@ -90,8 +90,8 @@ class AxisScaling:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """Low-resolution logits (n, h, w), expected IoUs (n,), indices of clicks (n,)."""
+class PointLogits:
+    """Low-resolution logits (n, h, w), predicted IoUs (n,), indices of clicks (n,)."""
 
     logits_nhw: Tensor
     scores_n: Tensor
@@ -126,17 +126,17 @@ class _Patches:
 
 
 def draw_masks(
-    answers: Answers,
+    logits: PointLogits,
     axes: tuple[AxisScaling, AxisScaling],
     threshold: float,
     query: PointQuery,
 ) -> PointMasks:
-    """Draw answers over the window, and keep those that are stable enough.
+    """Draw masks over the window, and keep those that are stable enough.
 
     Parameters
     ----------
-    answers
-        Of clicks in one window.
+    logits
+        Of the masks of clicks in one window.
     axes
         Of its rows and of its columns.
     threshold
@@ -144,22 +144,23 @@ def draw_masks(
     query
         Says what is stable enough.
     """
-    busy_nij = _may_hold(answers.logits_nhw, axes, threshold - query.stability_offset)
+    looser = threshold - query.stability_score_offset
+    busy_nij = _may_hold(logits.logits_nhw, axes, looser)
     parts = []
     for some in portions(busy_nij.sum(dim=(1, 2)).tolist(), PATCHES_KEPT):
         drawn = _drawn(
-            answers.logits_nhw[some], busy_nij[some], axes, (threshold, query)
+            logits.logits_nhw[some], busy_nij[some], axes, (threshold, query)
         )
-        stability = drawn.tight_n / drawn.loose_n.clamp(min=1)
-        kept = torch.ones_like(stability, dtype=torch.bool)
-        if query.min_stability > 0:
-            kept = stability >= query.min_stability
+        scores_n = drawn.tight_n / drawn.loose_n.clamp(min=1)
+        kept = torch.ones_like(scores_n, dtype=torch.bool)
+        if query.min_stability_score > 0:
+            kept = scores_n >= query.min_stability_score
         boxes, packed = _boxes_and_bits(drawn, kept)
         parts.append(
             PointMasks(
-                answers.clicks_n[some][kept].cpu().numpy(),
-                answers.scores_n[some][kept].float().cpu().numpy(),
-                stability[kept].cpu().numpy(),
+                logits.clicks_n[some][kept].cpu().numpy(),
+                logits.scores_n[some][kept].float().cpu().numpy(),
+                scores_n[kept].cpu().numpy(),
                 boxes,
                 packed,
             )
@@ -179,8 +180,8 @@ def _scaling(low: int, padded: int, resized: int, size: int) -> AxisScaling:
     length = int((last - first).max()) + 1
     starts_p = first.clamp(max=low - length)
     seen_pk = starts_p[:, None] + torch.arange(length)
-    places = seen_pk[:, None].expand(count, PATCH, length)
-    return AxisScaling(size, starts_p, matrix_pok.gather(2, places).contiguous())
+    seen_pok = seen_pk[:, None].expand(count, PATCH, length)
+    return AxisScaling(size, starts_p, matrix_pok.gather(2, seen_pok).contiguous())
 
 
 def _may_hold(
@@ -238,7 +239,7 @@ def _draw_some(
     """Enlarge some patches, and add up what is seen in them."""
     threshold, query = cut
     masks, rows, columns = (
-        places[some] for places in (patches.masks_q, patches.rows_q, patches.columns_q)
+        index[some] for index in (patches.masks_q, patches.rows_q, patches.columns_q)
     )
     low_qkl = logits_nhw[
         masks[:, None, None],
@@ -250,8 +251,8 @@ def _draw_some(
     logits_qyx[rows == len(axes[0].starts_p) - 1, axes[0].rest :] = -torch.inf
     logits_qyx[columns == len(axes[1].starts_p) - 1, :, axes[1].rest :] = -torch.inf
     for counts_n, level in (
-        (patches.tight_n, threshold + query.stability_offset),
-        (patches.loose_n, threshold - query.stability_offset),
+        (patches.tight_n, threshold + query.stability_score_offset),
+        (patches.loose_n, threshold - query.stability_score_offset),
     ):
         counts_n.index_add_(0, masks, _column_counts(logits_qyx > level).sum(dim=1))
     pixels = torch.gt(logits_qyx, threshold, out=patches.pixels_qyx[some])
@@ -282,8 +283,8 @@ def _boxes_and_bits(
     wanted_q = kept_n[patches.masks_q]
     pixels_qyx = patches.pixels_qyx[wanted_q].cpu().numpy()
     masks, rows, columns = (
-        places[wanted_q].cpu().numpy()
-        for places in (patches.masks_q, patches.rows_q, patches.columns_q)
+        index[wanted_q].cpu().numpy()
+        for index in (patches.masks_q, patches.rows_q, patches.columns_q)
     )
     ends = np.searchsorted(masks, np.flatnonzero(kept_n.cpu().numpy()), side="right")
     starts = [0, *ends.tolist()][: len(ends)]

@@ -6,9 +6,9 @@
 | CUDA | float16; bfloat16 where the GPU has it; float32 |
 | others, such as MPS | float32 |
 
-A CPU stays exact unless it is told otherwise. On a GPU float16 is as fast as bfloat16
-and eight times as precise. Masks are decoded from embeddings that are kept as float16
-in any case.
+A CPU stays exact unless a lower precision is chosen. On a GPU float16 is as fast as
+bfloat16 and eight times as precise. Masks are decoded from embeddings that are kept as
+float16 in any case.
 """
 
 from __future__ import annotations
@@ -41,15 +41,20 @@ TRIAL_ROWS, TRIAL_WIDTH = 256, 768  # a matrix product like an encoder's
 TRIALS = 5
 
 
-def choose_precision(asked: str, device: torch.device) -> torch.dtype:
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """The type to compute with on a device.
 
     Parameters
     ----------
-    asked
+    name
         "auto", "float32", "bfloat16" or "float16".
     device
         Where.
+
+    Returns
+    -------
+    torch.dtype
+        Of matrix products.
 
     Raises
     ------
@@ -57,20 +62,20 @@ def choose_precision(asked: str, device: torch.device) -> torch.dtype:
         There is no such precision, or not on this device.
     """
     there = PRECISIONS.get(device.type, ONLY_EXACT)
-    if asked == AUTO:
+    if name == AUTO:
         return TYPES[there[0]]
-    if asked not in TYPES:
+    if name not in TYPES:
         raise CheckpointError(
-            f"A precision is {AUTO}, {', '.join(TYPES)}, got {asked!r}."
+            f"A precision is {AUTO}, {', '.join(TYPES)}, got {name!r}."
         )
-    if asked not in there:
+    if name not in there:
         raise CheckpointError(
-            f"On {device.type}, numbers are {' or '.join(there)}, got {asked!r}. Use "
+            f"On {device.type}, numbers are {' or '.join(there)}, got {name!r}. Use "
             f'one of those, or "{AUTO}".'
         )
-    if asked == "bfloat16":
+    if name == "bfloat16":
         _check_bfloat16(device)
-    return TYPES[asked]
+    return TYPES[name]
 
 
 def precision_name(dtype: torch.dtype) -> str:
@@ -112,6 +117,6 @@ def trial_seconds(
 
 
 def precision_in(fingerprint: str) -> str:
-    """The precision that a model's fingerprint tells of."""
+    """The precision that is part of a model's fingerprint."""
     _, _, last = fingerprint.rpartition("-")
     return last if last in TYPES else precision_name(torch.float32)

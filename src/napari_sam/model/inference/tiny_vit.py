@@ -48,7 +48,7 @@ class Convolution:
     groups: int
 
     @classmethod
-    def of(cls, layer: ConvBN, kinds: DTypes) -> Self:
+    def of(cls, layer: ConvBN, dtypes: DTypes) -> Self:
         """Fold the normalisation into the convolution."""
         norm = layer.bn
         if norm.running_mean is None or norm.running_var is None:
@@ -58,8 +58,8 @@ class Convolution:
         bias = norm.bias.detach().double() - norm.running_mean.double() * scale
         weight = layer.c.weight.detach().double() * scale[:, None, None, None]
         return cls(
-            weight.to(kinds.products).contiguous(memory_format=torch.channels_last),
-            bias.to(kinds.products),
+            weight.to(dtypes.products).contiguous(memory_format=torch.channels_last),
+            bias.to(dtypes.products),
             layer.c.stride[0],
             layer.c.groups,
         )
@@ -91,20 +91,20 @@ class Bottleneck:
     narrow: Convolution
 
     @classmethod
-    def of(cls, layer: MBConv | PatchMerging, kinds: DTypes) -> Self:
+    def of(cls, layer: MBConv | PatchMerging, dtypes: DTypes) -> Self:
         """From the plain layer."""
         three = (layer.conv1, layer.conv2, layer.conv3)
-        return cls(*(Convolution.of(conv, kinds) for conv in three))
+        return cls(*(Convolution.of(conv, dtypes) for conv in three))
 
     def merge(self, x_bhwc: Tensor) -> Tensor:
         """Between two stages: of another width, and mostly half the size."""
         y = gelu(self.widen(x_bhwc))
         return self.narrow(gelu(self.blend(y)))
 
-    def add(self, x_bhwc: Tensor, manner: DevicePolicy) -> Tensor:
+    def add(self, x_bhwc: Tensor, policy: DevicePolicy) -> Tensor:
         """Return the same shape: the map and what was made of it."""
         _, h, w, _ = x_bhwc.shape
-        step = manner.band((h, w, len(self.widen.weight)))
+        step = policy.band((h, w, len(self.widen.weight)))
         out = torch.empty_like(x_bhwc)
         for top in range(0, h, step):
             bottom = min(top + step, h)
@@ -132,7 +132,7 @@ class WindowAttention:
     proj: Product
 
     @classmethod
-    def of(cls, layer: TinyViTAttention, side: int, kinds: DTypes) -> Self:
+    def of(cls, layer: TinyViTAttention, side: int, dtypes: DTypes) -> Self:
         """From the plain layer, whose queries, keys and values lie head by head."""
         heads = layer.heads
         weight, bias = layer.qkv.weight.detach(), layer.qkv.bias.detach()
@@ -143,22 +143,22 @@ class WindowAttention:
         padding = F.linear(layer.norm.bias.detach(), weight, bias)
         return cls(
             side,
-            Norm.of(layer.norm, kinds),
-            Product(weight.to(kinds.products), bias.to(kinds.products)),
-            padding.to(kinds.products),
+            Norm.of(layer.norm, dtypes),
+            Product(weight.to(dtypes.products), bias.to(dtypes.products)),
+            padding.to(dtypes.products),
             layer.distance_bias()[0].detach().contiguous(),
-            Product.of(layer.proj, kinds),
+            Product.of(layer.proj, dtypes),
         )
 
-    def add_to(self, x_bhwc: Tensor, manner: DevicePolicy) -> None:
+    def add_to(self, x_bhwc: Tensor, policy: DevicePolicy) -> None:
         """Change a map in place, rows of windows at a time."""
         _, height, width, _ = x_bhwc.shape
-        step = manner.band((height, width, len(self.padding)), self.side)
+        step = policy.band((height, width, len(self.padding)), self.side)
         for top in range(0, height, step):
             band = x_bhwc[:, top : top + step]
             windows = cut_windows(self.qkv(self.norm(band)), self.side, self.padding)
-            seen = manner.by_table(windows, self.bias_hnn)
-            band += self.proj(paste_windows(seen, (band.shape[1], width)))
+            attended = policy.by_table(windows, self.bias_hnn)
+            band += self.proj(paste_windows(attended, (band.shape[1], width)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,30 +172,30 @@ class FastTinyBlock:
     narrow: Product
 
     @classmethod
-    def of(cls, block: TinyViTBlock, kinds: DTypes) -> Self:
+    def of(cls, block: TinyViTBlock, dtypes: DTypes) -> Self:
         """From the plain block."""
         return cls(
-            WindowAttention.of(block.attn, block.window, kinds),
-            Convolution.of(block.local_conv, kinds),
-            Norm.of(block.mlp.norm, kinds),
-            Product.of(block.mlp.fc1, kinds),
-            Product.of(block.mlp.fc2, kinds),
+            WindowAttention.of(block.attn, block.window, dtypes),
+            Convolution.of(block.local_conv, dtypes),
+            Norm.of(block.mlp.norm, dtypes),
+            Product.of(block.mlp.fc1, dtypes),
+            Product.of(block.mlp.fc2, dtypes),
         )
 
-    def apply(self, x_bhwc: Tensor, manner: DevicePolicy) -> Tensor:
+    def apply(self, x_bhwc: Tensor, policy: DevicePolicy) -> Tensor:
         """Return the same shape; the map given is used up."""
-        self.attention.add_to(x_bhwc, manner)
+        self.attention.add_to(x_bhwc, policy)
         x_bhwc = self.blend(x_bhwc).contiguous()
         _, height, width, _ = x_bhwc.shape
-        step = manner.band((height, width, len(self.widen.weight)))
+        step = policy.band((height, width, len(self.widen.weight)))
         for top in range(0, height, step):
             band = x_bhwc[:, top : top + step]
             band += self.narrow(gelu(self.widen(self.norm(band))))
         return x_bhwc
 
 
-def _merge(layer: PatchMerging | None, kinds: DTypes) -> Bottleneck | None:
-    return None if layer is None else Bottleneck.of(layer, kinds)
+def _merge(layer: PatchMerging | None, dtypes: DTypes) -> Bottleneck | None:
+    return None if layer is None else Bottleneck.of(layer, dtypes)
 
 
 class FastTinyViT:
@@ -207,45 +207,45 @@ class FastTinyViT:
         The plain one.
     dtype
         Of all maps and products.
-    manner
+    policy
         How the device is used.
     """
 
     def __init__(
-        self, encoder: TinyViT, dtype: torch.dtype, manner: DevicePolicy
+        self, encoder: TinyViT, dtype: torch.dtype, policy: DevicePolicy
     ) -> None:
-        kinds = DTypes(dtype, dtype)
-        self._manner = manner
+        dtypes = DTypes(dtype, dtype)
+        self._policy = policy
         self._dtype = dtype
         first, _, second = cast("Any", encoder.patch_embed.seq)
-        self._patches = (Convolution.of(first, kinds), Convolution.of(second, kinds))
+        self._patches = (Convolution.of(first, dtypes), Convolution.of(second, dtypes))
         # What a list of modules holds, its type does not say.
         convolutions, *stages = cast("Any", encoder.layers)
-        self._bottlenecks = [Bottleneck.of(b, kinds) for b in convolutions.blocks]
-        self._merge = Bottleneck.of(convolutions.downsample, kinds)
+        self._bottlenecks = [Bottleneck.of(b, dtypes) for b in convolutions.blocks]
+        self._merge = Bottleneck.of(convolutions.downsample, dtypes)
         self._stages = [
             (
-                [FastTinyBlock.of(block, kinds) for block in stage.blocks],
-                _merge(stage.downsample, kinds),
+                [FastTinyBlock.of(block, dtypes) for block in stage.blocks],
+                _merge(stage.downsample, dtypes),
             )
             for stage in stages
         ]
-        self._neck = FastNeck(encoder.neck, kinds)
+        self._neck = FastNeck(encoder.neck, dtypes)
 
     def __call__(self, image_bchw: Tensor) -> Tensor:
         """Embed normalised, padded images: (b, 3, s, s) to (b, c, s / 16, s / 16)."""
-        return self._manner.embedded(self._embed, image_bchw)
+        return self._policy.embedded(self._embed, image_bchw)
 
     def _embed(self, image_bchw: Tensor) -> Tensor:
         x = image_bchw.to(self._dtype).permute(0, 2, 3, 1)
         halve, quarter = self._patches
         x = quarter(gelu(halve(x))).contiguous()
         for bottleneck in self._bottlenecks:
-            x = bottleneck.add(x, self._manner)
+            x = bottleneck.add(x, self._policy)
         x = self._merge.merge(x).contiguous()
         for blocks, merge in self._stages:
             for block in blocks:
-                x = block.apply(x, self._manner)
+                x = block.apply(x, self._policy)
             if merge is not None:
                 x = merge.merge(x).contiguous()
         return self._neck(x)

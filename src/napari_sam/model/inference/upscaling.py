@@ -2,7 +2,7 @@
 
 A transposed convolution that doubles a map has kernels of 2 x 2 that do not overlap:
 it makes 4 pixels of each by one matrix product. Pixels stay rows until the masks, of
-one channel, are put in their places:
+one channel, become maps:
 
     p pixels, c channels  ->  p x (2 x 2)  ->  p x (2 x 2) x (2 x 2)  ->  4h x 4w
 """
@@ -79,15 +79,15 @@ class Upscaling:
         b, m, _ = filters_bmc.shape
         p = image_bpc.shape[1]
         logits_bmpq = image_bpc.new_empty(b, m, p, 16)
-        for prompts, pixels in pieces(image_bpc):
-            piece_bpc = image_bpc[prompts, pixels]
-            upscaled_qc = self(piece_bpc.flatten(0, 1))
-            upscaled_bqc = upscaled_qc.view(len(piece_bpc), -1, upscaled_qc.shape[1])
+        for prompts, pixels in blocks_of_pixels(image_bpc):
+            block_bpc = image_bpc[prompts, pixels]
+            upscaled_qc = self(block_bpc.flatten(0, 1))
+            upscaled_bqc = upscaled_qc.view(len(block_bpc), -1, upscaled_qc.shape[1])
             part_bmq = torch.bmm(filters_bmc[prompts], upscaled_bqc.mT)
             logits_bmpq[prompts, :, pixels] = part_bmq.view(*part_bmq.shape[:2], -1, 16)
         if wanted_bm is None:
-            return _in_place(logits_bmpq.flatten(0, 1), shape)
-        return _in_place(logits_bmpq[wanted_bm], shape)
+            return _to_maps(logits_bmpq.flatten(0, 1), shape)
+        return _to_maps(logits_bmpq[wanted_bm], shape)
 
 
 def _as_matrix(layer: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
@@ -97,7 +97,7 @@ def _as_matrix(layer: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
     return layer.weight.permute(2, 3, 1, 0).flatten(0, 2), layer.bias.repeat(4)
 
 
-def pieces(image_bpc: Tensor) -> Iterator[tuple[slice, slice]]:
+def blocks_of_pixels(image_bpc: Tensor) -> Iterator[tuple[slice, slice]]:
     """Which prompts and which of their pixels are upscaled at once."""
     b, p, _ = image_bpc.shape
     most = PIXELS_AT_ONCE_ON_CPU if image_bpc.device.type == "cpu" else PIXELS_AT_ONCE
@@ -107,8 +107,8 @@ def pieces(image_bpc: Tensor) -> Iterator[tuple[slice, slice]]:
             yield slice(prompt, prompt + prompts), slice(pixel, pixel + pixels)
 
 
-def _in_place(logits_kpq: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Put the 16 pixels of each pixel where they belong."""
+def _to_maps(logits_kpq: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Maps (k, 4h, 4w): each of the 16 pixels of a pixel goes where it belongs."""
     k = len(logits_kpq)
     split = logits_kpq.view(k, *shape, 2, 2, 2, 2)
     return split.permute(0, 1, 3, 5, 2, 4, 6).reshape(k, 4 * shape[0], 4 * shape[1])

@@ -80,7 +80,7 @@ class FoundPresenter(QObject):
         super().__init__()
         self._view, self._session, self._below = view, session, below
         location = run_location(session)
-        self._run_folder = location.everything
+        self._run_folder = location.run_folder
         # Beside the run, which goes as soon as all of it is in the labels.
         self._folder = location.path.with_name(f"{location.path.name}.preview")
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam-found")

@@ -10,13 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model.inference import postprocessing as drawing
-from napari_sam.model.inference.postprocessing import Answers, AxisScaling, draw_masks
-from napari_sam.model.point_masks import PointMasks, PointQuery, boxes_of
+from napari_sam.model.inference import postprocessing
+from napari_sam.model.inference.postprocessing import (
+    AxisScaling,
+    PointLogits,
+    draw_masks,
+)
 from napari_sam.model.transforms import input_shape
+from napari_sam.model.window_model.point_masks import PointMasks, PointQuery, boxes_of
 
 LOW, SIDE = 32, 128
-ALL = PointQuery(min_score=0.0, min_stability=0.0, stability_offset=0.5)
+ALL = PointQuery(min_score=0.0, min_stability_score=0.0, stability_score_offset=0.5)
 SHAPES = [(128, 128), (300, 300), (61, 61), (200, 90), (40, 111), (1, 7), (128, 3)]
 
 
@@ -50,12 +54,12 @@ def whole(logits: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def drawn(logits: Tensor, shape: tuple[int, int], query: PointQuery) -> PointMasks:
     indices = torch.arange(len(logits))
-    answers = Answers(logits, indices / 10, indices)
-    return draw_masks(answers, axes_for(shape), 0.0, query)
+    given = PointLogits(logits, indices / 10, indices)
+    return draw_masks(given, axes_for(shape), 0.0, query)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_masks_and_stabilities_are_those_of_logits_enlarged_whole(
+def test_masks_and_stability_scores_are_those_of_logits_enlarged_whole(
     shape: tuple[int, int],
 ) -> None:
     logits = some_logits()
@@ -69,7 +73,7 @@ def test_masks_and_stabilities_are_those_of_logits_enlarged_whole(
         np.testing.assert_array_equal(mask[sure], (full[index] > 0).numpy()[sure])
         loose = (full[index] > -0.5).sum().item()
         stability = (full[index] > 0.5).sum().item() / max(loose, 1)
-        assert found.stabilities_n[index] == pytest.approx(stability, abs=1e-3)
+        assert found.stability_scores_n[index] == pytest.approx(stability, abs=1e-3)
 
 
 def test_boxes_are_tight_and_an_empty_mask_has_an_empty_one() -> None:
@@ -82,9 +86,9 @@ def test_boxes_are_tight_and_an_empty_mask_has_an_empty_one() -> None:
 
 def test_unstable_masks_are_dropped_and_the_order_stays() -> None:
     found = drawn(some_logits(), (128, 128), ALL)
-    least = float(np.median(found.stabilities_n))
+    least = float(np.median(found.stability_scores_n))
     kept = drawn(some_logits(), (128, 128), PointQuery(0.0, least, 0.5))
-    wanted = np.flatnonzero(found.stabilities_n >= least)
+    wanted = np.flatnonzero(found.stability_scores_n >= least)
     assert 0 < len(wanted) < len(found)
     assert kept.clicks_n.tolist() == wanted.tolist()
     np.testing.assert_array_equal(kept.scores_n, found.scores_n[wanted])
@@ -94,8 +98,8 @@ def test_memory_for_one_mask_at_a_time_gives_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at_once = drawn(some_logits(), (128, 128), ALL)
-    monkeypatch.setattr(drawing, "PATCHES_KEPT", 1)
-    monkeypatch.setattr(drawing, "PATCHES_AT_ONCE", {"cpu": 1})
+    monkeypatch.setattr(postprocessing, "PATCHES_KEPT", 1)
+    monkeypatch.setattr(postprocessing, "PATCHES_AT_ONCE", {"cpu": 1})
     one_by_one = drawn(some_logits(), (128, 128), ALL)
     np.testing.assert_array_equal(at_once.boxes_n4, one_by_one.boxes_n4)
     for index in range(len(at_once)):
@@ -109,17 +113,17 @@ def test_only_the_patches_that_see_a_mask_are_enlarged(
     logits[0, 100:104, 30:33] = 5.0  # in the window 400:416, 120:132
     logits[2, 250:, :2] = 5.0
     enlarged = []
-    draw_some = drawing._draw_some
+    draw_some = postprocessing._draw_some
 
     def counted(patches: Any, some: slice, *rest: Any) -> None:
         enlarged.append(len(patches.masks_q[some]))
         draw_some(patches, some, *rest)
 
-    monkeypatch.setattr(drawing, "_draw_some", counted)
+    monkeypatch.setattr(postprocessing, "_draw_some", counted)
     axis = AxisScaling.between(256, 1024, 1024, 1024)
     indices = torch.arange(3)
-    answers = Answers(logits, indices / 10, indices)
-    found = draw_masks(answers, (axis, axis), 0.0, ALL)
+    given = PointLogits(logits, indices / 10, indices)
+    found = draw_masks(given, (axis, axis), 0.0, ALL)
     assert enlarged == [2 + 0 + 1]  # x = 128 is the border of two patches
     assert found.boxes_n4.tolist() == [
         [400, 120, 416, 132],
@@ -129,7 +133,7 @@ def test_only_the_patches_that_see_a_mask_are_enlarged(
 
 
 @pytest.mark.parametrize("shape", [(1024, 1024), (600, 700), (150, 130), (1500, 900)])
-def test_a_grid_of_answers_becomes_the_labels_of_the_plain_way(
+def test_a_grid_of_masks_becomes_the_labels_of_the_plain_way(
     shape: tuple[int, int],
 ) -> None:
     torch.manual_seed(5)
@@ -148,9 +152,9 @@ def test_a_grid_of_answers_becomes_the_labels_of_the_plain_way(
     stabilities = tight / loose.clamp(min=1)
     least = stabilities.sort().values[8:10].mean().item()
     stable = (stabilities >= least).nonzero()[:, 0]
-    query = PointQuery(min_score=0.0, min_stability=least)
+    query = PointQuery(min_score=0.0, min_stability_score=least)
     found = draw_masks(
-        Answers(logits, indices / 30, indices), (rows, columns), 0, query
+        PointLogits(logits, indices / 30, indices), (rows, columns), 0, query
     )
     assert found.clicks_n.tolist() == stable.tolist()
     plain, drawn = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
@@ -161,7 +165,7 @@ def test_a_grid_of_answers_becomes_the_labels_of_the_plain_way(
     assert np.count_nonzero(plain != drawn) <= 2
 
 
-def test_no_answers_are_no_masks() -> None:
+def test_no_logits_are_no_masks() -> None:
     assert len(drawn(some_logits()[:0], (50, 50), ALL)) == 0
 
 
@@ -171,8 +175,8 @@ def test_a_gpu_draws_the_same_masks() -> None:
     wanted = drawn(logits, shape, ALL)
     rows, columns = (axis.to(torch.device("cuda")) for axis in axes_for(shape))
     indices = torch.arange(len(logits)).cuda()
-    answers = Answers(logits.cuda(), indices / 10, indices)
-    found = draw_masks(answers, (rows, columns), 0.0, ALL)
+    given = PointLogits(logits.cuda(), indices / 10, indices)
+    found = draw_masks(given, (rows, columns), 0.0, ALL)
     np.testing.assert_array_equal(found.boxes_n4, wanted.boxes_n4)
     for index in range(len(wanted)):
         np.testing.assert_array_equal(found.crop(index), wanted.crop(index))

@@ -1,9 +1,7 @@
-"""What the rest of the project asks of a model: encode a window, answer prompts.
+"""What a model of windows can do: encode a window, answer prompts on it.
 
-The embedding is a value handed out and handed back, never hidden state: two
-prompts on two windows can interleave, and the cache, the user interface and a
-cluster worker share one model. Nothing here needs torch, so tests and other
-model families can stand in for SAM.
+Only `WindowModel` is needed; the other protocols are faster ways for models that have
+them.
 """
 
 from __future__ import annotations
@@ -15,7 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.prompts import Prompt
+from napari_sam.model.window_model.point_masks import PointMasks, PointQuery
+from napari_sam.prompts import Click, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,10 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class WindowMask:
-    """One answer to a set of prompts, over the window that was encoded."""
+    """One mask for a set of prompts, over the window that was encoded."""
 
     mask_hw: NDArray[np.bool_]  # the window's (height, width)
-    score: float  # 0..1, the intersection over union that the model expects
+    score: float  # 0..1, the predicted IoU
     logits_hw: NDArray[np.float32] | None  # > 0 is inside; the window's (h, w)
 
 
@@ -82,3 +81,17 @@ class BatchEncodingModel(Protocol):
         A device without room for all raises `torch.OutOfMemoryError`, or MemoryError,
         and is given fewer.
         """
+
+
+@runtime_checkable
+class ManyPointModel(Protocol):
+    """A window model that answers many clicks at once, each about its own object."""
+
+    @property
+    def point_query(self) -> PointQuery:
+        """Which masks of a grid of clicks are worth having from these weights."""
+
+    def predict_many(
+        self, embedding: Any, clicks: list[Click], query: PointQuery
+    ) -> PointMasks:
+        """Every mask that a single click may mean and that the query wants."""

@@ -32,14 +32,14 @@ with_triton = pytest.mark.skipif(
 
 INTERPRETED = f"""
 import torch
-from napari_sam.model.inference import attention_triton as relpos_triton
+from napari_sam.model.inference import attention_triton
 from napari_sam.model.inference.attention_cpu import Positions, attend_by_position
 
 torch.manual_seed(0)
 for side, heads, c, count in ((16, 2, 64, 2), (32, 1, 80, 1)):
     qkv = torch.randn(count, side, side, 3 * heads * c)
     positions = Positions.of(*torch.randn(2, 2 * side - 1, c) * 0.3, torch.float32)
-    ours = relpos_triton.attend_with_kernel(qkv, heads, positions)
+    ours = attention_triton.attend_with_kernel(qkv, heads, positions)
     plain = attend_by_position(qkv, heads, positions)
     error = ((ours - plain).abs().max() / plain.abs().max()).item()
     assert error < {EXACT}, (side, error)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from napari_sam.automatic.window.grid import WindowGrid
 from napari_sam.errors import GeometryError
 from napari_sam.geometry import Box
+from napari_sam.predictor.window_grid import WindowGrid
+from napari_sam.predictor.windows import has_margin
 
 
 def random_grid(seed: int) -> WindowGrid:
@@ -15,7 +16,8 @@ def random_grid(seed: int) -> WindowGrid:
     y1, x1 = int(rng.integers(y0, height)) + 1, int(rng.integers(x0, width)) + 1
     side = int(rng.integers(8, 128))
     halo = int(rng.integers(0, (side + 1) // 2))
-    return WindowGrid(Box(y0, x0, y1, x1), Box(0, 0, height, width), side, halo)
+    area, plane = Box(y0, x0, y1, x1), Box(0, 0, height, width)
+    return WindowGrid(area, plane, side, halo, even=seed % 2 == 1)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -31,6 +33,43 @@ def test_cores_tile_the_area_and_windows_show_them_with_their_halos(seed: int) -
         assert window.contains(core.grow(grid.halo).clip(needed))
     assert (seen[grid.area.slices] == 1).all()
     assert seen.sum() == grid.area.area
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_cores_over_a_box_are_those_that_share_a_pixel(seed: int) -> None:
+    grid = random_grid(seed)
+    cores = {cell: grid.core(*cell) for cell in np.ndindex(grid.rows, grid.columns)}
+    for cell, core in list(cores.items())[:: 1 + len(cores) // 30]:
+        assert grid.cell_of(core.y0, core.x0) == cell
+        assert grid.cell_of(core.y1 - 1, core.x1 - 1) == cell
+        box = core.grow(3).clip(grid.area)
+        assert grid.cores_over(box) == [c for c in cores if cores[c].intersects(box)]
+
+
+@pytest.mark.parametrize("seed", range(1, 60, 2))
+def test_cores_of_an_even_grid_have_one_size_but_the_last(seed: int) -> None:
+    grid = random_grid(seed)
+    for row, column in np.ndindex(grid.rows, grid.columns):
+        core = grid.core(row, column)
+        assert core.shape[0] == grid.step or row == grid.rows - 1
+        assert core.shape[1] == grid.step or column == grid.columns - 1
+        assert max(core.shape) <= grid.step
+
+
+@pytest.mark.parametrize("side", [20, 33, 64, 129])
+@pytest.mark.parametrize("shape", [(1, 700), (64, 65), (333, 500)])
+def test_a_core_of_quarters_lies_a_quarter_window_inside_its_window(
+    shape: tuple[int, int], side: int
+) -> None:
+    grid = WindowGrid.of_quarters(shape, side)
+    for cell in np.ndindex(grid.rows, grid.columns):
+        assert has_margin(grid.window(*cell), grid.core(*cell), side // 4, shape)
+
+
+def test_a_core_in_the_corner_has_three_neighbours() -> None:
+    grid = WindowGrid.of_quarters((1000, 1000), 512)
+    assert grid.neighbours(0, 0) == [(0, 1), (1, 0), (1, 1)]
+    assert len(grid.neighbours(1, 1)) == 8
 
 
 @pytest.mark.parametrize("seed", range(60))

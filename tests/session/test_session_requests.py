@@ -1,4 +1,4 @@
-"""Steps in three parts, so that a window need not wait: propose, compute, apply."""
+"""Steps in three parts, so that a window need not wait: request, compute, apply."""
 
 from collections.abc import Callable
 from threading import Thread
@@ -143,7 +143,7 @@ def test_an_undo_may_be_taken_at_once_and_answered_later(session: Session) -> No
     assert shown(session) == before
 
 
-def test_what_does_not_fit_is_refused_when_it_is_proposed(session: Session) -> None:
+def test_what_does_not_fit_is_refused_when_it_is_requested(session: Session) -> None:
     first = session.request_prompt(CLICK)
     with pytest.raises(PromptError, match="outside the image"):
         session.request_prompt(Click(70, 0), after=first)

@@ -53,7 +53,7 @@ def test_bfloat16_is_refused_where_it_would_be_slower(
 
 
 @pytest.mark.parametrize(
-    ("asked", "device", "told"),
+    ("name", "device", "message"),
     [
         ("float16", CPU, "float32 or bfloat16, got 'float16'"),
         ("float16", MPS, "On mps, numbers are float32, got 'float16'"),
@@ -62,10 +62,10 @@ def test_bfloat16_is_refused_where_it_would_be_slower(
     ],
 )
 def test_what_a_device_does_not_have_is_refused(
-    asked: str, device: torch.device, told: str
+    name: str, device: torch.device, message: str
 ) -> None:
-    with pytest.raises(CheckpointError, match=told):
-        choose_precision(asked, device)
+    with pytest.raises(CheckpointError, match=message):
+        choose_precision(name, device)
 
 
 def test_a_trial_takes_the_least_time() -> None:
@@ -77,7 +77,7 @@ def test_the_command_line_offers_what_there_is() -> None:
     assert {choice.value for choice in Precision} == {AUTO, *TYPES}
 
 
-def test_every_type_is_called_what_it_is_asked_for_as() -> None:
+def test_every_type_has_the_name_that_it_is_chosen_by() -> None:
     assert {precision_name(dtype) for dtype in TYPES.values()} == set(TYPES)
 
 
@@ -98,9 +98,9 @@ def test_lowered_precision_is_another_model_to_a_cache(
     assert 1e-4 < difference < 5e-2
 
 
-def test_float32_asked_for_is_what_a_processor_does_anyway() -> None:
-    asked = load_model("default", "cpu", precision="float32")
-    assert asked.fingerprint == load_model("default", "cpu").fingerprint
+def test_float32_chosen_is_what_a_processor_does_anyway() -> None:
+    chosen = load_model("default", "cpu", precision="float32")
+    assert chosen.fingerprint == load_model("default", "cpu").fingerprint
 
 
 def test_a_precision_is_refused_before_weights_are_read() -> None:
@@ -116,13 +116,13 @@ def test_the_command_line_passes_the_precision_on() -> None:
     assert load_window_model(exact).precision == torch.float32
 
 
-def test_workers_are_sent_a_model_whose_precision_was_asked_for() -> None:
-    asked = Network(device="cpu", precision=Precision.FLOAT32)
+def test_workers_are_sent_a_model_whose_precision_was_chosen() -> None:
+    chosen = Network(device="cpu", precision=Precision.FLOAT32)
     assert everything._model(Network(), to_workers=True) == "default"
-    assert isinstance(everything._model(asked, to_workers=True), Sam)
+    assert isinstance(everything._model(chosen, to_workers=True), Sam)
 
 
-def test_the_precision_can_be_told_from_the_fingerprint(
+def test_the_fingerprint_names_the_precision(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with_trials(monkeypatch, exact_s=2, low_s=1)

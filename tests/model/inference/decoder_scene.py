@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_sam.model.build import new_tiny_sam
-from napari_sam.model.inference.mask_decoder import image_of, predict_masks
+from napari_sam.model.inference.mask_decoder import predict_masks
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
 
@@ -16,7 +16,7 @@ KINDS = ("points", "several points", "boxes", "boxes and points", "masks")
 
 
 @dataclass(frozen=True)
-class Asked:
+class EncodedPrompts:
     """What a prompt encoder made of some prompts."""
 
     sparse: Tensor
@@ -25,7 +25,7 @@ class Asked:
 
 
 def random_sam(side: int = 128) -> Sam:
-    """A network whose tokens and image have a lot to say to each other."""
+    """A network in which tokens and image change each other a lot."""
     sam = new_tiny_sam(ModelMetadata("tiny", "random", image_size=side)).eval()
     for parameter in sam.mask_decoder.parameters():
         if parameter.ndim == 1:  # biases and norms, which begin at 0 and 1
@@ -40,7 +40,7 @@ def features_for(sam: Sam) -> Tensor:
 
 
 @torch.no_grad()
-def asked(sam: Sam, kind: str, count: int) -> Asked:
+def encoded(sam: Sam, kind: str, count: int) -> EncodedPrompts:
     """Prompts of one kind about `count` objects."""
     side = sam.image_encoder.img_size
     clicks = 4 if kind == "several points" else 1
@@ -54,26 +54,26 @@ def asked(sam: Sam, kind: str, count: int) -> Asked:
         points = (torch.rand(count, 1, 2) * side, torch.ones(count, 1))
         masks = 4 * torch.randn(count, 1, side // 4, side // 4)
     sparse, dense = sam.prompt_encoder(points, boxes, masks)
-    return Asked(sparse, dense, masks is not None)
+    return EncodedPrompts(sparse, dense, masks is not None)
 
 
 @torch.no_grad()
-def plain(sam: Sam, features: Tensor, question: Asked) -> tuple[Tensor, Tensor]:
+def plain(sam: Sam, features: Tensor, prompts: EncodedPrompts) -> tuple[Tensor, Tensor]:
     """All that is answered, three masks and then the one."""
     position = sam.prompt_encoder.get_dense_pe()
     return sam.mask_decoder.all_masks(
-        features[None].to(position), position, question.sparse, question.dense
+        features[None].to(position), position, prompts.sparse, prompts.dense
     )
 
 
-def fast(sam: Sam, features: Tensor, question: Asked) -> tuple[Tensor, Tensor]:
+def fast(sam: Sam, features: Tensor, prompts: EncodedPrompts) -> tuple[Tensor, Tensor]:
     """The same of the fast decoder."""
     parts = [
         predict_masks(
             sam.mask_decoder,
-            image_of(sam.prompt_encoder, sam.mask_decoder, features),
-            question.sparse,
-            question.dense if question.has_masks else None,
+            sam.decoder_image(features),
+            prompts.sparse,
+            prompts.dense if prompts.has_masks else None,
             multimask_output=multimask,
         )
         for multimask in (False, True)

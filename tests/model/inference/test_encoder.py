@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference import attention_cpu as attention
+from napari_sam.model.inference import attention_cpu
 from napari_sam.model.inference import layers as fast_layers
 from napari_sam.model.inference.attention_cpu import Positions, attend_by_position
 from napari_sam.model.inference.attention_cuda import ON_GPU, attend_by_concatenation
@@ -31,7 +31,7 @@ EXACT = 2e-6
 LOWERED = 3e-2
 """Of the largest magnitude, in bfloat16: eight bits, through a whole encoder."""
 
-SHARED = Path(__file__).parents[3] / "shared"
+SHARED = Path(__file__).parents[4] / "shared"
 GOLDEN = {
     "mini_300x420": "mini",
     "mini_1500x700": "mini",
@@ -94,12 +94,12 @@ def tiny(request: pytest.FixtureRequest) -> tuple[TinyViT, Tensor, Tensor]:
     return encoder, pixels, encoder(pixels)
 
 
-@pytest.mark.parametrize("manner", [ON_PROCESSOR, ON_GPU], ids=["pieces", "whole"])
+@pytest.mark.parametrize("policy", [ON_PROCESSOR, ON_GPU], ids=["bands", "whole"])
 def test_vit_is_exact_in_float32(
-    full_vit: tuple[ImageEncoderViT, Tensor], manner: fast_layers.DevicePolicy
+    full_vit: tuple[ImageEncoderViT, Tensor], policy: fast_layers.DevicePolicy
 ) -> None:
     encoder, plain = full_vit
-    assert far(FastViT(encoder, FLOAT32, manner)(image(1024)), plain) < EXACT
+    assert far(FastViT(encoder, FLOAT32, policy)(image(1024)), plain) < EXACT
 
 
 def test_vit_keeps_to_its_tolerance_in_bfloat16(
@@ -110,12 +110,12 @@ def test_vit_keeps_to_its_tolerance_in_bfloat16(
     assert EXACT < far(ours, plain) < LOWERED
 
 
-@pytest.mark.parametrize("manner", [ON_PROCESSOR, ON_GPU], ids=["pieces", "whole"])
+@pytest.mark.parametrize("policy", [ON_PROCESSOR, ON_GPU], ids=["bands", "whole"])
 def test_tiny_vit_is_exact_in_float32_at_every_size(
-    tiny: tuple[TinyViT, Tensor, Tensor], manner: fast_layers.DevicePolicy
+    tiny: tuple[TinyViT, Tensor, Tensor], policy: fast_layers.DevicePolicy
 ) -> None:
     encoder, pixels, plain = tiny
-    assert far(FastTinyViT(encoder, torch.float32, manner)(pixels), plain) < EXACT
+    assert far(FastTinyViT(encoder, torch.float32, policy)(pixels), plain) < EXACT
 
 
 def test_tiny_vit_keeps_to_its_tolerance_in_bfloat16(
@@ -126,22 +126,22 @@ def test_tiny_vit_keeps_to_its_tolerance_in_bfloat16(
     assert EXACT < far(ours, plain) < LOWERED
 
 
-def test_pieces_that_do_not_divide_the_map_change_nothing(
+def test_bands_that_do_not_divide_the_map_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     encoder = vit(352, (None, 5))  # 22 tokens on a side
     plain = encoder(image(352))
-    monkeypatch.setattr(attention, "SLAB_BYTES", 4 * 22**3 * 5)
+    monkeypatch.setattr(attention_cpu, "SLAB_BYTES", 4 * 22**3 * 5)
     monkeypatch.setattr(fast_layers, "BAND_BYTES", 4 * 512 * 22 * 3)
     assert far(FastViT(encoder, FLOAT32, ON_PROCESSOR)(image(352)), plain) < EXACT
 
 
-@pytest.mark.parametrize("manner", [ON_PROCESSOR, ON_GPU], ids=["pieces", "whole"])
-def test_a_batch_gives_what_its_images_give(manner: fast_layers.DevicePolicy) -> None:
+@pytest.mark.parametrize("policy", [ON_PROCESSOR, ON_GPU], ids=["bands", "whole"])
+def test_a_batch_gives_what_its_images_give(policy: fast_layers.DevicePolicy) -> None:
     pixels = image(224, count=3)
     for fast in (
-        FastViT(vit(224, (None, 4)), FLOAT32, manner),
-        FastTinyViT(randomised(TinyViT(224, 64)), torch.float32, manner),
+        FastViT(vit(224, (None, 4)), FLOAT32, policy),
+        FastTinyViT(randomised(TinyViT(224, 64)), torch.float32, policy),
     ):
         singles = torch.cat([fast(pixels[i : i + 1]) for i in range(3)])
         assert far(fast(pixels), singles) < EXACT
@@ -178,7 +178,7 @@ def test_a_loaded_model_encodes_with_the_fast_form(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(_: Tensor) -> Tensor:
-        raise AssertionError("the plain encoder was asked")
+        raise AssertionError("the plain encoder was called")
 
     sam = load_model("default", device="cpu")
     generator = torch.Generator().manual_seed(0)

@@ -7,12 +7,11 @@ import pickle
 
 import pytest
 import torch
-from decoder_scene import asked, error, fast, features_for, plain, random_sam
+from decoder_scene import encoded, error, fast, features_for, plain, random_sam
 from torch import Tensor, nn
 
-from napari_sam.model.inference import image_tokens as decoder_image
+from napari_sam.model.inference import image_tokens
 from napari_sam.model.inference import mask_decoder as fast_decoder
-from napari_sam.model.inference.mask_decoder import image_of
 from napari_sam.model.sam import Sam
 
 
@@ -26,18 +25,18 @@ def sam() -> Sam:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each image that is read."""
     counted: list[int] = []
-    read = fast_decoder._read
+    project = fast_decoder._projected
 
     def count(*arguments: object) -> object:
         counted.append(1)
-        return read(*arguments)  # type: ignore[arg-type]
+        return project(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fast_decoder, "_read", count)
+    monkeypatch.setattr(fast_decoder, "_projected", count)
     return counted
 
 
-def read(sam: Sam, features: Tensor) -> decoder_image.DecoderImage:
-    return image_of(sam.prompt_encoder, sam.mask_decoder, features)
+def read(sam: Sam, features: Tensor) -> image_tokens.DecoderImage:
+    return sam.decoder_image(features)
 
 
 def test_later_prompts_on_an_embedding_read_it_0_times(
@@ -53,7 +52,7 @@ def test_later_prompts_on_an_embedding_read_it_0_times(
 
 
 def test_the_images_used_last_are_kept(sam: Sam, reads: list[int]) -> None:
-    several = [features_for(sam) for _ in range(decoder_image.IMAGES_KEPT + 1)]
+    several = [features_for(sam) for _ in range(image_tokens.IMAGES_KEPT + 1)]
     for features in several[:-1]:
         read(sam, features)
     read(sam, several[0])
@@ -63,27 +62,28 @@ def test_the_images_used_last_are_kept(sam: Sam, reads: list[int]) -> None:
     assert reads == []
     read(sam, several[1])
     assert reads == [1]
-    assert len(sam.mask_decoder.recent_images) == decoder_image.IMAGES_KEPT
+    assert len(sam.recent_images) == image_tokens.IMAGES_KEPT
 
 
 def test_an_embedding_that_is_written_into_is_read_again(sam: Sam) -> None:
-    features, question = features_for(sam), asked(sam, "points", 2)
-    before, _ = fast(sam, features, question)
+    features, prompts = features_for(sam), encoded(sam, "points", 2)
+    before, _ = fast(sam, features, prompts)
     features.data[3] += 1
-    after, _ = fast(sam, features, question)
+    after, _ = fast(sam, features, prompts)
     assert error(after, before) > 1e-4
-    assert error(after, plain(sam, features, question)[0]) < 2e-6
+    assert error(after, plain(sam, features, prompts)[0]) < 2e-6
 
 
 def weights_that_matter(sam: Sam) -> list[nn.Parameter | Tensor]:
     first = sam.mask_decoder.transformer.layers[0]
-    look, back = first.cross_attn_token_to_image, first.cross_attn_image_to_token
+    to_image = first.cross_attn_token_to_image
+    to_tokens = first.cross_attn_image_to_token
     return [
-        look.k_proj.weight,
-        look.v_proj.weight,
-        look.v_proj.bias,
-        back.q_proj.weight,
-        back.q_proj.bias,
+        to_image.k_proj.weight,
+        to_image.v_proj.weight,
+        to_image.v_proj.bias,
+        to_tokens.q_proj.weight,
+        to_tokens.q_proj.bias,
         sam.prompt_encoder.no_mask_embed.weight,
         sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix,
         sam.mask_decoder.output_upscaling[0].weight,
@@ -95,25 +95,25 @@ def weights_that_matter(sam: Sam) -> list[nn.Parameter | Tensor]:
 def test_a_change_of_weights_shows_at_once_even_behind_torch_s_back(
     sam: Sam, index: int
 ) -> None:
-    features, question = features_for(sam), asked(sam, "points", 2)
-    before, _ = fast(sam, features, question)
+    features, prompts = features_for(sam), encoded(sam, "points", 2)
+    before, _ = fast(sam, features, prompts)
     # Written through .data, which no version number of a tensor tells.
     weights_that_matter(sam)[index].data.mul_(1.5).add_(0.01)
-    after, _ = fast(sam, features, question)
+    after, _ = fast(sam, features, prompts)
     assert error(after, before) > 1e-5
-    assert error(after, plain(sam, features, question)[0]) < 2e-6
+    assert error(after, plain(sam, features, prompts)[0]) < 2e-6
 
 
 def test_loading_other_weights_forgets_what_the_old_ones_made(sam: Sam) -> None:
-    features, question = features_for(sam), asked(sam, "points", 2)
+    features, prompts = features_for(sam), encoded(sam, "points", 2)
     for _ in range(3):
         read(sam, features_for(sam))
-    fast(sam, features, question)
+    fast(sam, features, prompts)
     other = random_sam(64)
     sam.load_state_dict(other.state_dict())
-    ours, _ = fast(sam, features, question)
-    assert torch.equal(ours, fast(other, features, question)[0])
-    assert len(sam.mask_decoder.recent_images) == 1
+    ours, _ = fast(sam, features, prompts)
+    assert torch.equal(ours, fast(other, features, prompts)[0])
+    assert len(sam.recent_images) == 1
 
 
 def test_weights_of_another_type_make_images_of_that_type(sam: Sam) -> None:
@@ -129,6 +129,6 @@ def test_copies_begin_with_nothing_kept_and_the_state_has_no_more_keys(
     keys = set(sam.state_dict())
     read(sam, features_for(sam))
     assert set(sam.state_dict()) == keys
-    assert len(sam.mask_decoder.recent_images) == 1
+    assert len(sam.recent_images) == 1
     for copied in (copy.deepcopy(sam), pickle.loads(pickle.dumps(sam))):
-        assert len(copied.mask_decoder.recent_images) == 0
+        assert len(copied.recent_images) == 0

@@ -1,21 +1,20 @@
-"""The answers to many single clicks in one window, kept small.
+"""The masks of many single clicks in one window, kept small.
 
-A window of everything has thousands of answers, of which most are dropped again.
-Each is kept as its box, its numbers and the packed bits inside its box; whole masks
-are made for those that are left.
+A grid of clicks has thousands of masks, of which most are dropped again. Each is kept
+as its box, its scores and the packed bits inside its box; whole masks are made for
+those that are left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.errors import PromptError
-from napari_sam.prompts import Click
 
 SET_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
     axis=1, dtype=np.uint8
@@ -25,23 +24,23 @@ SET_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
 
 @dataclass(frozen=True, slots=True)
 class PointQuery:
-    """Which answers are worth having.
+    """Which masks of many clicks are wanted.
 
     Parameters
     ----------
     min_score
-        The model's expected IoU has to be above it; 0 or less takes all.
-    min_stability
-        The stability has to be at least this; 0 or less takes all.
-    stability_offset
-        How far from the threshold the two cuts lie that stability compares.
+        The predicted IoU has to be above it; 0 or less takes all.
+    min_stability_score
+        The stability score has to be at least this; 0 or less takes all.
+    stability_score_offset
+        How far from the threshold the two cuts lie that the stability score compares.
     clicks_at_once
-        Bounds the memory: clicks that the decoder answers together.
+        Clicks that the decoder answers together, which bounds the memory.
     """
 
     min_score: float = 0.88
-    min_stability: float = 0.95
-    stability_offset: float = 1.0
+    min_stability_score: float = 0.95
+    stability_score_offset: float = 1.0
     clicks_at_once: int = 64
 
     def __post_init__(self) -> None:
@@ -53,8 +52,10 @@ class PointQuery:
 
 
 PUBLISHED_QUERY = PointQuery()
-OWN_QUERY = PointQuery(min_score=0.5, min_stability=0.6, stability_offset=0.25)
-"""For weights that this project trained: their logits are flatter, and they expect
+OWN_QUERY = PointQuery(
+    min_score=0.5, min_stability_score=0.6, stability_score_offset=0.25
+)
+"""For weights that this project trained: their logits are flatter, and they predict
 lower IoUs, than those of the published models. Chosen on windows of 24 of the images
 that the default was trained on.
 """
@@ -62,15 +63,15 @@ that the default was trained on.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointMasks:
-    """n masks of a window, in the order of the clicks that they answer.
+    """n masks of a window, in the order of their clicks.
 
     Parameters
     ----------
     clicks_n
-        Index of the click that a mask answers.
+        Index of the click of each mask.
     scores_n
-        IoU that the model expects, as it says it: not clipped to 0..1.
-    stabilities_n
+        Predicted IoUs, not clipped to 0..1.
+    stability_scores_n
         IoU of the mask cut tighter and looser, 0..1.
     boxes_n4
         y0, x0, y1, x1 in pixels of the window, half-open; zeros for an empty mask.
@@ -80,7 +81,7 @@ class PointMasks:
 
     clicks_n: NDArray[np.int64]
     scores_n: NDArray[np.float32]
-    stabilities_n: NDArray[np.float32]
+    stability_scores_n: NDArray[np.float32]
     boxes_n4: NDArray[np.int64]
     packed: tuple[NDArray[np.uint8], ...]
 
@@ -116,9 +117,33 @@ class PointMasks:
         return PointMasks(
             self.clicks_n[indices],
             self.scores_n[indices],
-            self.stabilities_n[indices],
+            self.stability_scores_n[indices],
             self.boxes_n4[indices],
             tuple(self.packed[index] for index in indices),
+        )
+
+    def in_parts(self, most_pixels: int) -> Iterator[PointMasks]:
+        """Neighbouring masks whose boxes have at most so many pixels, or one mask."""
+        pixels_n = (self.boxes_n4[:, 2:] - self.boxes_n4[:, :2]).prod(axis=1)
+        for part in portions(pixels_n.tolist(), most_pixels):
+            yield self.take(np.arange(part.start, part.stop))
+
+    @classmethod
+    def of(
+        cls,
+        clicks_n: NDArray[np.integer],
+        scores_n: NDArray[np.floating],
+        stability_scores_n: NDArray[np.floating],
+        masks_nhw: NDArray[np.bool_],
+    ) -> Self:
+        """Keep whole masks of a window."""
+        boxes_n4 = boxes_of(masks_nhw)
+        return cls(
+            clicks_n.astype(np.int64),
+            scores_n.astype(np.float32),
+            stability_scores_n.astype(np.float32),
+            boxes_n4,
+            pack(masks_nhw, boxes_n4),
         )
 
     @classmethod
@@ -128,7 +153,7 @@ class PointMasks:
         return cls(
             np.concatenate([part.clicks_n for part in parts]),
             np.concatenate([part.scores_n for part in parts]),
-            np.concatenate([part.stabilities_n for part in parts]),
+            np.concatenate([part.stability_scores_n for part in parts]),
             np.concatenate([part.boxes_n4 for part in parts]),
             tuple(bits for part in parts for bits in part.packed),
         )
@@ -143,20 +168,6 @@ class PointMasks:
             np.zeros((0, 4), np.int64),
             (),
         )
-
-
-@runtime_checkable
-class ManyPointModel(Protocol):
-    """A window model that answers many clicks at once, each about its own object."""
-
-    @property
-    def point_query(self) -> PointQuery:
-        """Which answers to a grid of clicks are worth having from these weights."""
-
-    def predict_many(
-        self, embedding: Any, clicks: list[Click], query: PointQuery
-    ) -> PointMasks:
-        """Every mask that a single click may mean and that the query wants."""
 
 
 def pack(
