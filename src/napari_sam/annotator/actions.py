@@ -18,7 +18,12 @@ from napari_sam.annotator.pending_prompts import PendingPrompts
 from napari_sam.annotator.prefetch import Prefetch
 from napari_sam.annotator.preview import Preview
 from napari_sam.annotator.session_thread import SessionThread
-from napari_sam.annotator.state import AnnotatorState, Plane, Screen
+from napari_sam.annotator.state import (
+    AnnotatorState,
+    Plane,
+    Screen,
+    unmet_prompts,
+)
 from napari_sam.annotator.undo import UndoRun
 from napari_sam.errors import SessionError
 from napari_sam.labels import Edit, ObjectSummary
@@ -126,7 +131,7 @@ class Actions:
             plane=self.plane,
             prompt_plane=self._boxes_plane if self._boxes else session.plane,
             prompts=prompts,
-            unmet=_unmet(prompts, candidates[chosen] if candidates else None),
+            unmet=unmet_prompts(prompts, candidates[chosen] if candidates else None),
             boxes=self._boxes,
             candidates=candidates,
             chosen=chosen,
@@ -389,13 +394,3 @@ class Actions:
         self._labels_version += 1
         self._objects = None
         self._screen.change_labels(edit)
-
-
-def _unmet(prompts: Sequence[Prompt], chosen: Candidate | None) -> frozenset[int]:
-    """Indices of the prompts that a candidate does not honour."""
-    unmet = () if chosen is None else chosen.unmet
-    return frozenset(
-        index
-        for index, prompt in enumerate(prompts)
-        if any(prompt is other for other in unmet)
-    )

@@ -7,6 +7,7 @@ itself, and learns from `Screen.change_labels` which of them are old.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -157,3 +158,15 @@ def in_plain_words(error: BaseException) -> str:
     if isinstance(error, SamError):
         return str(error)
     return f"Something went wrong ({type(error).__name__}: {error})."
+
+
+def unmet_prompts(
+    prompts: Sequence[Prompt], chosen: Candidate | None
+) -> frozenset[int]:
+    """Indices of the prompts that a candidate does not honour."""
+    unmet = () if chosen is None else chosen.unmet
+    return frozenset(
+        index
+        for index, prompt in enumerate(prompts)
+        if any(prompt is other for other in unmet)
+    )

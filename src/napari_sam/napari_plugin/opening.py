@@ -12,6 +12,7 @@ from napari_sam.annotator.label_location import LabelsProposal, propose_labels
 from napari_sam.model.window_model import WindowModel
 from napari_sam.napari_plugin.sources import LayerSource, Limits, OpenedLayer
 from napari_sam.predictor.cache import EmbeddingCache
+from napari_sam.predictor.candidates import PredictorOptions
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.session import Session
 
@@ -138,7 +139,10 @@ class SessionOpener:
         model = self._models.get(choices.model, choices.device, watch)
         watch()
         location = self._location(opened)
-        predictor = ImagePredictor(model, opened.image, cache=self._cache)
+        options = PredictorOptions(finest_level=choices.level or 0)
+        predictor = ImagePredictor(
+            model, opened.image, cache=self._cache, options=options
+        )
         session = Session(opened.image, location.path, model, predictor=predictor)
         self.opened = OpenedSession(session, opened.axes, location)
         return session
