@@ -12,6 +12,7 @@
     opening          from a layer to a session
     activity, log    what takes time, and what went wrong
     settings         what napari keeps for the plugin
+    signalling_cache embeddings, and a signal when there are more
     sample_data, writer
 
 The only place that imports qtpy, napari, superqt or magicgui.
