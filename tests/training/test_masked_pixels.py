@@ -44,6 +44,7 @@ def pretrainer(**changes: Any) -> Trainer:
     return Trainer(task, config)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_on_a_few_images(tmp_path: Path) -> None:
     losses: list[float] = []
     run = pretrainer(steps=60)
@@ -107,6 +108,7 @@ def test_only_the_encoder_learns(tmp_path: Path) -> None:
     assert {key.split(".")[0] for key in changed} == {"image_encoder"}
 
 
+@pytest.mark.slow
 def test_the_result_is_a_start_for_everything(tmp_path: Path) -> None:
     result = pretrainer().run(tmp_path / "run.pt")
     export(result, tmp_path / "pretrained.safetensors", {})

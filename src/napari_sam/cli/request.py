@@ -152,7 +152,7 @@ class AutomaticRequest:
 
 
 def parse_channels(text: str | None) -> tuple[int, ...] | None:
-    """Read "0,2"; a ValueError says what is wrong."""
+    """Read "0,2"; a ValueError if it is not so."""
     if text is None:
         return None
     try:
@@ -164,7 +164,7 @@ def parse_channels(text: str | None) -> tuple[int, ...] | None:
 
 
 def parse_contrast(text: str | None) -> Contrast | None:
-    """Read "low,high", or a pair for each channel; a ValueError says what is wrong."""
+    """Read "low,high", or a pair for each channel; a ValueError if it is not so."""
     if text is None:
         return None
     try:
@@ -184,14 +184,14 @@ def parse_contrast(text: str | None) -> Contrast | None:
 
 
 def parse_planes(text: str | None) -> PlaneRanges | None:
-    """Read "0,4-9" or, of two stack axes, "0/4-9"; a ValueError says what is wrong."""
+    """Read "0,4-9" or, of two stack axes, "0/4-9"; a ValueError if it is not so."""
     if text is None:
         return None
     return tuple(_ranges(part, text) for part in text.split("/"))
 
 
 def parse_region(text: str | None) -> Box | None:
-    """Read "y0,x0,y1,x1"; a ValueError says what is wrong."""
+    """Read "y0,x0,y1,x1"; a ValueError if it is not so."""
     if text is None:
         return None
     try:
@@ -236,8 +236,8 @@ def _ranges(part: str, text: str) -> tuple[tuple[int, int], ...] | None:
     if part.strip() == ALL:
         return None
     spans = []
-    for piece in part.split(","):
-        first, dash, last = piece.partition("-")
+    for span_text in part.split(","):
+        first, dash, last = span_text.partition("-")
         try:
             span = int(first), int(last) if dash else int(first)
         except ValueError:

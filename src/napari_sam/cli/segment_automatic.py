@@ -27,7 +27,7 @@ from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.cli import segment_prompts
 from napari_sam.cli.checking import check_picture, check_writable
 from napari_sam.cli.overlay import ShownObject, draw_overlay
-from napari_sam.cli.reporting import FAILED, INTERRUPTED, Bars, note, say, warn
+from napari_sam.cli.reporting import FAILED, INTERRUPTED, Bars, note, show, warn
 from napari_sam.cli.request import (
     AutomaticRequest,
     ModelChoice,
@@ -80,7 +80,7 @@ def run_automatic(request: AutomaticRequest) -> int:
         _summarise(report, is_estimated=request.object_size is None)
         if request.objects_file is not None:
             _copy(report.objects_file, request.objects_file)
-            say(f"Objects: {request.objects_file}")
+            show(f"Objects: {request.objects_file}")
         if request.overlay is not None:
             _draw(checked, report, request.overlay)
     return 0 if report.is_complete else FAILED
@@ -149,9 +149,9 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
         )
     labels = request.target.path or default_labels_path(image.source)
     if not is_url(labels):
-        place = find_location(labels, image.source)
-        check_writable(place.store.parent, f"The output {place.path}")
-        labels = place.path
+        location = find_location(labels, image.source)
+        check_writable(location.store.parent, f"The output {location.path}")
+        labels = location.path
     elif request.overlay is not None:
         raise RequestError(f"--overlay needs labels on a local disk, got {labels}.")
     if request.overlay is not None:
@@ -196,13 +196,13 @@ def _model(model: ModelChoice, *, to_workers: bool) -> WindowModel | str:
 
 
 def _summarise(report: AutomaticReport, *, is_estimated: bool) -> None:
-    """Say what is on disk, and what is missing."""
+    """Print what is on disk, and what is missing."""
     objects = "1 object" if report.objects == 1 else f"{report.objects} objects"
     empty = f", {report.skipped} empty" if report.skipped else ""
-    say(f"Labels: {report.labels} ({objects}; {report.windows} windows{empty})")
+    show(f"Labels: {report.labels} ({objects}; {report.windows} windows{empty})")
     if is_estimated:
         size = f"{report.object_size:.0f} pixels"
-        say(f"Object size: {size}, estimated; if that is wrong, give --object-size.")
+        show(f"Object size: {size}, estimated; if that is wrong, give --object-size.")
     if report.is_complete:
         return
     note(f"{len(report.failures)} windows failed; they are empty:", "error")
@@ -218,7 +218,7 @@ def _summarise(report: AutomaticReport, *, is_estimated: bool) -> None:
 
 
 def _copy(table: Path, file: Path) -> None:
-    """Put a copy in its place, whole."""
+    """Write a copy, whole or not at all."""
     with replace_atomically(file) as partial:
         shutil.copyfile(table, partial)
 
@@ -236,7 +236,7 @@ def _draw(checked: _CheckedRequest, report: AutomaticReport, file: Path) -> None
     picture = draw_overlay(image, plane, labels, [shown], file.expanduser())
     if picture.unreadable_count:
         warn(f"overlay {file}: parts of the image cannot be read and are gray.")
-    say(f"Overlay: {file}")
+    show(f"Overlay: {file}")
 
 
 class _Bars(Bars):
@@ -251,7 +251,7 @@ class _Bars(Bars):
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        self._task = self.bars.add_task("looking", total=None, facts="")
+        self._task = self.bars.add_task("sampling", total=None, facts="")
         self._stage, self._begun, self._first = "", monotonic(), 0
         self._logged = monotonic()
 

@@ -117,7 +117,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     ] = None,
     axes: Annotated[
         str | None,
-        typer.Option(metavar="zyx", help="Where the image does not say, or wrongly."),
+        typer.Option(metavar="zyx", help="Where the image has none, or wrong ones."),
     ] = None,
     contrast: Annotated[
         str | None,
