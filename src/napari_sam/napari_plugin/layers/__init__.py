@@ -9,4 +9,6 @@
     found_tiles       what a run has found so far, from found_pyramid on disk
     encoded_windows   where a click is answered at once
     gl_context        removal in the canvas's own OpenGL context
+
+The presenters draw values; what they are, they do not decide.
 """

@@ -8,4 +8,6 @@
     model_picker      models of the registry, and files
     widgets           buttons, rows, sections; what the model gets to see
     guarded           errors go to the user
+
+All of them are in the `SegmentDock`, which draws them when the state is another one.
 """
