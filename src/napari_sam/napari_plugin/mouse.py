@@ -20,7 +20,7 @@ from napari_sam.annotator.state import Plane
 from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
-LEFT, RIGHT, MIDDLE = 1, 2, 3
+LEFT, MIDDLE = 1, 3
 
 DRAG_PX = 3
 """A mouse that moves at most this far between press and release has clicked."""

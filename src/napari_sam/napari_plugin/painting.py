@@ -24,13 +24,14 @@ from napari_sam.annotator.state import Plane
 from napari_sam.errors import PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import bounding_box
-from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.screen import NapariScreen
 from napari_sam.prompts import MaskPrompt
 from napari_sam.session import Session
 
 MOST_SIDE = 2048
 """Longest side of the crop, in pixels: what is further from the middle is left out."""
+
+LabelsRead = tuple[NDArray[np.integer], int]
 
 
 class Painting:
@@ -136,7 +137,8 @@ class LabelsReader(QObject):
     box, plane
         What to read.
     done
-        Gets (height, width) ids and the next free id, in the window's thread.
+        Gets the reader, and (height, width) ids with the next free id, or why they
+        cannot be read; in the window's thread.
     """
 
     _ended = Signal(object)
@@ -146,7 +148,7 @@ class LabelsReader(QObject):
         annotator: Annotator,
         box: Box,
         plane: Plane,
-        done: Callable[[NDArray[np.integer], int], None],
+        done: Callable[[LabelsReader, LabelsRead | Exception], None],
     ) -> None:
         super().__init__()
         self._annotator, self._box, self._plane = annotator, box, plane
@@ -163,15 +165,12 @@ class LabelsReader(QObject):
         else:
             self._ended.emit(found)
 
-    def _read(self, session: Session) -> tuple[NDArray[np.integer], int]:
+    def _read(self, session: Session) -> LabelsRead:
         labels = session.labels
         return labels.read(self._plane, self._box), labels.next_id
 
-    def _on_ended(self, found: tuple[NDArray[np.integer], int] | Exception) -> None:
-        if isinstance(found, Exception):
-            log.show(found)
-        else:
-            self._done(*found)
+    def _on_ended(self, found: LabelsRead | Exception) -> None:
+        self._done(self, found)
 
 
 def middle_of(view: Box) -> Box:

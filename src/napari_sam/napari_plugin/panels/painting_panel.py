@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
+from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.controller import Controller
-from napari_sam.napari_plugin.painting import LabelsReader, Painting, middle_of
+from napari_sam.napari_plugin.painting import (
+    LabelsRead,
+    LabelsReader,
+    Painting,
+    middle_of,
+)
 from napari_sam.napari_plugin.panels.guarded import guarded
 from napari_sam.napari_plugin.panels.widgets import button
 from napari_sam.napari_plugin.screen import NapariScreen
@@ -49,14 +56,11 @@ class PaintingPanel(QWidget):
             return
         make = partial(Painting, screen, middle_of(view), plane)
         if is_mask:
-            self._show(screen, make)
-            return
-        self._reader = LabelsReader(
-            annotator,
-            middle_of(view),
-            plane,
-            lambda *found: self._show(screen, partial(make, *found)),
-        )
+            self.painting = make()
+        else:
+            done = partial(self._on_read, screen, make)
+            self._reader = LabelsReader(annotator, middle_of(view), plane, done)
+        self._controller.changed()
 
     def commit(self) -> None:
         """Take what was painted."""
@@ -87,12 +91,24 @@ class PaintingPanel(QWidget):
         is_painting = self.painting is not None
         for part in (self.paint, self.mask):
             part.setVisible(not is_painting)
-            part.setEnabled(screen is not None)
+            part.setEnabled(screen is not None and self._reader is None)
         for part in (self.done, self.drop):
             part.setVisible(is_painting)
 
-    def _show(self, screen: NapariScreen, make: partial[Painting]) -> None:
+    def _on_read(
+        self,
+        screen: NapariScreen,
+        make: Callable[..., Painting],
+        reader: LabelsReader,
+        found: LabelsRead | Exception,
+    ) -> None:
+        if reader is not self._reader:
+            return
+        self._reader = None
         if self._controller.screen is screen:
-            self.end()
-            self.painting = make()
-            self._controller.changed()
+            if isinstance(found, Exception):
+                log.show(found)
+            else:
+                self.end()
+                self.painting = make(*found)
+        self._controller.changed()
