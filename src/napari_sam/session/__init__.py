@@ -10,7 +10,7 @@ signals        what a session announces
 inputs         what may be given as model and labels
 """
 
-from napari_sam.session.history import PromptState, Step
+from napari_sam.session.history import HistoryStep, PromptState
 from napari_sam.session.inputs import as_model
 from napari_sam.session.objects import ObjectAnswer, ObjectOutcome
 from napari_sam.session.refinement import Answer, Candidates, Request
@@ -19,11 +19,11 @@ from napari_sam.session.session import Session
 __all__ = [
     "Answer",
     "Candidates",
+    "HistoryStep",
     "ObjectAnswer",
     "ObjectOutcome",
     "PromptState",
     "Request",
     "Session",
-    "Step",
     "as_model",
 ]
