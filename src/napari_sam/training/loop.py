@@ -36,7 +36,9 @@ LARGEST_GRADIENT = 1.0
 GENTLE_STEPS = 50
 """The rate rises over so many steps at least: the first ones have to be small."""
 
-AHEAD = 2  # batches drawn while the network learns
+AHEAD = 2  # batches drawn while the network learns, by each thread
+DRAWERS_ON_GPU = 8
+"""Threads that draw: a GPU learns from a batch in less time than one takes to draw."""
 
 
 class Task(Protocol):
@@ -104,6 +106,7 @@ class Trainer:
             lr=config.optimisation.learning_rate,
             betas=(0.9, 0.98),
         )
+        self.drawers = 1 if self.device.type == "cpu" else DRAWERS_ON_GPU
         self.average = AveragedModel(task.sam, avg_fn=self._averaged).eval()
         self.step = 0
         self.used_s = 0.0
@@ -191,20 +194,20 @@ class Trainer:
         return torch.lerp(average, current, 1 - decay)
 
     def _batches(self) -> Generator[Any, None, None]:
-        """Each step's batch, drawn ahead in another thread, until the run is done."""
+        """Each step's batch, drawn ahead in other threads, until the run is done."""
         ahead: deque[tuple[tuple[int, int], Future[Any]]] = deque()
 
         def submit(pool: ThreadPoolExecutor, step: int, phase: int) -> None:
             batch = pool.submit(self.task.draw, step, self.config.phase[phase])
             ahead.append(((step, phase), batch))
 
-        with ThreadPoolExecutor(1, thread_name_prefix="crops") as pool:
+        with ThreadPoolExecutor(self.drawers, thread_name_prefix="crops") as pool:
             try:
                 while self.progress < 1:
                     phase = self.config.phase_at(self.progress)
                     if ahead and ahead[0][0] != (self.step, phase):
                         _drop(ahead)  # a phase began while its batches were drawn
-                    while len(ahead) <= AHEAD:
+                    while len(ahead) <= AHEAD * self.drawers:
                         submit(pool, self.step + len(ahead), phase)
                     yield ahead.popleft()[1].result()
             finally:
