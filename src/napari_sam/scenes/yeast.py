@@ -19,7 +19,7 @@ from napari_sam.scenes.camera import exposed, photographed, shading, specks
 from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import FloatArray, blurred, smooth_field
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 BUD_SHARE = 0.35
 GLOW_SHARE = 0.25
