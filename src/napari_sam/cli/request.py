@@ -137,6 +137,7 @@ class RunOptions:
     """What only `napari-sam segment` without prompts takes."""
 
     object_size: float | None = None  # in pixels of level 0
+    mode: Mode | None = None  # the best that the model has
     planes: PlaneRanges | None = None
     region: Box | None = None  # in pixels of level 0
     skip_empty: bool = True
@@ -151,6 +152,7 @@ class RunOptions:
         """For each option whether it is on the command line."""
         return {
             "--object-size": self.object_size is not None,
+            "--mode": self.mode is not None,
             "--planes": self.planes is not None,
             "--region": self.region is not None,
             "--no-skip-empty": not self.skip_empty,

@@ -39,8 +39,9 @@ from napari_sam.cli.request import (
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelOptions, default_labels_path
-from napari_sam.labels.location import find_location, is_url
+from napari_sam.labels.location import find_location
 from napari_sam.model.window_model import WindowModel
+from napari_sam.zarr_nodes import is_url
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -67,8 +67,8 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     mode: Annotated[
         Mode | None,
         typer.Option(
-            help="Everything: by a grid of clicks if not given; instances take a "
-            "fraction of the time, and a model with an instance decoder.",
+            help="Everything: how objects are found; instances take a fraction of the "
+            "time, and a model with an instance decoder.",
         ),
     ] = None,
     planes: Annotated[
@@ -179,6 +179,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     choice = ModelChoice(model, device, cache_dir, precision)
     run = RunOptions(
         object_size,
+        mode,
         _parsed(parse_planes, planes, "--planes"),
         _parsed(parse_region, region, "--region"),
         skip_empty,

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import FloatArray, smooth_field
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
 from napari_sam.scenes.rods import dark_pixels, glowing_pixels
 
 COCCI_SHARE = 0.25
@@ -83,7 +83,7 @@ def draw_colony(rng: Generator, options: SceneOptions) -> Scene:
     inside = bricks.depth_hw < 1
     kept = _kept(rng, bricks, inside, options)
     labels = np.where(inside & kept[bricks.ids_hw], bricks.ids_hw, 0)
-    labels = largest_pieces(labels)
+    labels = largest_components(labels)
     delay = _delay(rng, bricks, labels > 0)
     if rng.random() < DARK_SHARE:
         pixels = dark_pixels(rng, delay, options, width)

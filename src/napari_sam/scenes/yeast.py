@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from napari_sam.scenes.blobs import OUTSIDE, Blob, Canvas, random_waves
+from napari_sam.scenes.blobs import OUTSIDE, Blob, LabelCanvas, random_waves
 from napari_sam.scenes.camera import exposed, photographed, shading, specks
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import FloatArray, blurred, smooth_field
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 BUD_SHARE = 0.35
 GLOW_SHARE = 0.25
@@ -61,7 +61,7 @@ class Looks:
 
 def draw_yeast(rng: Generator, options: SceneOptions) -> Scene:
     """Cells of one strain, alone and in clumps."""
-    canvas = Canvas(options.shape_hw)
+    canvas = LabelCanvas(options.shape_hw)
     nearest = np.full(options.shape_hw, OUTSIDE, np.float32)
     vacuoles = np.zeros(options.shape_hw, np.float32)
     for number, cell in enumerate(_cells(rng, options)):
@@ -77,7 +77,7 @@ def draw_yeast(rng: Generator, options: SceneOptions) -> Scene:
     else:
         grey = _grey(rng, depth, vacuoles * (canvas.labels > 0), options)
         pixels = photographed(rng, grey, options.noise)
-    return Scene(pixels, renumbered(largest_pieces(canvas.labels)))
+    return Scene(pixels, renumbered(largest_components(canvas.labels)))
 
 
 def _cells(rng: Generator, options: SceneOptions) -> Iterator[Blob]:
@@ -150,7 +150,7 @@ def _grey(
 
 
 def _glowing(
-    rng: Generator, canvas: Canvas, options: SceneOptions
+    rng: Generator, canvas: LabelCanvas, options: SceneOptions
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
     """A dye in the cytoplasm, or in the wall."""
     depth, count = canvas.depth, int(canvas.labels.max()) + 1

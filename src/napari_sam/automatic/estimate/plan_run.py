@@ -42,7 +42,7 @@ from napari_sam.images.layout import Ranges
 from napari_sam.images.sampling import widen_empty_range
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.window_sizes import WindowSizes
-from napari_sam.predictor.windows import at_level, place
+from napari_sam.predictor.windows import at_level, window_at
 
 LARGEST_SEEN = 0.25  # of a look, of an object that is measured well
 LARGEST_IN_WINDOW = 0.25  # of a window, of an object of a model that has no say in it
@@ -233,7 +233,7 @@ def _rungs(
             c / factor - sides[-1] / 2
             for c, factor in zip((y, x), found.factors, strict=True)
         )
-        box = place(top, left, sides[-1], found.shape)
+        box = window_at(top, left, sides[-1], found.shape)
         try:
             coarse = looker.look(look.plane, level, box)
         except ImageReadError:

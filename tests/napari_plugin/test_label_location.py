@@ -9,9 +9,9 @@ from napari.layers import Image
 from napari.layers._source import layer_source
 from plugin_scene import noise, ome_zarr
 
+from napari_sam.annotator import label_location
+from napari_sam.annotator.label_location import LabelsProposal, propose_labels
 from napari_sam.labels import LabelGeometry, LabelStore
-from napari_sam.napari_plugin import label_places
-from napari_sam.napari_plugin.label_places import LabelsProposal, propose_labels
 from napari_sam.napari_plugin.sources import LayerSource
 
 PIXELS = noise(64, 72)
@@ -21,7 +21,10 @@ def proposal_for(path: Path | None, name: str = "nuclei") -> LabelsProposal:
     with layer_source(path=None if path is None else str(path)):
         layer = Image(PIXELS, name=name)
     source = LayerSource.of(layer)
-    return propose_labels(source.open(), source.path, layer.name)
+    opened = source.open()
+    return propose_labels(
+        opened.image, opened.file, source.path, layer.name, in_image=True
+    )
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def slide(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_places, "READER", "no_such_package")
+    monkeypatch.setattr(label_location, "READER", "no_such_package")
 
 
 def make_labels(path: Path) -> None:
