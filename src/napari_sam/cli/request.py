@@ -145,7 +145,6 @@ class RunOptions:
     workers: int | None = None  # processes of this machine; None: this one
     scheduler: str | None = None  # of a dask cluster
     staging: Path | None = None  # where labels are made that go to a URL
-    mode: Mode | None = None  # None: a grid of clicks
 
     @property
     def given(self) -> dict[str, bool]:
@@ -160,7 +159,6 @@ class RunOptions:
             "--workers": self.workers is not None,
             "--scheduler": self.scheduler is not None,
             "--staging": self.staging is not None,
-            "--mode": self.mode is not None,
         }
 
 

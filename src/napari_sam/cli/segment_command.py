@@ -187,7 +187,6 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         workers,
         scheduler,
         staging,
-        mode,
     )
     if prompts is not None:
         _refuse(run.given, "is for everything, without --prompts")
