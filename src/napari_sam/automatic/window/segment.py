@@ -1,26 +1,30 @@
-"""Everything in one window: clicks on a grid in, a label image out.
+"""All objects of one window: clicks on a grid in, a label image out.
 
 The masks go through a funnel, in which each step is cheap for what is left:
 
-    answers -> not spanning the window -> no duplicates by their boxes -> without specks
-            -> not like the background -> none that lies in a better one -> painted
+    clicks -> masks -> not spanning the window -> no duplicates by their boxes
+           -> without specks -> not like the background -> none that lies in a better
+           one -> painted
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.background import looks_like_background, spans_window
-from napari_sam.automatic.filtering import without_duplicates
 from napari_sam.automatic.window.label_image import paint
-from napari_sam.automatic.window.mask_filters import in_one_piece
+from napari_sam.automatic.window.mask_filters import (
+    in_one_piece,
+    resembles_background,
+    spans_window,
+    without_duplicates,
+)
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.automatic.window.point_grid import point_grid
+from napari_sam.automatic.window.window_objects import WindowObjects
 from napari_sam.geometry import Box
 from napari_sam.masks import stability
 from napari_sam.model.window_model import (
@@ -33,22 +37,6 @@ from napari_sam.model.window_model import (
 from napari_sam.prompts import Click
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WindowObjects:
-    """The objects of a window.
-
-    Parameters
-    ----------
-    labels_hw
-        i + 1 where object i is seen, 0 where none is.
-    scores_n
-        0..1, the IoU that the model expects of each object.
-    """
-
-    labels_hw: NDArray[np.uint32]
-    scores_n: NDArray[np.float32]
-
-
 def segment_window(
     model: WindowModel, pixels_hwc: NDArray[np.uint8], options: AutomaticOptions
 ) -> WindowObjects:
@@ -57,12 +45,17 @@ def segment_window(
     Parameters
     ----------
     model
-        Encodes the window once; a `ManyPointModel` is asked about all clicks at
-        once, any other about one after the other.
+        Encodes the window once; a `ManyPointModel` gets all clicks at once, any other
+        one after the other.
     pixels_hwc
         (height, width, 3), 0..255, at most the model's window on a side.
     options
-        What is looked for and what is kept.
+        What is searched and what is kept.
+
+    Returns
+    -------
+    WindowObjects
+        Numbered from 1, largest masks painted first.
     """
     embedding = model.encode(pixels_hwc)
     return objects_in(model, embedding, pixels_hwc, options)
@@ -78,7 +71,7 @@ def objects_in(
     shape = (pixels_hwc.shape[0], pixels_hwc.shape[1])
     options = options.settled(pixels_hwc)
     clicks = grid_clicks(shape, options)
-    masks = answers(model, embedding, clicks, options.query_for(model))
+    masks = point_masks(model, embedding, clicks, options.query_for(model))
     if options.reject_background:
         spans = spans_window(masks, shape, options.max_window_share)
         masks = masks.take(np.flatnonzero(~spans))
@@ -89,7 +82,7 @@ def objects_in(
     masks = in_one_piece(masks, least)
     if options.reject_background:
         gray_hw = pixels_hwc.mean(axis=2, dtype=np.float32)
-        masks = masks.take(np.flatnonzero(~looks_like_background(masks, gray_hw)))
+        masks = masks.take(np.flatnonzero(~resembles_background(masks, gray_hw)))
     masks = masks.take(_best_of_overlapping(masks, options.max_shared))
     return _compact(paint(masks, shape), masks.scores_n, least)
 
@@ -100,10 +93,10 @@ def grid_clicks(shape: tuple[int, int], options: AutomaticOptions) -> list[Click
     return [Click(y, x) for x, y in grid_xy.tolist()]
 
 
-def answers(
+def point_masks(
     model: WindowModel, embedding: Any, clicks: list[Click], query: PointQuery
 ) -> PointMasks:
-    """What a model answers to many clicks, each about its own object."""
+    """The masks of many clicks, each about its own object."""
     if isinstance(model, ManyPointModel):
         return model.predict_many(embedding, clicks, query)
     return PointMasks.joined(
@@ -112,34 +105,34 @@ def answers(
     )
 
 
-def _wanted(index: int, answers: Sequence[WindowMask], query: PointQuery) -> PointMasks:
-    """Those answers to one click that the query wants, as a window's masks."""
-    kept, stabilities = [], []
-    for answer in answers:
-        # Without logits an outline does not say how sharply it is drawn.
+def _wanted(index: int, masks: Sequence[WindowMask], query: PointQuery) -> PointMasks:
+    """Those masks of one click that the query wants."""
+    kept, stability_scores = [], []
+    for mask in masks:
+        # Without logits it is unknown how sharply an outline is drawn.
         sharp = (
             1.0
-            if answer.logits_hw is None
-            else stability(answer.logits_hw, query.stability_score_offset)
+            if mask.logits_hw is None
+            else stability(mask.logits_hw, query.stability_score_offset)
         )
-        sure = query.min_score <= 0 or answer.score > query.min_score
+        sure = query.min_score <= 0 or mask.score > query.min_score
         if sure and (
             query.min_stability_score <= 0 or sharp >= query.min_stability_score
         ):
-            kept.append(answer)
-            stabilities.append(sharp)
+            kept.append(mask)
+            stability_scores.append(sharp)
     if not kept:
         return PointMasks.empty()
     return PointMasks.of(
         np.full(len(kept), index),
-        np.array([answer.score for answer in kept]),
-        np.array(stabilities),
-        np.stack([answer.mask_hw for answer in kept]),
+        np.array([mask.score for mask in kept]),
+        np.array(stability_scores),
+        np.stack([mask.mask_hw for mask in kept]),
     )
 
 
 def _ranks(masks: PointMasks) -> NDArray[np.float32]:
-    """Which of two masks of one object is better: both signs of quality count."""
+    """How good masks are: both signs of quality count."""
     return masks.scores_n * masks.stability_scores_n
 
 
@@ -171,12 +164,12 @@ def _shared_with(
     if not len(others):
         return shared
     mask, box = masks.crop(index), Box(*masks.boxes_n4[index].tolist())
-    for place, other in enumerate(others.tolist()):
+    for position, other in enumerate(others.tolist()):
         other_box = Box(*masks.boxes_n4[other].tolist())
         common = box.clip(other_box)
         ours = mask[common.relative_to(box).slices]
         theirs = masks.crop(other)[common.relative_to(other_box).slices]
-        shared[place] = np.count_nonzero(ours & theirs)
+        shared[position] = np.count_nonzero(ours & theirs)
     return shared
 
 
