@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test lint screenshots bench clean
+.PHONY: demo test test-fast lint screenshots bench clean
 
 demo: $(VENV)/.installed ## segment objects in a real image; says where the result is
 	$(BIN)/napari-sam demo --output demo-output
@@ -12,14 +12,21 @@ demo: $(VENV)/.installed ## segment objects in a real image; says where the resu
 # Without the libraries of Qt, pytest-qt stops everything; the plugin's tests skip then.
 NO_QT = $(shell $(BIN)/python -c "import qtpy.QtWidgets" 2>/dev/null || echo "-p no:pytest-qt")
 
+# Each file of tests in one process, up to four at a time.
+WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
+
 test: lint ## everything that CI runs
-	$(BIN)/python -m pytest $(NO_QT)
+	$(BIN)/python -m pytest $(NO_QT) $(WORKERS)
+
+test-fast: $(VENV)/.installed-dev ## between commits: no window, no browser, no other process
+	$(BIN)/python -m pytest $(NO_QT) $(WORKERS) -m "not slow"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(BIN)/python -m npe2 validate src/napari_sam/napari.yaml
 
 screenshots: $(VENV)/.installed-dev ## docs/napari.png and docs/notebook.png, from the real windows

@@ -33,15 +33,15 @@ from rich.progress import track
 from rich.table import Table
 
 import napari_sam as ns
-from napari_sam.automatic.estimate.plan_run import halo_for, plan_run
+from napari_sam.automatic.estimate.planning import halo_for, plan_run
 from napari_sam.automatic.plan import RunRequest
-from napari_sam.automatic.window.grid import WindowGrid
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.automatic.window.segment import segment_window
 from napari_sam.evaluation.compare import compare_labels
 from napari_sam.evaluation.datasets import AnnotatedPlane, read_dataset
 from napari_sam.geometry import Box
 from napari_sam.model.sam import Sam
+from napari_sam.predictor.window_grid import WindowGrid
 
 Labels = NDArray[np.integer]
 

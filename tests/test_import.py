@@ -10,6 +10,7 @@ import napari_sam as ns
 HEAVY = {"torch", "napari", "dask", "zarr", "qtpy", "ipywidgets"}
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, napari_sam; print(*{m.split('.')[0] for m in sys.modules})"
     loaded = subprocess.run(
@@ -23,6 +24,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert HEAVY.isdisjoint(loaded)
 
 
+@pytest.mark.slow
 def test_prompts_are_public_without_torch() -> None:
     code = "import sys, napari_sam as ns; ns.Click(1, 2); print('torch' in sys.modules)"
     answer = subprocess.run(

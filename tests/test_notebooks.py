@@ -28,6 +28,7 @@ def test_no_output_is_kept_in_the_repository(path: Path) -> None:
     assert '"output_type"' not in text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(MISSING), reason=f"running notebooks needs {MISSING}")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from napari_sam.images import open_image as open_image
     from napari_sam.jupyter_widget.widget import SegmentWidget as SegmentWidget
     from napari_sam.model.checkpoints import load_model as load_model
-    from napari_sam.model.sam_model_registry import (
-        sam_model_registry as sam_model_registry,
-    )
+    from napari_sam.model.sam_registry import sam_model_registry as sam_model_registry
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
     from napari_sam.predictor.candidates import PredictorOptions as PredictorOptions
     from napari_sam.predictor.image import ImagePredictor as ImagePredictor
@@ -46,7 +44,7 @@ _HOMES = {
     "Session": "session",
     "load_model": "model.checkpoints",
     "open_image": "images",
-    "sam_model_registry": "model.sam_model_registry",
+    "sam_model_registry": "model.sam_registry",
     "segment_image": "automatic.run",
 }
 

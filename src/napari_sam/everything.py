@@ -31,14 +31,14 @@ from numpy.typing import NDArray
 
 from napari_sam.atomic_files import write_atomically
 from napari_sam.automatic.plan import Plane, RunPlan, RunRequest
-from napari_sam.automatic.run import Progress, segment_image
+from napari_sam.automatic.run import RunProgress, segment_image
 from napari_sam.automatic.run_folder import AutomaticReport, RunFolder
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.geometry import Box
 from napari_sam.labels import LabelStore
 from napari_sam.labels.bulk import identity_at
-from napari_sam.labels.location import LabelLocation, find_place
+from napari_sam.labels.location import LabelLocation, find_location
 from napari_sam.predictor.progress import ProgressCallback, WindowProgress
 from napari_sam.session import Session
 
@@ -118,8 +118,8 @@ def all_planes(session: Session) -> tuple[Plane, ...]:
 
 def run_place(session: Session) -> LabelLocation:
     """Where the label volume of a session's run is, or will be."""
-    beside = find_place(session.labels.path).everything
-    return find_place(beside.with_name(f"{beside.name}.ome.zarr"))
+    beside = find_location(session.labels.path).run_folder
+    return find_location(beside.with_name(f"{beside.name}.ome.zarr"))
 
 
 def run_plan(session: Session) -> RunPlan | None:
@@ -133,7 +133,7 @@ def unfinished_run(session: Session) -> UnfinishedRun | None:
     plan = folder.plan()
     if plan is None:
         return None
-    asked, written = plan.asked, folder.written()
+    asked, written = plan.request, folder.written()
     is_found = folder.finished() is not None
     done = sum(1 for _ in (folder.path / "tiles").rglob("*.tile"))
     return UnfinishedRun(
@@ -151,7 +151,7 @@ def unfinished_run(session: Session) -> UnfinishedRun | None:
 def find_everything(
     session: Session,
     request: EverythingRequest,
-    report: Callable[[Progress], None],
+    report: Callable[[RunProgress], None],
     watch: ProgressCallback,
 ) -> AutomaticReport:
     """Segment what was asked for into the run's volume; on a worker.
@@ -160,10 +160,10 @@ def find_everything(
     """
     folder = RunFolder(run_place(session))
     plan = folder.plan()
-    is_same = plan is not None and plan.asked == request.asked(session)
+    is_same = plan is not None and plan.request == request.asked(session)
     return segment_image(
         session.image,
-        folder.place.path,
+        folder.location.path,
         session.predictor.model,
         options=request.options,
         planes=request.planes,

@@ -23,13 +23,14 @@ from run_scene import (
     write_image,
 )
 
-from napari_sam.automatic.estimate import plan_run as settling
+from napari_sam.automatic.estimate import planning
 from napari_sam.geometry import Box
 from napari_sam.labels import LabelGeometry, LabelStore
 
 SHAPE = (160, 200)
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.usefixtures("no_flushing"),
     pytest.mark.skipif(
         "forkserver" not in multiprocessing.get_all_start_methods(),
@@ -41,7 +42,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each window is a tile."""
-    monkeypatch.setattr(settling, "WINDOWS_ALONG", 1)
+    monkeypatch.setattr(planning, "WINDOWS_ALONG", 1)
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,14 @@ from napari_sam.cli.reporting import Reported, in_one_line
 from napari_sam.cli.request import RequestError, Rule, Version
 from napari_sam.errors import SamError
 from napari_sam.geometry import Box
+from napari_sam.images.ome_zarr import ZARR_FORMATS
 from napari_sam.labels import OverlapRule
-from napari_sam.labels.ome_zarr import ZARR_FORMATS
 from napari_sam.prompts import Click, check_inside
 
 HEAVY = ("torch", "zarr", "numpy", "scipy", "dask", "skimage", "napari")
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
@@ -112,6 +113,7 @@ def test_the_demo_replaces_no_image_of_somebody_else(
     assert (theirs / "precious.txt").read_text() == "data"
 
 
+@pytest.mark.slow
 def test_the_demo_finds_every_object_with_the_embedded_default(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

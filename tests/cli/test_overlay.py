@@ -8,10 +8,11 @@ from cli_scene import FIRST, SECOND, SIDE, Desk, click, files_in, run, write_sce
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
-from napari_sam.cli.drawing import PALETTE, draw_outlines, draw_prompts
+from napari_sam.cli.drawing import draw_outlines, draw_prompts
 from napari_sam.cli.overlay import LARGEST_READ, Shown, choose_view
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
+from napari_sam.labels.palette import PALETTE
 from napari_sam.prompts import Click
 
 

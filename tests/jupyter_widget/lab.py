@@ -271,7 +271,7 @@ class Shown:
         """Move the view, and wait until that is drawn."""
         self.canvas.evaluate(
             """(canvas, place) => {
-                canvas.nsamLook(place);
+                canvas.nsamMoveTo(place);
                 return new Promise((drawn) => requestAnimationFrame(drawn));
             }""",
             {"y": y, "x": x, "zoom": zoom},

@@ -326,6 +326,7 @@ def test_a_cell_that_is_run_again_takes_over_the_labels(
     newer.close()
 
 
+@pytest.mark.slow
 def test_labels_that_another_program_writes_are_left_to_it(
     widget: SegmentWidget, labels: Path
 ) -> None:

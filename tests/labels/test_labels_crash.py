@@ -16,10 +16,13 @@ from numpy_labels import NumpyLabels
 from napari_sam.labels import LabelStore
 from napari_sam.labels.ledger import EDIT_KINDS
 
-pytestmark = pytest.mark.skipif(
-    "forkserver" not in multiprocessing.get_all_start_methods(),
-    reason="Windows cannot fork; starting this many Pythons there takes minutes",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "forkserver" not in multiprocessing.get_all_start_methods(),
+        reason="Windows cannot fork; starting this many Pythons there takes minutes",
+    ),
+]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -322,7 +322,7 @@ def drop_level(group: zarr.Group) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (drop_axes, "lack or spoil 'axes'"),
+        (drop_axes, "lack 'axes'"),
         (shrink_level, "smaller by a whole step"),
         (float_level, "need whole numbers"),
         (drop_level, "lack a level"),

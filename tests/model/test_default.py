@@ -41,6 +41,7 @@ def test_what_was_measured_is_kept_with_the_weights(default: Sam) -> None:
     assert measured["clicks"][0] >= 0.70
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FLUO.is_dir(), reason=f"no annotated images in {FLUO}")
 def test_one_click_finds_most_of_a_nucleus_on_images_it_never_saw(default: Sam) -> None:
     ious = []

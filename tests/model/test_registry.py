@@ -137,6 +137,7 @@ def test_a_download_that_is_not_whole_is_not_listed_as_in_the_cache(
     )
 
 
+@pytest.mark.slow
 def test_listing_the_models_loads_no_torch() -> None:
     code = (
         "import sys; from napari_sam.model.registry import list_models; list_models();"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from everything_scene import BACKGROUND, COUNT, SHAPE, SQUARE, IslandsModel, squares
 
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.everything import (
     EverythingRequest,
     find_everything,
@@ -27,13 +27,13 @@ def test_each_tile_adds_its_objects_whole_and_once_at_every_level(
     drawn: list[FoundPyramid] = []
     counts = []
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: RunProgress) -> None:
         if progress.tile is None:
             return
         if not drawn:
             plan, place = run_plan(session), run_place(session)
             folder = tmp_path / "preview"
-            drawn.append(FoundPyramid.make(folder, place.everything, plan, (2,)))
+            drawn.append(FoundPyramid.make(folder, place.run_folder, plan, (2,)))
         drawn[0].draw(progress.tile)
         counts.append(len(np.unique(drawn[0].levels[0])) - 1)
 

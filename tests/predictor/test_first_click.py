@@ -15,6 +15,8 @@ import pytest
 
 from napari_sam.images.sampling import SAMPLE_CELLS, SAMPLE_ROUNDS
 
+pytestmark = pytest.mark.slow
+
 WINDOW_CHUNKS = 4
 GIB_IN_KIB = 2**20
 

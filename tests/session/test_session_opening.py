@@ -61,6 +61,7 @@ os._exit(9)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_session_to_go_on_with(
     folder: Path, model: SquaresModel
 ) -> None:

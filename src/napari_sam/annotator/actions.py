@@ -115,7 +115,7 @@ class Actions:
         if session.is_answered and not pending.is_pending:
             self._candidate = session.candidate
         if self._objects is None:
-            self._objects = session.records()
+            self._objects = session.objects
         candidates = () if pending.is_pending else self.candidates
         chosen = session.chosen if candidates else 0
         prompts = pending.prompts
@@ -313,7 +313,7 @@ class Actions:
         self._soon(begin)
 
     def _edit(self, label_id: int) -> None:
-        found = [o for o in self.session.records() if o.label_id == label_id]
+        found = [o for o in self.session.objects if o.label_id == label_id]
         planes = found[0].planes if found else (self.plane,)
         self._begin_edit(label_id, self.plane if self.plane in planes else planes[0])
 

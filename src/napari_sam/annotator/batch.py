@@ -18,7 +18,7 @@ from napari_sam.prompt_files import (
     write_prompts,
 )
 from napari_sam.session import Session
-from napari_sam.session.refinement import Answer, Request
+from napari_sam.session.objects import ObjectAnswer
 
 TOPIC = "batch"
 
@@ -40,7 +40,7 @@ class Batch:
         self._session = session
         self._jobs = jobs
         self._thread = thread
-        self._unwritten: deque[Answer] = deque()
+        self._unwritten: deque[ObjectAnswer] = deque()
 
     @property
     def is_writing(self) -> bool:
@@ -49,16 +49,16 @@ class Batch:
 
     def add(self, objects: Sequence[ObjectPrompts]) -> None:
         """Compute these objects, then write them."""
-        session, requests = self._session, list[Request]()
-        for item in objects:
-            session.set_plane(item.plane or session.plane)
-            requests.append(session.request_object(item.prompts))
+        session = self._session
+        # They get ids of their own: those in a file may be others' here.
+        unnamed = [replace(item, label_id=None) for item in objects]
+        requests = session.request_objects(unnamed)
 
-        def work(watch: JobWatch) -> list[Answer]:
+        def work(watch: JobWatch) -> list[ObjectAnswer]:
             answers = []
             for done, request in enumerate(requests):
                 watch.progress(done, len(requests))
-                answers.append(session.compute(request, lambda _: watch()))
+                answers.append(session.compute_object(request, lambda _: watch()))
             return answers
 
         self._jobs.submit(
@@ -71,7 +71,7 @@ class Batch:
             )
         )
 
-    def _write(self, answers: Sequence[Answer]) -> None:
+    def _write(self, answers: Sequence[ObjectAnswer]) -> None:
         self._unwritten.extend(answers)
         for _ in answers:
             # Posted at once: also those are written that wait while an image is closed.
@@ -81,7 +81,7 @@ class Batch:
         if not self._unwritten:
             return  # one before could not be written
         try:
-            self._session.write_object(self._unwritten.popleft())
+            self._session.add_objects([self._unwritten.popleft()])
         except Exception:
             self._unwritten.clear()
             raise

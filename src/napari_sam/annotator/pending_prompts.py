@@ -82,7 +82,7 @@ class PendingPrompts:
         """Refine the candidate with more prompts."""
         request = self._pending
         for prompt in prompts:
-            request = self._session.propose(prompt, after=request)
+            request = self._session.request_prompt(prompt, after=request)
         if request is not None:
             self._start(request)
 
@@ -93,7 +93,7 @@ class PendingPrompts:
     def catch_up(self) -> None:
         """Compute candidates that are not, as after reopening or an undo."""
         if self._session.prompts and not self._session.is_answered:
-            self._start(self._session.request_answer())
+            self._start(self._session.request_candidates())
 
     def soon(self, act: Callable[[], Any], *, is_kept: bool = False) -> None:
         """Do this as soon as what came before is done; at once if it is.

@@ -76,7 +76,7 @@ class Preview:
         if not self._pending.is_settled or self._jobs.is_busy_for_user:
             return
         try:
-            request = session.propose(click)
+            request = session.request_prompt(click)
         except PromptError:  # beside the image
             self.clear()
             return

@@ -86,7 +86,7 @@ class UndoRun:
             return None
         request = session.request_undo() if self._is_undo else session.request_redo()
         if self._step is None:
-            self._step = request.walked
-        elif not self._step.belongs_with(request.walked):
+            self._step = request.step
+        elif not self._step.belongs_with(request.step):
             return None  # something else was done in between
         return request

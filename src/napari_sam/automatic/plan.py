@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.automatic.estimate.empty_windows import Emptiness
-from napari_sam.automatic.window.grid import Cell, WindowGrid
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, Level
 from napari_sam.model.window_model import PointQuery
+from napari_sam.predictor.window_grid import Cell, WindowGrid
 from napari_sam.predictor.windows import at_level, from_level
 
 FORMAT = 2

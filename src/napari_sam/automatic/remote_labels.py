@@ -122,7 +122,7 @@ class RemoteLabels:
             if is_free:
                 return
             found = "other files"
-        elif node.is_array or node.multiscale is None or "image-label" not in node.ome:
+        elif node.is_array or not node.has_pyramid or "image-label" not in node.ome:
             found = "zarr that is no label volume"
         elif overwrite or (own is not None and node.identity == own):
             return

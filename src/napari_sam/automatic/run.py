@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
-from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.estimate.planning import plan_run
 from napari_sam.automatic.plan import (
     RunPlan,
     RunRequest,
@@ -38,7 +38,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelGeometry, LabelOptions
 from napari_sam.labels.bulk import BulkLabels, as_write_error
-from napari_sam.labels.location import find_place, is_url
+from napari_sam.labels.location import find_location, is_url
 from napari_sam.labels.lock import lock_for_writing, release_without_trace
 from napari_sam.labels.volume import settle_drafts
 from napari_sam.model.window_model import WindowModel
@@ -164,7 +164,9 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     """
     opened = open_image(image)
     remote = RemoteLabels.at(labels, opened.source, staging) if is_url(labels) else None
-    location = find_place(labels, opened.source) if remote is None else remote.location
+    location = (
+        find_location(labels, opened.source) if remote is None else remote.location
+    )
     wanted_planes = checked_planes(opened, planes)
     wanted_region = checked_region(opened, region)
     check_level(opened, level)
@@ -354,7 +356,7 @@ def _loaded(model: WindowModel | str, device: str) -> WindowModel:
     if not isinstance(model, str):
         return model
     # Loading torch takes seconds, so it waits until the request has been checked.
-    from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+    from napari_sam.model import load_model  # noqa: PLC0415
 
     return load_model(model, device)
 

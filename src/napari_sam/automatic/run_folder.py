@@ -104,7 +104,7 @@ class RunFolder:
     @property
     def path(self) -> Path:
         """The folder."""
-        return self.location.everything
+        return self.location.run_folder
 
     @property
     def labels(self) -> Path | str:

@@ -17,7 +17,7 @@ from napari_sam.errors import PromptError, SamError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import default_labels_path
-from napari_sam.labels.location import LabelLocation, find_place, outermost_store
+from napari_sam.labels.location import LabelLocation, find_location, outermost_store
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.prompts import Click, Prompt, check_inside
 
@@ -124,7 +124,7 @@ def _position(prompts: Sequence[Prompt]) -> str:
 def _checked_place(request: SegmentRequest, image: Image) -> LabelLocation:
     """Where the labels go; nothing that is read lies in there."""
     path = request.target.path or default_labels_path(image.source)
-    place = find_place(path, image.source)
+    place = find_location(path, image.source)
     for what, read in (("image", image.source), ("prompts", str(request.prompts))):
         if read is not None and "://" not in read and _is_inside(read, place.path):
             raise RequestError(

@@ -1,7 +1,6 @@
-"""Outlines and prompts on a picture, in colours that everybody can tell apart.
+"""Outlines and prompts on a picture.
 
-The colours are those of Okabe and Ito, "Color universal design" (2008), and nothing
-is told by colour alone: a click on the object is a disc, one off it is a cross.
+Nothing is told by colour alone: a click on the object is a disc, one off it a cross.
 """
 
 from __future__ import annotations
@@ -14,20 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from napari_sam.labels.palette import Colour, colour_of, colours_of
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 ToPicture = Callable[[float, float], tuple[float, float]]
-Colour = tuple[int, int, int]
-
-PALETTE: tuple[Colour, ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (240, 228, 66),
-    (0, 158, 115),
-    (204, 121, 167),
-    (213, 94, 0),
-    (0, 114, 178),
-)
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
 
@@ -35,11 +24,6 @@ LINE = 2  # width of outlines, in pixels of the picture
 RADIUS = 5  # of clicks
 DASH, GAP = 9, 6
 TEXT_SIZE = 17
-
-
-def colour_of(label_id: int | None) -> Colour:
-    """The colour of an object; white for what was not written."""
-    return WHITE if label_id is None else PALETTE[(label_id - 1) % len(PALETTE)]
 
 
 def draw_outlines(
@@ -57,8 +41,7 @@ def draw_outlines(
     near = ndimage.maximum_filter(labels_hw, 3, mode="nearest")
     drawn_hwc = canvas_hwc.copy()
     drawn_hwc[(labels_hw == 0) & (near > 0)] = BLACK
-    colours = np.array(PALETTE, dtype=np.uint8)
-    drawn_hwc[rim] = colours[(labels_hw[rim].astype(np.int64) - 1) % len(PALETTE)]
+    drawn_hwc[rim] = colours_of(labels_hw[rim])
     return drawn_hwc
 
 
@@ -68,12 +51,13 @@ def draw_prompts(
     to_picture: ToPicture,
     label_id: int | None,
 ) -> None:
-    """Draw what was said about one object, and its id.
+    """Draw the prompts of one object, and its id; in white if it was not written.
 
     Discs are clicks on it, crosses are clicks off it, dashed rectangles are boxes and
     bounds of rough masks.
     """
-    draw, colour = ImageDraw.Draw(picture), colour_of(label_id)
+    draw = ImageDraw.Draw(picture)
+    colour = WHITE if label_id is None else colour_of(label_id)
     for prompt in prompts:
         if isinstance(prompt, Click):
             # The middle of the pixel that was clicked.

@@ -18,8 +18,7 @@ from rich.progress import (
 )
 
 from napari_sam.atomic_files import replace_atomically
-from napari_sam.automatic.run import Progress as RunProgress
-from napari_sam.automatic.run import segment_image
+from napari_sam.automatic.run import RunProgress, segment_image
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.allocator import keep_memory
 from napari_sam.automatic.window.options import AutomaticOptions
@@ -34,7 +33,7 @@ from napari_sam.cli.request import Network, Precision, RequestError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelOptions, default_labels_path
-from napari_sam.labels.location import find_place, is_url
+from napari_sam.labels.location import find_location, is_url
 from napari_sam.model.window_model import WindowModel
 
 SHOWN_FAILURES = 20
@@ -96,7 +95,7 @@ def _checked(request: EverythingRequest) -> _Ask:
         )
     labels = request.target.path or default_labels_path(image.source)
     if not is_url(labels):
-        place = find_place(labels, image.source)
+        place = find_location(labels, image.source)
         check_writable(place.store.parent, f"The output {place.path}")
         labels = place.path
     elif request.overlay is not None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import ImageError, LabelError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
+from napari_sam.images.ome_zarr import ome_attributes
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zarr", ".npy")
 LABEL_SEPARATOR = "::"
@@ -149,7 +150,7 @@ def _labels_inside(root: Path, name: str) -> Path:
             f"{root} needs to be a folder with images/ and labels/, or an OME-Zarr "
             "image with a group labels/; found neither."
         ) from error
-    listed = attributes.get("ome", attributes).get("labels", [])
+    listed = ome_attributes(attributes).get("labels", [])
     names = [entry for entry in listed if isinstance(entry, str)]
     if not names or (name and name not in names):
         raise ImageError(

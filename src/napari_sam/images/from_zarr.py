@@ -24,10 +24,12 @@ from zarr.storage import FsspecStore, LocalStore, ZipStore
 from napari_sam.errors import ImageError
 from napari_sam.images.axes import rename_unknown
 from napari_sam.images.ome_zarr import (
+    OLD_AXES,
     RGB_COLOURS,
+    UNKNOWN,
+    CoordinateTransform,
     Multiscale,
-    Placement,
-    image_attributes,
+    ome_attributes,
     read_multiscale,
 )
 from napari_sam.images.stored import (
@@ -95,7 +97,7 @@ def open_zarr_node(
     else:
         node, multiscale = _find_image(node, where)
         nodes = _arrays_of(node, multiscale, where)
-        axes = multiscale.axes if multiscale else _axes_of(nodes[0])
+        axes = _letters_of(multiscale) if multiscale else _axes_of(nodes[0])
     if axes is not None and len(axes) != nodes[0].ndim:
         axes = None  # they are about some other array: go by the rule
     told = (multiscale.name if multiscale else None) or "image"
@@ -119,7 +121,7 @@ def _find_image(group: zarr.Group, where: str) -> tuple[zarr.Group, Multiscale |
     multiscale = read_multiscale(group.attrs.asdict(), where)
     if multiscale is not None:
         return group, multiscale
-    ome = image_attributes(group.attrs.asdict())
+    ome = ome_attributes(group.attrs.asdict())
     if "plate" in ome or "well" in ome:
         raise ImageError(
             f"{where} is a plate or well of many images. Open one field of it by its "
@@ -179,6 +181,14 @@ def _pyramid_of_bare_group(group: zarr.Group, where: str) -> list[zarr.Array[Any
     return levels
 
 
+def _letters_of(multiscale: Multiscale) -> str | None:
+    """The axes in letters that mean something here."""
+    if multiscale.axes is None:
+        return None
+    letters = (axis if axis in OLD_AXES else UNKNOWN for axis in multiscale.axes)
+    return rename_unknown("".join(letters))
+
+
 def _axes_of(array: zarr.Array[Any]) -> str | None:
     """What zarr 3 dimension names, or xarray's, say about the axes."""
     names: Any = getattr(array.metadata, "dimension_names", None)
@@ -210,9 +220,9 @@ def _geometry(
     multiscale: Multiscale | None, axes: str | None, where: str
 ) -> dict[str, Any]:
     """Pixel sizes, units, offsets and level factors, as far as they are known."""
-    if multiscale is None or axes is None or multiscale.placements[0] is None:
+    if multiscale is None or axes is None or multiscale.transforms[0] is None:
         return {}
-    finest = multiscale.placements[0]
+    finest = multiscale.transforms[0]
     if len(finest.scale) != len(axes) or min(finest.scale) <= 0:
         raise ImageError(
             f"An OME-Zarr scale needs one positive number for each of the axes "
@@ -220,27 +230,29 @@ def _geometry(
         )
     pixel_size = dict(zip(axes, finest.scale, strict=True))
     offsets = dict(zip(axes, finest.translation, strict=True))
+    # Axes that were always the same have no units.
+    units = dict(zip(axes, multiscale.units, strict=False))
     return {
         "pixel_size": {n: size for n, size in pixel_size.items() if n != "c"},
         "translation": {n: offset for n, offset in offsets.items() if n != "c"},
-        "units": {n: unit for n, unit in multiscale.units.items() if n != "c"},
-        "factors": _factors(multiscale.placements, finest, axes),
+        "units": {n: unit for n, unit in units.items() if unit and n != "c"},
+        "factors": _factors(multiscale.transforms, finest, axes),
     }
 
 
 def _factors(
-    placements: Sequence[Placement | None], finest: Placement, axes: str
+    transforms: Sequence[CoordinateTransform | None],
+    finest: CoordinateTransform,
+    axes: str,
 ) -> tuple[tuple[float, float], ...] | None:
     """(y, x) size of each level's pixels over the finest's, if all are known."""
     if "y" not in axes or "x" not in axes:
         return None
     y, x = axes.index("y"), axes.index("x")
-    known = [p for p in placements if p is not None and len(p.scale) == len(axes)]
-    if len(known) != len(placements):
+    scales = [t.scale for t in transforms if t and len(t.scale) == len(axes)]
+    if len(scales) != len(transforms):
         return None
-    return tuple(
-        (p.scale[y] / finest.scale[y], p.scale[x] / finest.scale[x]) for p in known
-    )
+    return tuple((s[y] / finest.scale[y], s[x] / finest.scale[x]) for s in scales)
 
 
 def _source_of(node: zarr.Array[Any] | zarr.Group) -> str | None:

@@ -1,26 +1,37 @@
-"""Read what OME-Zarr (0.1 to 0.5) says about an image: levels, axes, scales, colours.
+"""OME-Zarr's metadata of images and labels, read here and written here.
 
-Lenient where writers differ and nothing is lost by it (no axes, no scale, a unit
-nobody knows); strict where a wrong guess would show other pixels than were meant.
+Reading takes versions 0.1 to 0.5. It is lenient where writers differ and nothing is
+lost by it (no axes, no scale, a unit nobody knows), and strict where a wrong guess
+would show other pixels than were meant. That is why `ome-zarr-models` does not read
+here: it checks. It refuses axes that are plain letters (0.3), that have no type or
+another order than t, c, z, y, x, levels without a scale and more that users have. It
+checks what we write instead, in the tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from napari_sam.errors import ImageError
-from napari_sam.images.axes import rename_unknown
 
 RGB_COLOURS = ("FF0000", "00FF00", "0000FF")
 OLD_AXES = "tczyx"
 """Versions 0.1 and 0.2 name no axes: there were always these five."""
 
+ZARR_FORMATS = {"0.4": 2, "0.5": 3}
+"""The versions that are written, each with its zarr format."""
+
+UNKNOWN = "q"
+"""The letter of an axis whose name is a word that means nothing here."""
+
+AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class CoordinateTransform:
     """Where the pixels of one level lie, in physical units: i -> scale i + offset."""
 
     scale: tuple[float, ...]
@@ -29,20 +40,49 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Multiscale:
-    """The first multiscale image of a group."""
+    """A pyramid in a group, as its metadata describe it."""
 
     paths: tuple[str, ...]  # of the arrays within the group, finest first
-    axes: str | None
-    placements: tuple[Placement | None, ...]  # of each array; None: not said
-    units: Mapping[str, str] = field(default_factory=dict)
+    axes: str | None  # a letter each, perhaps not distinct; None: not said
+    transforms: tuple[CoordinateTransform | None, ...]  # of each array; None: not said
+    units: tuple[str | None, ...] = ()  # of each axis
     name: str | None = None
     colours: tuple[str, ...] | None = None  # of the channels, hexadecimal
 
 
-def image_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """What OME-Zarr says in a group: since 0.5 under "ome", before that at the top."""
     ome = attributes.get("ome")
     return ome if isinstance(ome, Mapping) else attributes
+
+
+def group_attributes(
+    multiscale: Multiscale, version: str, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The attributes of a group that holds a pyramid, as `read_multiscale` reads them.
+
+    Parameters
+    ----------
+    multiscale
+        The pyramid, with axes and transforms; its colours are not written.
+    version
+        "0.4" or "0.5".
+    more
+        Other OME-Zarr metadata of the group, such as "image-label".
+    """
+    entry: dict[str, Any] = {
+        "name": multiscale.name,
+        "axes": _written_axes(multiscale),
+        "datasets": [
+            {"path": path, "coordinateTransformations": _written_transform(transform)}
+            for path, transform in zip(
+                multiscale.paths, multiscale.transforms, strict=True
+            )
+        ],
+    }
+    if version == "0.4":
+        return {"multiscales": [{**entry, "version": version}], **more}
+    return {"ome": {"version": version, "multiscales": [entry], **more}}
 
 
 def read_multiscale(attributes: Mapping[str, Any], where: str) -> Multiscale | None:
@@ -55,7 +95,7 @@ def read_multiscale(attributes: Mapping[str, Any], where: str) -> Multiscale | N
     where
         The group, for errors.
     """
-    ome = image_attributes(attributes)
+    ome = ome_attributes(attributes)
     multiscales = ome.get("multiscales")
     if not multiscales:
         return None
@@ -80,8 +120,8 @@ def _read_first(multiscale: Mapping[str, Any], omero: Any) -> Multiscale:
     return Multiscale(
         paths=tuple(str(dataset["path"]) for dataset in datasets),
         axes=axes,
-        placements=tuple(
-            _placement(dataset.get("coordinateTransformations"), outer)
+        transforms=tuple(
+            _combined(dataset.get("coordinateTransformations"), outer)
             for dataset in datasets
         ),
         units=units,
@@ -90,38 +130,35 @@ def _read_first(multiscale: Mapping[str, Any], omero: Any) -> Multiscale:
     )
 
 
-def _read_axes(multiscale: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
-    """Axis letters, and the units by letter."""
+def _read_axes(
+    multiscale: Mapping[str, Any],
+) -> tuple[str | None, tuple[str | None, ...]]:
+    """Axis letters and units."""
     described = multiscale.get("axes")
     if not described:
         is_old = str(multiscale.get("version", "")) in ("0.1", "0.2")
-        return (OLD_AXES if is_old else None), {}
+        return (OLD_AXES if is_old else None), ()
     rows = [{"name": row} if isinstance(row, str) else row for row in described]
-    axes = rename_unknown("".join(_letter(row) for row in rows))
-    units = {
-        letter: str(row["unit"])
-        for letter, row in zip(axes, rows, strict=True)
-        if row.get("unit")
-    }
-    return axes, units
+    units = tuple(str(row["unit"]) if row.get("unit") else None for row in rows)
+    return "".join(_letter(row) for row in rows), units
 
 
 def _letter(axis: Mapping[str, Any]) -> str:
-    """One letter for an axis; "q" for what means nothing here, to be renamed."""
+    """One letter for an axis: by its type, its name, or `UNKNOWN`."""
     name = str(axis["name"]).lower()
     by_type = {"channel": "c", "time": "t"}
     if axis.get("type") in by_type:
         return by_type[axis["type"]]
     by_name = {"channel": "c", "time": "t", "depth": "z", "height": "y", "width": "x"}
-    return by_name.get(name, name if name in OLD_AXES else "q")
+    return by_name.get(name, name if len(name) == 1 else UNKNOWN)
 
 
-def _placement(inner: Any, outer: Any) -> Placement | None:
+def _combined(inner: Any, outer: Any) -> CoordinateTransform | None:
     """Both sets of transformations after one another, the level's own first."""
     first, second = _scale_and_offset(inner), _scale_and_offset(outer)
     if first is None or second is None:
         return first or second
-    return Placement(
+    return CoordinateTransform(
         tuple(a * b for a, b in zip(first.scale, second.scale, strict=True)),
         tuple(
             offset * scale + more
@@ -132,7 +169,7 @@ def _placement(inner: Any, outer: Any) -> Placement | None:
     )
 
 
-def _scale_and_offset(transformations: Any) -> Placement | None:
+def _scale_and_offset(transformations: Any) -> CoordinateTransform | None:
     """The scale and translation of a list of transformations, if it has a scale."""
     scale: tuple[float, ...] | None = None
     offset: tuple[float, ...] | None = None
@@ -144,7 +181,7 @@ def _scale_and_offset(transformations: Any) -> Placement | None:
     if scale is None and offset is None:
         return None
     scale = scale or (1.0,) * len(offset or ())
-    return Placement(scale, offset or (0.0,) * len(scale))
+    return CoordinateTransform(scale, offset or (0.0,) * len(scale))
 
 
 def _finite(numbers: Sequence[Any]) -> tuple[float, ...]:
@@ -161,3 +198,26 @@ def _colours(omero: Any) -> tuple[str, ...] | None:
         return None
     colours = tuple(str(channel.get("color", "")).upper() for channel in channels)
     return colours if all(colours) else None
+
+
+def _written_axes(multiscale: Multiscale) -> list[dict[str, str]]:
+    letters, axes = multiscale.axes or "", []
+    units = multiscale.units or (None,) * len(letters)
+    for axis, unit in zip(letters, units, strict=True):
+        described = {"name": axis}
+        if axis in AXIS_TYPES:
+            described["type"] = AXIS_TYPES[axis]
+        if unit and unit != "pixel":  # OME-Zarr has no unit for "not known"
+            described["unit"] = unit
+        axes.append(described)
+    return axes
+
+
+def _written_transform(transform: CoordinateTransform | None) -> list[dict[str, Any]]:
+    if transform is None:
+        return []
+    steps: list[dict[str, Any]] = [{"type": "scale", "scale": list(transform.scale)}]
+    if any(transform.translation):
+        shift = list(transform.translation)
+        steps.append({"type": "translation", "translation": shift})
+    return steps

@@ -1,6 +1,6 @@
 """The session in a notebook: an anywidget canvas inside ordinary ipywidgets.
 
-    browser          canvas.js draws tiles, and says what the hand does
+    browser/         draws tiles, sends what the user does; `bundle` joins its modules
        |  messages   JSON one way, JSON and bytes the other, over the kernel's comm
     canvas           the anywidget; `widget` and `controls` put ipywidgets around it
     workspace        what each message does to the session, on a thread of its own

@@ -10,8 +10,12 @@ from typing import Any
 import anywidget
 import traitlets
 
-HERE = Path(__file__).parent
+from napari_sam.jupyter_widget.bundle import bundle
+from napari_sam.labels.palette import CANDIDATE, PALETTE, PREVIEW
+
+BROWSER = Path(__file__).parent / "browser"
 DEFAULT_HEIGHT = 480
+COLOURS = {"labels": PALETTE, "candidate": CANDIDATE, "preview": PREVIEW}
 
 
 class Canvas(anywidget.AnyWidget):
@@ -27,19 +31,22 @@ class Canvas(anywidget.AnyWidget):
         tool, labels, opacity and preview.
     focus
         Where views are to look: y, x, zoom and a count that makes each wish new.
+    colours
+        Red, green and blue: of the objects, in turn, of the candidate and the preview.
     height
         Of the canvas, in pixels of the page.
     still
         PNG of the last state, for a page without a kernel.
     """
 
-    _esm = HERE / "canvas.js"
-    _css = HERE / "canvas.css"
+    _esm = bundle(BROWSER / "widget.js")
+    _css = (BROWSER / "canvas.css").read_text(encoding="utf-8")
 
     facts = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     display = traitlets.Dict().tag(sync=True)
     focus = traitlets.Dict().tag(sync=True)
+    colours = traitlets.Dict(COLOURS).tag(sync=True)
     height = traitlets.Int(DEFAULT_HEIGHT, min=100).tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:

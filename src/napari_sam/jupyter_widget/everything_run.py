@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.everything import (
     EverythingRequest,
     Merging,
@@ -76,7 +76,7 @@ class EverythingRun:
         """Stop, whatever it does."""
         self._worker.close()
 
-    def _report(self, progress: Progress) -> None:
+    def _report(self, progress: RunProgress) -> None:
         if self._is_running:
             text = f"{progress.stage}: {progress.objects} objects"
             self._row.progress(progress.done, progress.count, text)

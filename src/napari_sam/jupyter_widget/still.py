@@ -18,13 +18,12 @@ from skimage.segmentation import find_boundaries
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.stage import cheap
 from napari_sam.jupyter_widget.tiles import Ranges, label_shapes, sampled
+from napari_sam.labels.palette import CANDIDATE, colours_of
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.session import Session
 
 SIDE = 640
 """Longest side of the picture, in pixels."""
-
-CANDIDATE = (255, 221, 0)
 
 
 def draw_still(
@@ -58,14 +57,6 @@ def draw_still(
     packed = BytesIO()
     Picture.fromarray(pixels).save(packed, "PNG", optimize=True)
     return packed.getvalue()
-
-
-def colours_of(ids: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """A colour (..., 3) for each id, the one that the browser gives it."""
-    hue = (ids.astype(np.float64) * 0.6180339887498949) % 1 * 6
-    parts = (np.array([5.0, 3.0, 1.0]) + hue[..., None]) % 6
-    weight = np.clip(np.minimum(parts, 4 - parts), 0, 1)
-    return np.round(255 * (1 - 0.75 * weight)).astype(np.uint8)
 
 
 def html_of(png: bytes, marker: str, labels: str) -> str:

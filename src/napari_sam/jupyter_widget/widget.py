@@ -92,7 +92,7 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
         self._page = Page(opened, height)
         controls = self._page.controls
         super().__init__([controls.above, self._page.canvas, controls.below])
-        self.add_class("nsam-widget")  # where canvas.js finds the controls
+        self.add_class("nsam-widget")  # where controls.js finds the controls
         notice = f"Labels are in {store.path}"
         self._workspace = Workspace(session_of(opened), cache, self._page, notice)
         self._page.begin(self._workspace, None if image is opened else reopen)

@@ -1,8 +1,8 @@
 """Write all of a label volume at once, rather than object by object.
 
 The pixels go into a draft, block by block, each written once and whole; then each
-level is sampled from the one before, block by block; then everything is flushed, and
-the draft takes the place of what was there. Whatever ends the program on the way,
+level is sampled from the one before, block by block; then all is flushed, and the
+draft replaces what was there. Whatever ends the program on the way,
 there are the old labels, or the new ones, whole; see `volume`.
 
 The journal of such labels begins with the highest id that they have, so that objects
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import LabelError, LabelWriteError
 from napari_sam.geometry import Box
-from napari_sam.labels.edits import pieces
+from napari_sam.labels.edits import grid_cells
 from napari_sam.labels.geometry import LabelGeometry
 from napari_sam.labels.journal import Journal
 from napari_sam.labels.ledger import Ledger
@@ -33,7 +33,7 @@ from napari_sam.labels.pyramid import LabelLevel, LabelPyramid, plane_index
 from napari_sam.labels.volume import (
     LabelOptions,
     open_volume,
-    place_draft,
+    publish_staged,
     set_aside,
     settle_drafts,
     staged_volume,
@@ -45,35 +45,35 @@ Plane = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BulkLabels:
-    """A label volume that is being written; its caller holds the lock of the place.
+    """A label volume that is being written; its caller holds the lock.
 
     Every OSError of it is to be taken for a LabelWriteError; see `as_write_error`.
     """
 
-    place: LabelLocation
+    location: LabelLocation
     geometry: LabelGeometry
     identity: str
     pyramid: LabelPyramid
 
     @classmethod
     def begin(
-        cls, place: LabelLocation, geometry: LabelGeometry, options: LabelOptions
+        cls, location: LabelLocation, geometry: LabelGeometry, options: LabelOptions
     ) -> Self:
         """Make the draft, empty; an earlier one that was not finished is dropped."""
         identity = uuid4().hex
-        draft = staged_volume(place, geometry, options, identity)
+        draft = staged_volume(location, geometry, options, identity)
         node = read_node(draft)
         if node is None:
             raise LabelError(f"The labels {draft} vanished while they were made.")
         opened = open_volume(LabelLocation(draft, draft), node, writable=True)
-        return cls(place, geometry, identity, opened.pyramid)
+        return cls(location, geometry, identity, opened.pyramid)
 
     def blocks(self, box: Box) -> Iterator[Box]:
         """The blocks of level 0 that meet a box of it, row by row, each whole."""
         finest = self.pyramid.levels[0]
         height, width = finest.block_shape[-2:]
         bounds = Box.of_shape(finest.shape)
-        for part in pieces(box, height, width):
+        for part in grid_cells(box, height, width):
             y, x = part.y0 // height * height, part.x0 // width * width
             yield Box(y, x, y + height, x + width).clip(bounds)
 
@@ -83,7 +83,7 @@ class BulkLabels:
         count = 0
         for level in self.pyramid.levels[1:]:
             height, width = level.block_shape[-2:]
-            count += len(list(pieces(Box.of_shape(level.shape), height, width)))
+            count += len(list(grid_cells(Box.of_shape(level.shape), height, width)))
         return count
 
     def write(self, plane: Plane, block: Box, labels_hw: NDArray[np.uint32]) -> None:
@@ -103,44 +103,44 @@ class BulkLabels:
         levels = self.pyramid.levels
         for finer, coarser in pairwise(levels):
             height, width = coarser.block_shape[-2:]
-            for block in pieces(Box.of_shape(coarser.shape), height, width):
+            for block in grid_cells(Box.of_shape(coarser.shape), height, width):
                 # In a call of its own: nothing of it is kept while the next is read.
                 _write_sample(finer, coarser, plane, block)
                 yield block
 
     def publish(self, highest_id: int) -> None:
-        """Flush the draft, and put it in the place of labels that are there."""
-        place = self.place
-        sync_tree(place.drafts / "new")
-        if place.path.exists() or place.journal.exists():
-            set_aside(place, journal=True)
-        journal = Journal(place.journal, writable=True)
+        """Flush the draft, and replace labels that are there with it."""
+        location = self.location
+        sync_tree(location.drafts / "new")
+        if location.path.exists() or location.journal.exists():
+            set_aside(location, journal=True)
+        journal = Journal(location.journal, writable=True)
         try:
             contents = (self.geometry, highest_id)
             begin(journal, Ledger(), self.identity, "adopted", contents)
         finally:
             journal.close()
-        place_draft(place)
-        settle_drafts(place)
+        publish_staged(location)
+        settle_drafts(location)
 
 
-def identity_at(place: LabelLocation) -> str | None:
-    """What ties the labels at a place to their journal, None if none are there."""
-    volume = existing_volume(place, writable=False)
+def identity_at(location: LabelLocation) -> str | None:
+    """What ties the labels there to their journal, None if none are there."""
+    volume = existing_volume(location, writable=False)
     return None if volume is None else volume.metadata.identity
 
 
-def was_edited(place: LabelLocation) -> bool:
-    """Whether the journal at a place tells of any edit."""
-    journal = Journal(place.journal, writable=False)
+def was_edited(location: LabelLocation) -> bool:
+    """Whether the journal there has any edit."""
+    journal = Journal(location.journal, writable=False)
     return bool(Ledger(journal.entries()).operations)
 
 
-def as_write_error(place: LabelLocation, error: OSError) -> LabelWriteError:
-    """What to tell when labels could not be written in bulk."""
+def as_write_error(location: LabelLocation, error: OSError) -> LabelWriteError:
+    """The error of labels that could not be written in bulk."""
     return LabelWriteError(
         error.errno,
-        f"The labels {place.path} could not be written ({error}). Labels need a "
+        f"The labels {location.path} could not be written ({error}). Labels need a "
         "folder that can be written, with room. What was found is kept: make room, "
         "and run it again",
     )
@@ -166,7 +166,7 @@ def _sampled(finer: LabelLevel, plane: Plane, block: Box) -> NDArray[np.uint32] 
     height, width = finer.block_shape[-2:]
     source = block.scaled(2, 2).clip(Box.of_shape(finer.shape))
     is_empty = True
-    for part in pieces(source, height, width):
+    for part in grid_cells(source, height, width):
         where = (*plane, part.y0 // height, part.x0 // width)
         if not finer.block_file(where).exists():
             continue

@@ -1,6 +1,6 @@
 """Which pixels an edit changes, worked out against what is there now.
 
-Everything goes piece by piece, so that memory does not grow with the object.
+All of it goes cell by cell of a grid, so that memory does not grow with the object.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from napari_sam.labels.edits import (
     OverlapRule,
     Patch,
     Stroke,
-    pieces,
+    grid_cells,
 )
 from napari_sam.labels.pyramid import LabelLevel
 from napari_sam.masks import Mask, bounding_box
@@ -34,11 +34,11 @@ def masked_pieces(
     level: LabelLevel, plane: Plane, mask: Mask, box: Box
 ) -> Iterator[tuple[Box, Mask, LabelArray]]:
     """The parts of a mask that have pixels, each with the labels under it."""
-    for piece in pieces(box, PATCH_SIDE, PATCH_SIDE):
-        part = mask[piece.relative_to(box).slices]
+    for cell in grid_cells(box, PATCH_SIDE, PATCH_SIDE):
+        part = mask[cell.relative_to(box).slices]
         inner = bounding_box(part)
         if inner is not None:
-            spot = inner.shift(piece.y0, piece.x0)
+            spot = inner.shift(cell.y0, cell.x0)
             yield spot, part[inner.slices], level.read(plane, spot)
 
 
@@ -81,9 +81,9 @@ def plan_add(
 def plan_erase(level: LabelLevel, plane: Plane, box: Box, label_id: int) -> list[Patch]:
     """What changes when an id becomes background in a box."""
     patches = []
-    for piece in pieces(box, PATCH_SIDE, PATCH_SIDE):
-        values = level.read(plane, piece)
-        patches.append(patch_of(plane, piece, values == label_id, values, 0))
+    for cell in grid_cells(box, PATCH_SIDE, PATCH_SIDE):
+        values = level.read(plane, cell)
+        patches.append(patch_of(plane, cell, values == label_id, values, 0))
     return [patch for patch in patches if patch is not None]
 
 
@@ -97,19 +97,19 @@ def plan_replace(
 ) -> list[Patch]:
     """What changes when an object has the mask's pixels and no others in a plane.
 
-    Its old pixels are looked for in the `spots`, besides the box.
+    Its old pixels are searched in the `spots`, besides the box.
     """
     patches = []
-    for piece in pieces(Box.around([box, *spots]), PATCH_SIDE, PATCH_SIDE):
-        values = level.read(plane, piece)
-        wanted = np.zeros(piece.shape, dtype=bool)
-        if piece.intersects(box):
-            shared = piece.clip(box)
+    for cell in grid_cells(Box.around([box, *spots]), PATCH_SIDE, PATCH_SIDE):
+        values = level.read(plane, cell)
+        wanted = np.zeros(cell.shape, dtype=bool)
+        if cell.intersects(box):
+            shared = cell.clip(box)
             part = mask[shared.relative_to(box).slices]
-            wanted[shared.relative_to(piece).slices] = part
+            wanted[shared.relative_to(cell).slices] = part
         is_it = values == label_id
-        patches.append(patch_of(plane, piece, is_it & ~wanted, values, 0))
-        patches.append(patch_of(plane, piece, wanted & ~is_it, values, label_id))
+        patches.append(patch_of(plane, cell, is_it & ~wanted, values, 0))
+        patches.append(patch_of(plane, cell, wanted & ~is_it, values, label_id))
     return [patch for patch in patches if patch is not None]
 
 
@@ -118,20 +118,20 @@ def plan_paint(
 ) -> list[Patch]:
     """What changes when a box gets these labels: a patch for every id that comes in."""
     patches = []
-    for piece in pieces(box, PATCH_SIDE, PATCH_SIDE):
-        values = level.read(plane, piece)
-        wanted = labels_hw[piece.relative_to(box).slices]
+    for cell in grid_cells(box, PATCH_SIDE, PATCH_SIDE):
+        values = level.read(plane, cell)
+        wanted = labels_hw[cell.relative_to(box).slices]
         changed = wanted != values
         ids, numbers = np.unique(wanted[changed], return_inverse=True)
-        numbered = np.zeros(piece.shape, dtype=np.intp)
+        numbered = np.zeros(cell.shape, dtype=np.intp)
         numbered[changed] = numbers.ravel() + 1
-        # Each id in its own box: there may be thousands in one piece.
+        # Each id in its own box: there may be thousands in one cell.
         for number, where in enumerate(ndimage.find_objects(numbered), 1):
             rows, columns = where
             spot = Box(rows.start, columns.start, rows.stop, columns.stop)
             patch = patch_of(
                 plane,
-                spot.shift(piece.y0, piece.x0),
+                spot.shift(cell.y0, cell.x0),
                 numbered[where] == number,
                 values[where],
                 int(ids[number - 1]),

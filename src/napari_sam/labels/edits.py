@@ -1,7 +1,7 @@
 """Changes of labels as values: exact, reversible, and the same when done twice.
 
 A patch keeps, for a rectangle of one plane, which pixels change, what they carried
-before, and the one id that they carry after. It says nothing about what else is in
+before, and the one id that they carry after. It holds nothing of what else is in
 the volume, so applying it again, or taking it back, needs no knowledge of how far
 an earlier attempt came.
 """
@@ -155,8 +155,8 @@ class Edit:
     part_of: str = ""  # names what this is one of several edits of, if it is
 
 
-def pieces(box: Box, side_y: int, side_x: int) -> Iterator[Box]:
-    """Cut a box along the lines of a grid that starts at (0, 0)."""
+def grid_cells(box: Box, side_y: int, side_x: int) -> Iterator[Box]:
+    """The cells of a grid that starts at (0, 0), as far as they lie in a box."""
     for y in range(box.y0 // side_y * side_y, box.y1, side_y):
         for x in range(box.x0 // side_x * side_x, box.x1, side_x):
             yield Box(y, x, y + side_y, x + side_x).clip(box)

@@ -12,7 +12,7 @@ from napari_sam.errors import LabelError
 
 
 class LabelledImage(Protocol):
-    """What `LabelGeometry.of` asks of an image; axes there are named by letters."""
+    """What `LabelGeometry.of` needs of an image; axes there are named by letters."""
 
     @property
     def stack_axes(self) -> str:
@@ -45,7 +45,7 @@ class LabelledImage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LabelGeometry:
-    """Shape and place of a label volume; every tuple but two is in order of `axes`."""
+    """Shape and position of a label volume; tuples but two are in order of `axes`."""
 
     axes: str  # "yx", "zyx", "tzyx", ...: the stack axes, then y, x
     stack_shape: tuple[int, ...]
@@ -115,11 +115,11 @@ class LabelGeometry:
         """Return `plane` as plain ints; a LabelError if the stack has none such."""
         size = self.stack_shape
         try:
-            places = tuple(index(place) for place in plane)
+            indices = tuple(index(at) for at in plane)
         except TypeError:  # not a tuple at all, or not of whole numbers
-            places = (-1,)
-        inside = len(places) == len(size) and all(
-            0 <= place < count for place, count in zip(places, size, strict=True)
+            indices = (-1,)
+        inside = len(indices) == len(size) and all(
+            0 <= at < count for at, count in zip(indices, size, strict=True)
         )
         if not inside:
             raise LabelError(
@@ -127,4 +127,4 @@ class LabelGeometry:
                 f"for each of the axes {self.axes[:-2]!r} of shape {size}, counted "
                 f"from 0; got {plane!r}."
             )
-        return places
+        return indices

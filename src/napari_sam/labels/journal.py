@@ -139,7 +139,7 @@ class Journal:
         message = (
             f"Line {bad} of the journal {self.path} is damaged, though whole lines "
             "follow it. The labels themselves are not touched. Put a good copy of the "
-            "journal in its place, or move the journal away to go on with the labels "
+            "journal back there, or move the journal away to go on with the labels "
             "as they are, without their history."
         )
         if strict:
@@ -199,7 +199,7 @@ def open_for_appending(path: Path) -> BinaryIO:
     except OSError as error:
         raise LabelWriteError(
             error.errno,
-            f"The journal {path} needs a place that can be written ({error})",
+            f"The journal {path} needs a folder that can be written ({error})",
         ) from error
     return file
 

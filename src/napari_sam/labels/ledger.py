@@ -48,7 +48,7 @@ class Gain:
     """What one edit gave to one object."""
 
     pixels: int  # that it did not have before
-    area: int  # that the edit says it has, in the edit's plane
+    area: int  # as of the edit, in the edit's plane
     box: Box  # around them
     score: float | None = None  # of its own, 0..1
 
@@ -66,7 +66,7 @@ class Ledger:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.identity: str | None = None
-        self.origin = "created"  # or "adopted": pixels that no entry tells of
+        self.origin = "created"  # or "adopted": pixels that no entry is about
         self.axes: str | None = None
         self.shape: tuple[int, ...] = ()
         self.highest_id = 0
@@ -231,7 +231,7 @@ def edit_data(
 
 
 def edit_of(entry: Entry) -> Edit:
-    """The edit that a journal entry tells of."""
+    """The edit that a journal entry records."""
     data = entry.data
     planes = tuple(tuple(plane) for plane in data["planes"])
     return Edit(

@@ -42,7 +42,7 @@ class LabelLocation:
 
     @property
     def folder(self) -> Path:
-        """Where everything about the store's labels is that is not OME-Zarr."""
+        """Where what is not OME-Zarr is kept, of all labels in the store."""
         return self.store.with_name(f"{self.store.name}.napari-sam")
 
     @property
@@ -61,8 +61,8 @@ class LabelLocation:
         return self._companion("drafts")
 
     @property
-    def everything(self) -> Path:
-        """A folder for a run that segments everything, until it is complete."""
+    def run_folder(self) -> Path:
+        """A folder for an automatic run, until it is complete."""
         return self._companion("everything")
 
     def _companion(self, ending: str) -> Path:
@@ -73,10 +73,10 @@ class LabelLocation:
 
 
 def default_labels_path(source: str | PathLike[str] | None) -> Path:
-    """Propose a place for the labels of an image: a store beside it.
+    """Propose where the labels of an image go: into a store beside it.
 
     Not in the image's own labels/ group, because plain napari cannot open an image
-    that has one. Images without a place on local disk (arrays, URLs) get a
+    that has one. Images that are not on local disk (arrays, URLs) get a
     store in the current folder.
     """
     if source is None or not str(source):
@@ -119,7 +119,7 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).is_file() for name in names)
 
 
-def find_place(path: Any, source: str | None = None) -> LabelLocation:
+def find_location(path: Any, source: str | None = None) -> LabelLocation:
     """Settle where labels go.
 
     Parameters
@@ -148,13 +148,13 @@ def find_place(path: Any, source: str | None = None) -> LabelLocation:
         if image == target or target in image.parents:  # a level, or a part, of it
             raise LabelError(
                 f"The labels would overwrite their own image {image}. Choose another "
-                f"place, such as {default_labels_path(image)}."
+                f"folder, such as {default_labels_path(image)}."
             )
     store = outermost_store(target)
     if store != target and not is_label_of_image(target):
         raise LabelError(
-            f"{target} is inside of the zarr store {store}, where labels need a place "
-            f"IMAGE/labels/NAME under an OME-Zarr image. Choose such a place, or a new "
+            f"{target} is inside of the zarr store {store}, where labels need a path "
+            f"IMAGE/labels/NAME under an OME-Zarr image. Choose such a path, or a new "
             f"one beside the store, such as {default_labels_path(store)}."
         )
     return LabelLocation(target, store)
@@ -165,18 +165,18 @@ def is_label_of_image(path: Path) -> bool:
     if path.parent.name != "labels":
         return False
     image = read_node(path.parent.parent)
-    return image is not None and image.multiscale is not None
+    return image is not None and image.has_pyramid
 
 
-def existing_labels(place: LabelLocation) -> ZarrNode | None:
-    """The label group at a place, None if the place is free.
+def existing_labels(location: LabelLocation) -> ZarrNode | None:
+    """The label group at a location, None if it is free.
 
     Raises
     ------
     LabelError
         Something else is there, which is not ours to continue or to overwrite.
     """
-    path = place.path
+    path = location.path
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
     node = read_node(path) if path.is_dir() else None
@@ -184,13 +184,13 @@ def existing_labels(place: LabelLocation) -> ZarrNode | None:
         found = "a folder with other files" if path.is_dir() else "a file"
     elif node.is_array:
         found = "a zarr array without OME-Zarr metadata"
-    elif node.multiscale is None:
+    elif not node.has_pyramid:
         found = "a zarr group without an OME-Zarr image"
-    elif "image-label" in node.ome or place.image is not None:
+    elif "image-label" in node.ome or location.image is not None:
         return node
     else:
         found = "an OME-Zarr image, not a label volume"
     raise LabelError(
-        f"Labels need a free place or an existing label volume, but {path} is {found}. "
-        "It was left as it is: choose another place."
+        f"Labels need a free path or an existing label volume, but {path} is {found}. "
+        "It was left as it is: choose another path."
     )

@@ -1,5 +1,7 @@
 """OME-Zarr metadata of labels, versions 0.4 (zarr format 2) and 0.5 (zarr format 3).
 
+Axes and transforms are read and written where those of images are.
+
 Levels are sampled, not averaged: pixel (i, j) of a level is pixel (i * f, j * f) of
 level 0. So their first pixels coincide and no level needs a translation of its own.
 No colours are written: a viewer that finds some hides every id that is not listed.
@@ -8,15 +10,21 @@ No colours are written: a viewer that finds some hides every id that is not list
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_sam.errors import LabelError
+from napari_sam.errors import ImageError, LabelError
+from napari_sam.images.ome_zarr import (
+    CoordinateTransform,
+    Multiscale,
+    group_attributes,
+    ome_attributes,
+    read_multiscale,
+)
 from napari_sam.labels.geometry import LabelGeometry
 
-ZARR_FORMATS = {"0.4": 2, "0.5": 3}
 IDENTITY_KEY = "napari-sam"
 
 
@@ -31,8 +39,12 @@ class ZarrNode:
     @property
     def ome(self) -> Mapping[str, Any]:
         """The OME-Zarr metadata, empty if there are none."""
-        ome = self.attributes.get("ome", {}) if self.zarr_format == 3 else None
-        return self.attributes if not isinstance(ome, Mapping) else ome
+        return ome_attributes(self.attributes)
+
+    @property
+    def version(self) -> str:
+        """The OME-Zarr version that goes with the zarr format."""
+        return "0.5" if self.zarr_format == 3 else "0.4"
 
     @property
     def identity(self) -> str | None:
@@ -41,12 +53,9 @@ class ZarrNode:
         return str(found.get("identity")) if isinstance(found, Mapping) else None
 
     @property
-    def multiscale(self) -> Mapping[str, Any] | None:
-        """The first pyramid that the metadata describe."""
-        found = self.ome.get("multiscales")
-        if isinstance(found, Sequence) and found and isinstance(found[0], Mapping):
-            return found[0]
-        return None
+    def has_pyramid(self) -> bool:
+        """Whether the metadata describe an image, or labels."""
+        return bool(self.ome.get("multiscales"))
 
 
 def read_node(folder: Path) -> ZarrNode | None:
@@ -66,7 +75,7 @@ def read_node(folder: Path) -> ZarrNode | None:
     except (ValueError, OSError) as error:
         raise LabelError(
             f"The zarr metadata in {folder} cannot be read ({error}). Repair or move "
-            "the folder, or choose another place for the labels."
+            "the folder, or choose another folder for the labels."
         ) from error
 
 
@@ -92,40 +101,31 @@ class LabelMetadata:
 
     @classmethod
     def of(cls, node: ZarrNode, folder: Path) -> LabelMetadata:
-        """Read metadata of version 0.4 or 0.5; a LabelError if they are not."""
-        multiscale = node.multiscale
-        version = "0.5" if node.zarr_format == 3 else "0.4"
+        """Read the metadata; a LabelError if they are not of a label volume."""
         try:
-            if multiscale is None:
-                raise KeyError("multiscales")
-            axes = multiscale["axes"]
-            datasets = multiscale["datasets"]
-            steps = [dataset["coordinateTransformations"] for dataset in datasets]
-            scales = tuple(step_of(level, "scale", len(axes), 1.0) for level in steps)
-            return cls(
-                version,
-                "".join(axis["name"] for axis in axes),
-                tuple(axis.get("unit") for axis in axes),
-                tuple(dataset["path"] for dataset in datasets),
-                scales,
-                step_of(steps[0], "translation", len(axes), 0.0),
-                node.identity,
-            )
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            multiscale = read_multiscale(node.attributes, str(folder))
+        except ImageError as error:
+            raise LabelError(
+                f"{folder} needs OME-Zarr metadata of a label volume. {error}"
+            ) from error
+        if multiscale is None or multiscale.axes is None:
+            missing = "multiscales" if multiscale is None else "axes"
             raise LabelError(
                 f"{folder} needs OME-Zarr 0.4 or 0.5 metadata of a label volume, which "
-                f"lack or spoil {error}. Choose another place for the labels."
-            ) from error
-
-
-def step_of(
-    steps: Sequence[Mapping[str, Any]], kind: str, length: int, default: float
-) -> tuple[float, ...]:
-    """The scale or translation among the coordinate transformations of a level."""
-    for step in steps:
-        if step["type"] == kind:
-            return tuple(float(value) for value in step[kind])
-    return (default,) * length
+                f"lack {missing!r}. Choose another folder for the labels."
+            )
+        count = len(multiscale.axes)
+        unscaled = CoordinateTransform((1.0,) * count, (0.0,) * count)
+        transforms = [transform or unscaled for transform in multiscale.transforms]
+        return cls(
+            node.version,
+            multiscale.axes,
+            multiscale.units,
+            multiscale.paths,
+            tuple(transform.scale for transform in transforms),
+            transforms[0].translation,
+            node.identity,
+        )
 
 
 def label_attributes(
@@ -146,41 +146,21 @@ def label_attributes(
     inside
         Whether the group is labels/NAME of its image, which it then points at.
     """
-    datasets = [
-        {"path": str(level), "coordinateTransformations": steps_at(geometry, level)}
-        for level in range(level_count)
-    ]
-    multiscale = {"name": name, "axes": axes_of(geometry), "datasets": datasets}
+    multiscale = Multiscale(
+        paths=tuple(str(level) for level in range(level_count)),
+        axes=geometry.axes,
+        transforms=tuple(transform_at(geometry, level) for level in range(level_count)),
+        units=geometry.units,
+        name=name,
+    )
     label: dict[str, Any] = {"version": version}
     if inside:
         label["source"] = {"image": "../../"}
-    if version == "0.4":
-        multiscale["version"] = version
-        return {"multiscales": [multiscale], "image-label": label}
-    ome = {"version": version, "multiscales": [multiscale], "image-label": label}
-    return {"ome": ome}
+    return group_attributes(multiscale, version, {"image-label": label})
 
 
-def axes_of(geometry: LabelGeometry) -> list[dict[str, str]]:
-    """The axes as OME-Zarr has them."""
-    kinds = {"t": "time", "z": "space", "y": "space", "x": "space"}
-    axes = []
-    for axis, unit in zip(geometry.axes, geometry.units, strict=True):
-        described = {"name": axis}
-        if axis in kinds:
-            described["type"] = kinds[axis]
-        if unit and unit != "pixel":  # OME-Zarr has no unit for "not known"
-            described["unit"] = unit
-        axes.append(described)
-    return axes
-
-
-def steps_at(geometry: LabelGeometry, level: int) -> list[dict[str, Any]]:
-    """The coordinate transformations of a level."""
+def transform_at(geometry: LabelGeometry, level: int) -> CoordinateTransform:
+    """Where the pixels of a level lie."""
     stack, plane = geometry.pixel_size[:-2], geometry.pixel_size[-2:]
-    scale = [*stack, *(size * 2**level for size in plane)]
-    steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-    if any(geometry.translation):
-        shift = list(geometry.translation)
-        steps.append({"type": "translation", "translation": shift})
-    return steps
+    scale = (*stack, *(size * 2**level for size in plane))
+    return CoordinateTransform(scale, geometry.translation)

@@ -1,8 +1,8 @@
 """Open a label volume: make it, continue it, replace it, or write it anew.
 
 The journal's first line and the volume carry one identity. It tells a volume whose
-journal this is from one that was put in its place, which must not be changed by a
-journal that is about something else.
+journal this is from one that replaced it, which must not be changed by a journal that
+is about something else.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ class OpenLabels:
 
 
 def open_for_reading(
-    place: LabelLocation, geometry: LabelGeometry | None
+    location: LabelLocation, geometry: LabelGeometry | None
 ) -> OpenLabels:
     """Open labels without changing anything; a LabelError if there are none."""
-    volume = existing_volume(place, writable=False)
+    volume = existing_volume(location, writable=False)
     if volume is None:
         raise LabelError(
-            f"There are no labels at {place.path}. Check the path, or open it for "
+            f"There are no labels at {location.path}. Check the path, or open it for "
             "writing to make them."
         )
-    check_fits(place, shape_of(volume), geometry)
-    journal = Journal(place.journal, writable=False)
+    check_fits(location, shape_of(volume), geometry)
+    journal = Journal(location.journal, writable=False)
     ledger = Ledger(journal.entries())
     if ledger.identity != volume.metadata.identity:
         ledger = Ledger()
@@ -62,85 +62,91 @@ def open_for_reading(
 
 
 def open_for_writing(
-    place: LabelLocation, geometry: LabelGeometry | None, options: LabelOptions
+    location: LabelLocation, geometry: LabelGeometry | None, options: LabelOptions
 ) -> OpenLabels:
     """Open labels, made if there are none; the caller holds their lock."""
-    settle_drafts(place)
+    settle_drafts(location)
     try:
-        if options.overwrite and (existing_labels(place) or place.journal.exists()):
-            needed_geometry(place, geometry)
-            set_aside(place, journal=True)
+        if options.overwrite and (
+            existing_labels(location) or location.journal.exists()
+        ):
+            needed_geometry(location, geometry)
+            set_aside(location, journal=True)
         if options.restore:
-            return restored(place, geometry, options)
-        volume = existing_volume(place, writable=True, version=options.version)
+            return restored(location, geometry, options)
+        volume = existing_volume(location, writable=True, version=options.version)
         if volume is None:
-            return created(place, needed_geometry(place, geometry), options)
-        check_fits(place, shape_of(volume), geometry)
-        return continued(place, volume)
+            return created(location, needed_geometry(location, geometry), options)
+        check_fits(location, shape_of(volume), geometry)
+        return continued(location, volume)
     finally:
-        settle_drafts(place)
+        settle_drafts(location)
 
 
 def existing_volume(
-    place: LabelLocation, *, writable: bool, version: str | None = None
+    location: LabelLocation, *, writable: bool, version: str | None = None
 ) -> LabelVolume | None:
-    """The volume at a place, None if the place is free."""
-    node = existing_labels(place)
+    """The volume at a location, None if it is free."""
+    node = existing_labels(location)
     if node is None:
         return None
-    return open_volume(place, node, writable=writable, version=version)
+    return open_volume(location, node, writable=writable, version=version)
 
 
 def made_volume(
-    place: LabelLocation, geometry: LabelGeometry, options: LabelOptions, identity: str
+    location: LabelLocation,
+    geometry: LabelGeometry,
+    options: LabelOptions,
+    identity: str,
 ) -> LabelVolume:
     """Make a volume, and open it."""
-    create_volume(place, geometry, options, identity)
-    node = read_node(place.path)
+    create_volume(location, geometry, options, identity)
+    node = read_node(location.path)
     if node is None:
-        raise LabelError(f"The labels {place.path} vanished while they were made.")
-    return open_volume(place, node, writable=True)
+        raise LabelError(f"The labels {location.path} vanished while they were made.")
+    return open_volume(location, node, writable=True)
 
 
 def created(
-    place: LabelLocation, geometry: LabelGeometry, options: LabelOptions
+    location: LabelLocation, geometry: LabelGeometry, options: LabelOptions
 ) -> OpenLabels:
     """Make a volume where there is none."""
-    journal = Journal(place.journal, writable=True)
+    journal = Journal(location.journal, writable=True)
     try:
         ledger = Ledger(journal.entries())
         if ledger.operations:
             raise LabelError(
-                f"The journal {place.journal} tells of labels, but their volume "
-                f"{place.path} is gone. Put it back; or write it anew from the journal "
-                "with `restore=True`; or start without them with `overwrite=True`."
+                f"The journal {location.journal} holds labels, but their volume "
+                f"{location.path} is gone. Put it back; or write it anew from the "
+                "journal with `restore=True`; or start without them with "
+                "`overwrite=True`."
             )
         if ledger.identity is None:
             begin(journal, ledger, uuid4().hex, "created", (geometry, 0))
         identity = ledger.identity or ""
         return OpenLabels(
-            made_volume(place, geometry, options, identity), journal, ledger
+            made_volume(location, geometry, options, identity), journal, ledger
         )
     except (SamError, OSError):
         drop_unused(journal)
         raise
 
 
-def continued(place: LabelLocation, volume: LabelVolume) -> OpenLabels:
+def continued(location: LabelLocation, volume: LabelVolume) -> OpenLabels:
     """Go on with a volume: with its journal, or with a new one if it has none."""
-    journal = Journal(place.journal, writable=True)
+    journal = Journal(location.journal, writable=True)
     try:
         ledger = Ledger(journal.entries())
         identity = volume.metadata.identity
         if identity is None or ledger.identity != identity:
-            retire(place, journal, ledger)
-            journal, ledger = Journal(place.journal, writable=True), Ledger()
+            retire(location, journal, ledger)
+            journal, ledger = Journal(location.journal, writable=True), Ledger()
             contents = volume.geometry, volume.pyramid.highest_id()
             begin(journal, ledger, identity or uuid4().hex, "adopted", contents)
             if identity is None and ledger.identity is not None:
-                mark_identity(place, ledger.identity)
-        elif place.image is not None and (image := read_node(place.image)):
-            register(place, image)
+                mark_identity(location, ledger.identity)
+        elif location.image is not None and (image := read_node(location.image)):
+            register(location, image)
         return OpenLabels(volume, journal, ledger)
     except (SamError, OSError):
         drop_unused(journal)
@@ -148,34 +154,35 @@ def continued(place: LabelLocation, volume: LabelVolume) -> OpenLabels:
 
 
 def restored(
-    place: LabelLocation, geometry: LabelGeometry | None, options: LabelOptions
+    location: LabelLocation, geometry: LabelGeometry | None, options: LabelOptions
 ) -> OpenLabels:
-    """Make the volume anew, empty, with a journal that asks for all of its pixels."""
-    journal = Journal(place.journal, writable=True)
+    """Make the volume anew, empty, with all of its journal pending."""
+    journal = Journal(location.journal, writable=True)
     try:
         ledger = Ledger(journal.entries())
         if ledger.identity is None or ledger.origin != "created":
             raise LabelError(
-                f"Labels can be restored from a journal that tells of them from the "
-                f"start, {place.journal} does not. Put the volume {place.path} back "
-                "from a copy."
+                f"Labels can be restored from a journal that holds them from the "
+                f"start, {location.journal} does not. Put the volume {location.path} "
+                "back from a copy."
             )
-        node = existing_labels(place)
+        node = existing_labels(location)
         if node is not None and node.identity != ledger.identity:
             raise LabelError(
-                f"The journal {place.journal} is not about the labels at {place.path}, "
-                "which restoring them would replace. Move one of the two away."
+                f"The journal {location.journal} is not about the labels at "
+                f"{location.path}, which restoring them would replace. Move one "
+                "of the two away."
             )
         if geometry is None:
-            volume = existing_volume(place, writable=False)
+            volume = existing_volume(location, writable=False)
             geometry = None if volume is None else volume.geometry
-        geometry = needed_geometry(place, geometry)
-        check_fits(place, (ledger.axes, ledger.shape), geometry)
-        set_aside(place, journal=False)
+        geometry = needed_geometry(location, geometry)
+        check_fits(location, (ledger.axes, ledger.shape), geometry)
+        set_aside(location, journal=False)
         ledger.follow(journal.append("restore", {}, durable=True))
         identity = ledger.identity
         return OpenLabels(
-            made_volume(place, geometry, options, identity), journal, ledger
+            made_volume(location, geometry, options, identity), journal, ledger
         )
     except (SamError, OSError):
         drop_unused(journal)
@@ -198,35 +205,35 @@ def begin(
 
 
 def drop_unused(journal: Journal) -> None:
-    """Close a journal; remove it if it tells of nothing."""
+    """Close a journal; remove it if it holds nothing."""
     journal.close()
     if len(journal) <= 1:
         journal.path.unlink(missing_ok=True)
 
 
-def retire(place: LabelLocation, journal: Journal, ledger: Ledger) -> None:
-    """Make room for another journal; keep one that tells of anything."""
+def retire(location: LabelLocation, journal: Journal, ledger: Ledger) -> None:
+    """Make room for another journal; keep one that holds anything."""
     drop_unused(journal)
-    if not place.journal.exists():
+    if not location.journal.exists():
         return
-    kept = place.journal.with_suffix(f".{ledger.identity}.jsonl")
-    place.journal.replace(kept)
+    kept = location.journal.with_suffix(f".{ledger.identity}.jsonl")
+    location.journal.replace(kept)
     logger.warning(
         "The journal of %s is about other labels than the ones that are there now. It "
         "was kept as %s.",
-        place.path,
+        location.path,
         kept,
     )
 
 
 def needed_geometry(
-    place: LabelLocation, geometry: LabelGeometry | None
+    location: LabelLocation, geometry: LabelGeometry | None
 ) -> LabelGeometry:
     """The geometry, or a LabelError if it is not known."""
     if geometry is None:
         raise LabelError(
-            f"There are no labels at {place.path} yet. Give the geometry of the image "
-            "to make them."
+            f"There are no labels at {location.path} yet. Give the geometry of the "
+            "image to make them."
         )
     return geometry
 
@@ -237,7 +244,7 @@ def shape_of(volume: LabelVolume) -> tuple[str, tuple[int, ...]]:
 
 
 def check_fits(
-    place: LabelLocation,
+    location: LabelLocation,
     found: tuple[str | None, tuple[int, ...]],
     geometry: LabelGeometry | None,
 ) -> None:
@@ -245,7 +252,7 @@ def check_fits(
     if geometry is None or found == (geometry.axes, geometry.volume_shape):
         return
     raise LabelError(
-        f"The labels {place.path} have axes {found[0]!r} and shape {found[1]}, the "
+        f"The labels {location.path} have axes {found[0]!r} and shape {found[1]}, the "
         f"image needs {geometry.axes!r} and {geometry.volume_shape}. Choose another "
-        "place, or the image that they are of."
+        "path, or the image that they are of."
     )

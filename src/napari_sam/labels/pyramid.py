@@ -21,7 +21,7 @@ import zarr
 from napari_sam.atomic_files import sync_file, sync_folder
 from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
-from napari_sam.labels.edits import LabelArray, Stroke, pieces
+from napari_sam.labels.edits import LabelArray, Stroke, grid_cells
 from napari_sam.masks import Mask, bounding_box
 
 LabelZarr = zarr.Array[Any]
@@ -95,7 +95,7 @@ class LabelPyramid:
         if not 0 <= number < len(self.levels):
             raise LabelError(
                 f"These labels have levels 0 to {len(self.levels) - 1}, level {number} "
-                "was asked for."
+                "was requested."
             )
         return self.levels[number]
 
@@ -112,7 +112,7 @@ class LabelPyramid:
                 write_block(level, plane, parts, decode)
 
     def sync(self) -> None:
-        """Wait until everything that was applied survives a power cut."""
+        """Wait until all that was applied survives a power cut."""
         folders: set[Path] = set()
         for path in self._unsynced:
             if path.exists():
@@ -142,7 +142,7 @@ class LabelPyramid:
                 raise LabelError(
                     f"Label ids need to be 0 to {np.iinfo(np.uint32).max}, "
                     f"{level.folder} has {found.min()} to {found.max()}. Relabel it, "
-                    "or choose another place."
+                    "or choose other labels."
                 )
             highest = max(highest, int(found.max()))
         return highest
@@ -167,7 +167,7 @@ def strokes_by_block(
         if sampled is None:
             continue
         above = tuple(i // n for i, n in zip(patch.plane, stack, strict=True))
-        for part in pieces(sampled, side_y, side_x):
+        for part in grid_cells(sampled, side_y, side_x):
             block = (*above, part.y0 // side_y, part.x0 // side_x)
             found[patch.plane, block].append((stroke, part))
     return found

@@ -47,7 +47,7 @@ from napari_sam.labels.ledger import (
 from napari_sam.labels.location import (
     LabelLocation,
     existing_labels,
-    find_place,
+    find_location,
 )
 from napari_sam.labels.lock import locked_if_opened
 from napari_sam.labels.opening import (
@@ -71,9 +71,9 @@ class LabelStore(LabelView):
     """
 
     def __init__(
-        self, place: LabelLocation, opened: OpenLabels, lock: FileLock | None
+        self, location: LabelLocation, opened: OpenLabels, lock: FileLock | None
     ) -> None:
-        super().__init__(place, opened)
+        super().__init__(location, opened)
         self._finest = opened.volume.pyramid.levels[0]
         self._writer = LabelWriter(opened)
         self._lock = lock
@@ -110,16 +110,16 @@ class LabelStore(LabelView):
         LabelsLockedError
             Someone else writes these labels.
         LabelWriteError
-            The place cannot be written.
+            The folder cannot be written.
         """
         if mode == "r":
-            place = find_place(path)
-            return cls(place, open_for_reading(place, geometry), None)
-        place = find_place(path, None if geometry is None else geometry.source)
-        existing_labels(place)
-        with locked_if_opened(place) as lock:
-            opened = open_for_writing(place, geometry, options or LabelOptions())
-            store = cls(place, opened, lock)
+            location = find_location(path)
+            return cls(location, open_for_reading(location, geometry), None)
+        location = find_location(path, None if geometry is None else geometry.source)
+        existing_labels(location)
+        with locked_if_opened(location) as lock:
+            opened = open_for_writing(location, geometry, options or LabelOptions())
+            store = cls(location, opened, lock)
             store._writer.recover()
             return store
 
@@ -225,7 +225,7 @@ class LabelStore(LabelView):
         scores: Mapping[int, float] | None = None,
         part_of: str = "",
     ) -> Edit:
-        """Make a box look like this, several objects at once; one edit.
+        """Give a box these labels, several objects at once; one edit.
 
         Parameters
         ----------
@@ -241,7 +241,7 @@ class LabelStore(LabelView):
         Raises
         ------
         NothingToWriteError
-            The box looks like this already.
+            The box has these labels already.
         LabelError, MaskError
             The plane, box or an id cannot be, or the array is none of such ids.
         PixelsPendingError, LabelWriteError
@@ -322,7 +322,7 @@ class LabelStore(LabelView):
             return self._journal.append(kind, data, durable=durable)
 
     def checkpoint(self) -> None:
-        """Wait until everything survives a power cut; a LabelWriteError if it fails."""
+        """Wait until all of it survives a power cut; a LabelWriteError if it fails."""
         with self._serial:
             self._make_ready()
             self._writer.checkpoint()
@@ -363,14 +363,21 @@ class LabelStore(LabelView):
             raise LabelWriteError(message)
 
     def _target(
-        self, mask: Mask, box: Box, plane: Plane, rule: OverlapRule, asked: int | None
+        self,
+        mask: Mask,
+        box: Box,
+        plane: Plane,
+        rule: OverlapRule,
+        requested: int | None,
     ) -> int:
         """The id to write an object under."""
-        target = self.next_id if asked is None else check_id(self._finest, asked)
-        if rule is OverlapRule.MERGE and asked is not None:
+        target = (
+            self.next_id if requested is None else check_id(self._finest, requested)
+        )
+        if rule is OverlapRule.MERGE and requested is not None:
             raise LabelError(
                 "The rule 'merge' chooses the label id itself, got label_id "
-                f"{asked}. Leave it out, or use the rule 'keep' to add to a label."
+                f"{requested}. Leave it out, or use the rule 'keep' to add to a label."
             )
         if rule is OverlapRule.MERGE:
             target = most_overlapped(self._finest, plane, mask, box) or target
@@ -379,7 +386,7 @@ class LabelStore(LabelView):
     def _spots(
         self, label_id: int, plane: Sequence[int] | None, box: Box | None
     ) -> list[tuple[Plane, Box]]:
-        """Where to look for a label's pixels."""
+        """Where to search for a label's pixels."""
         only = None if plane is None else self.geometry.check_plane(plane)
         if box is not None:
             if only is None:

@@ -23,10 +23,10 @@ from napari_sam.prompts import Click
 
 
 class LabelView:
-    """The labels of one image, to look at; `LabelStore` adds how they change."""
+    """The labels of one image, to read; `LabelStore` adds how they change."""
 
-    def __init__(self, place: LabelLocation, opened: OpenLabels) -> None:
-        self._place = place
+    def __init__(self, location: LabelLocation, opened: OpenLabels) -> None:
+        self._location = location
         self._volume = opened.volume
         self._pyramid = opened.volume.pyramid
         self._journal = opened.journal
@@ -36,7 +36,7 @@ class LabelView:
     @property
     def path(self) -> Path:
         """Folder of the label group."""
-        return self._place.path
+        return self._location.path
 
     @property
     def geometry(self) -> LabelGeometry:
@@ -45,7 +45,7 @@ class LabelView:
 
     @property
     def journal(self) -> Journal:
-        """Everything that happened to the labels; `note` adds to it."""
+        """All that happened to the labels; `note` adds to it."""
         return self._journal
 
     @property

@@ -1,6 +1,6 @@
 """Make, open and replace the zarr pyramid of a label volume.
 
-A new pyramid is built in the folder beside the store and renamed into place when it
+A new pyramid is built in the folder beside the store and renamed to its path when it
 is whole, so that there is never half of one, nor an old one lost to a failure.
 """
 
@@ -23,11 +23,11 @@ from zarr.storage import LocalStore
 
 from napari_sam.atomic_files import sync_file, sync_folder
 from napari_sam.errors import LabelError, LabelWriteError
+from napari_sam.images.ome_zarr import ZARR_FORMATS, read_multiscale
 from napari_sam.labels.geometry import LabelGeometry
 from napari_sam.labels.location import LabelLocation
 from napari_sam.labels.ome_zarr import (
     IDENTITY_KEY,
-    ZARR_FORMATS,
     LabelMetadata,
     ZarrNode,
     label_attributes,
@@ -75,40 +75,46 @@ class LabelVolume:
 
 
 def create_volume(
-    place: LabelLocation, geometry: LabelGeometry, options: LabelOptions, identity: str
+    location: LabelLocation,
+    geometry: LabelGeometry,
+    options: LabelOptions,
+    identity: str,
 ) -> None:
     """Write the metadata of an empty label volume; no pixels.
 
-    `place` has to be free. A LabelWriteError leaves it free.
+    `location` has to be free. A LabelWriteError leaves it free.
     """
-    draft = place.drafts / "new"
+    draft = location.drafts / "new"
     try:
-        staged_volume(place, geometry, options, identity)
+        staged_volume(location, geometry, options, identity)
         sync_tree(draft)
-        place_draft(place)
+        publish_staged(location)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise LabelWriteError(
             error.errno,
-            f"A label volume could not be made at {place.path} ({error}). Labels need "
-            "a folder that can be written, with room; choose one, or make room",
+            f"A label volume could not be made at {location.path} ({error}). Labels "
+            "need a folder that can be written, with room; choose one, or make room",
         ) from error
 
 
 def staged_volume(
-    place: LabelLocation, geometry: LabelGeometry, options: LabelOptions, identity: str
+    location: LabelLocation,
+    geometry: LabelGeometry,
+    options: LabelOptions,
+    identity: str,
 ) -> Path:
     """Write the metadata of an empty volume where drafts are; returns its folder.
 
-    Its pixels may be written there, before `place_draft` shows them to anyone.
+    Its pixels may be written there, before `publish_staged` shows them to anyone.
     """
-    image = None if place.image is None else read_node(place.image)
-    version = settled_version(options.version, image, place)
-    draft = place.drafts / "new"
+    image = None if location.image is None else read_node(location.image)
+    version = settled_version(options.version, image, location)
+    draft = location.drafts / "new"
     shutil.rmtree(draft, ignore_errors=True)
     count = level_count(geometry, options, image)
     attributes = label_attributes(
-        geometry, label_name(place), version, count, inside=image is not None
+        geometry, label_name(location), version, count, inside=image is not None
     )
     attributes[IDENTITY_KEY] = {"identity": identity}
     group = zarr.create_group(
@@ -119,36 +125,37 @@ def staged_volume(
     return draft
 
 
-def place_draft(place: LabelLocation) -> None:
-    """Move a flushed draft to its place, which has to be free, and make it known.
+def publish_staged(location: LabelLocation) -> None:
+    """Move a flushed draft to its location, which has to be free, and register it.
 
-    An OSError leaves the place free.
+    An OSError leaves it free.
     """
-    place.path.parent.mkdir(parents=True, exist_ok=True)
-    if place.path.exists():  # an empty folder, which not every system renames onto
-        place.path.rmdir()
-    (place.drafts / "new").rename(place.path)
+    location.path.parent.mkdir(parents=True, exist_ok=True)
+    if location.path.exists():  # an empty folder, which not every system renames onto
+        location.path.rmdir()
+    (location.drafts / "new").rename(location.path)
     try:
-        sync_folder(place.path.parent)
-        image = None if place.image is None else read_node(place.image)
+        sync_folder(location.path.parent)
+        image = None if location.image is None else read_node(location.image)
         if image is not None:
-            register(place, image)
+            register(location, image)
     except OSError:
-        shutil.rmtree(place.path, ignore_errors=True)
+        shutil.rmtree(location.path, ignore_errors=True)
         raise
 
 
 def settled_version(
-    asked: str | None, image: ZarrNode | None, place: LabelLocation
+    requested: str | None, image: ZarrNode | None, location: LabelLocation
 ) -> str:
     """The OME-Zarr version of new labels: inside of an image, the image's."""
     if image is None:
-        return asked or "0.5"
-    version = "0.5" if image.zarr_format == 3 else "0.4"
-    if asked not in {None, version}:
+        return requested or "0.5"
+    version = image.version
+    if requested not in {None, version}:
         raise LabelError(
-            f"Labels inside of {place.image} need its OME-Zarr version {version}, got "
-            f"{asked}. Leave the version out, or put the labels beside the image."
+            f"Labels inside of {location.image} need its OME-Zarr version {version}, "
+            f"got {requested}. Leave the version out, or put the labels beside "
+            "the image."
         )
     return version
 
@@ -158,17 +165,18 @@ def format_of(version: str) -> Any:
     return ZARR_FORMATS[version]
 
 
-def label_name(place: LabelLocation) -> str:
+def label_name(location: LabelLocation) -> str:
     """What viewers show for labels here."""
-    return place.path.name.removesuffix(".zarr").removesuffix(".ome")
+    return location.path.name.removesuffix(".zarr").removesuffix(".ome")
 
 
 def level_count(
     geometry: LabelGeometry, options: LabelOptions, image: ZarrNode | None
 ) -> int:
     """Number of levels; inside of an image as many as it has, as OME-Zarr demands."""
-    if image is not None and image.multiscale is not None:
-        return max(1, len(image.multiscale.get("datasets", ())))
+    multiscale = image and read_multiscale(image.attributes, "the image")
+    if multiscale:
+        return len(multiscale.paths)
     longest, count = max(geometry.shape), 1
     while longest > options.coarsest_size:
         longest, count = -(-longest // 2), count + 1
@@ -209,10 +217,10 @@ def create_level(
     )
 
 
-def register(place: LabelLocation, image: ZarrNode) -> None:
+def register(location: LabelLocation, image: ZarrNode) -> None:
     """Put labels inside of an image on the list of its labels/ group; keep the rest."""
-    folder, name = place.path.parent, place.path.name
-    with FileLock(place.folder / "groups.lock", timeout=60):
+    folder, name = location.path.parent, location.path.name
+    with FileLock(location.folder / "groups.lock", timeout=60):
         node = read_node(folder)
         names = list(node.ome.get("labels") or ()) if node is not None else []
         if node is not None and name in names:
@@ -220,7 +228,7 @@ def register(place: LabelLocation, image: ZarrNode) -> None:
         group = zarr.open_group(
             LocalStore(folder),
             mode="a",
-            zarr_format=format_of("0.5" if image.zarr_format == 3 else "0.4"),
+            zarr_format=format_of(image.version),
             use_consolidated=False,
         )
         if image.zarr_format == 3:
@@ -229,7 +237,7 @@ def register(place: LabelLocation, image: ZarrNode) -> None:
             group.attrs["ome"] = ome
         else:
             group.attrs["labels"] = [*names, name]
-        for above in {place.image, place.store} - {None}:
+        for above in {location.image, location.store} - {None}:
             consolidate_again(above)
 
 
@@ -245,22 +253,26 @@ def consolidate_again(folder: Path | None) -> None:
     if has_copy:
         with warnings.catch_warnings():  # zarr warns that format 3 has none of it yet
             warnings.simplefilter("ignore")
-            version = format_of("0.5" if node.zarr_format == 3 else "0.4")
+            version = format_of(node.version)
             zarr.consolidate_metadata(LocalStore(folder), zarr_format=version)
 
 
 def open_volume(
-    place: LabelLocation, node: ZarrNode, *, writable: bool, version: str | None = None
+    location: LabelLocation,
+    node: ZarrNode,
+    *,
+    writable: bool,
+    version: str | None = None,
 ) -> LabelVolume:
-    """Open the label volume at a place; reads metadata only."""
-    metadata = LabelMetadata.of(node, place.path)
+    """Open the label volume at a location; reads metadata only."""
+    metadata = LabelMetadata.of(node, location.path)
     if version not in {None, metadata.version}:
         raise LabelError(
-            f"The labels {place.path} have OME-Zarr version {metadata.version}, "
-            f"version {version} was asked for. Leave the version out to go on with "
-            "them, or choose another place."
+            f"The labels {location.path} have OME-Zarr version {metadata.version}, "
+            f"version {version} was requested. Leave the version out to go on "
+            "with them, or choose another path."
         )
-    levels = open_levels(place, metadata, writable=writable)
+    levels = open_levels(location, metadata, writable=writable)
     geometry = LabelGeometry(
         metadata.axes,
         levels[0].array.shape[:-2],
@@ -273,21 +285,22 @@ def open_volume(
 
 
 def open_levels(
-    place: LabelLocation, metadata: LabelMetadata, *, writable: bool
+    location: LabelLocation, metadata: LabelMetadata, *, writable: bool
 ) -> list[LabelLevel]:
     """Open the arrays of a label volume, finest first."""
     try:
-        arrays = open_arrays(place.path, metadata.paths, writable=writable)
+        arrays = open_arrays(location.path, metadata.paths, writable=writable)
     except (OSError, ValueError, KeyError) as error:
         raise LabelError(
-            f"The labels {place.path} lack a level that their metadata name, or have a "
-            f"damaged one ({error}). `restore=True` writes them anew from the journal."
+            f"The labels {location.path} lack a level that their metadata name, or "
+            f"have a damaged one ({error}). `restore=True` writes them anew from the "
+            "journal."
         ) from error
     levels = []
     for array, path, scale in zip(arrays, metadata.paths, metadata.scales, strict=True):
         step = level_step(scale, metadata.scales[0])
-        levels.append(LabelLevel(array, place.path / path, step))
-        check_level(place, levels[-1], arrays[0])
+        levels.append(LabelLevel(array, location.path / path, step))
+        check_level(location, levels[-1], arrays[0])
     return levels
 
 
@@ -306,7 +319,7 @@ def level_step(scale: tuple[float, ...], finest: tuple[float, ...]) -> tuple[int
 
 
 def check_level(
-    place: LabelLocation, level: LabelLevel, finest: zarr.Array[Any]
+    location: LabelLocation, level: LabelLevel, finest: zarr.Array[Any]
 ) -> None:
     """Raise a LabelError if a level is not a sample of the finest one in y and x."""
     shape, whole = level.array.shape, finest.shape
@@ -318,39 +331,42 @@ def check_level(
     if not fits or level.array.dtype.kind not in "iu":
         raise LabelError(
             f"Labels need whole numbers, and levels that are smaller by a whole step "
-            f"in y and x only; {level.folder} of {place.path} has {level.array.dtype} "
-            f"{shape}, level 0 has {whole}. Copy it to a new label volume."
+            f"in y and x only; {level.folder} of {location.path} has "
+            f"{level.array.dtype} {shape}, level 0 has {whole}. Copy it to a new label "
+            "volume."
         )
 
 
-def mark_identity(place: LabelLocation, identity: str) -> None:
+def mark_identity(location: LabelLocation, identity: str) -> None:
     """Tie a label volume from elsewhere to its journal."""
-    group = zarr.open_group(LocalStore(place.path), mode="r+", use_consolidated=False)
+    group = zarr.open_group(
+        LocalStore(location.path), mode="r+", use_consolidated=False
+    )
     group.attrs[IDENTITY_KEY] = {"identity": identity}
 
 
-def set_aside(place: LabelLocation, *, journal: bool) -> None:
-    """Move the labels and, if asked, their journal out of the way of new ones.
+def set_aside(location: LabelLocation, *, journal: bool) -> None:
+    """Move the labels and, if wanted, their journal out of the way of new ones.
 
     The labels go first and come back last: as long as they are missing from their
-    place, nothing has replaced them.
+    path, nothing has replaced them.
     """
-    aside = place.drafts / "old"
+    aside = location.drafts / "old"
     aside.mkdir(parents=True)
-    if place.path.exists():
-        place.path.rename(aside / "labels")
-    if journal and place.journal.exists():
-        place.journal.rename(aside / "journal")
+    if location.path.exists():
+        location.path.rename(aside / "labels")
+    if journal and location.journal.exists():
+        location.journal.rename(aside / "journal")
 
 
-def settle_drafts(place: LabelLocation) -> None:
+def settle_drafts(location: LabelLocation) -> None:
     """End a replacement: drop the old labels if there are new ones, else undo it."""
-    aside = place.drafts / "old"
-    if (aside / "labels").exists() and not place.path.exists():
+    aside = location.drafts / "old"
+    if (aside / "labels").exists() and not location.path.exists():
         if (aside / "journal").exists():
-            (aside / "journal").replace(place.journal)
-        (aside / "labels").rename(place.path)
-    shutil.rmtree(place.drafts, ignore_errors=True)
+            (aside / "journal").replace(location.journal)
+        (aside / "labels").rename(location.path)
+    shutil.rmtree(location.drafts, ignore_errors=True)
 
 
 def sync_tree(folder: Path) -> None:

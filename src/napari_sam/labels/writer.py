@@ -43,7 +43,7 @@ class LabelWriter:
         self._pending: list[Stroke] = []
 
     def recover(self) -> None:
-        """Bring the pixels to where the journal says they are."""
+        """Bring the pixels to the state of the journal."""
         operations = self._ledger.unsafe
         try:
             for start in range(0, len(operations), CHECKPOINT_EVERY):
@@ -105,7 +105,7 @@ class LabelWriter:
         return self.commit(kind, {"edit": operation.sequence}, strokes)
 
     def checkpoint(self) -> None:
-        """Wait until everything survives a power cut."""
+        """Wait until all of it survives a power cut."""
         if self._ledger.unsafe and not self._pending:
             try:
                 self._pyramid.sync()

@@ -33,8 +33,7 @@ from napari_sam.model.download import (
     fetch,
     file_digests,
 )
-from napari_sam.model.inference.encoder import InferenceForm
-from napari_sam.model.inference.precision import AUTO, choose_precision
+from napari_sam.model.inference import AUTO, InferenceForm, choose_precision
 from napari_sam.model.metadata import PIXEL_MEAN, PIXEL_STD, ModelMetadata
 from napari_sam.model.registry import DEFAULT_MODEL, find_row, unknown_name
 from napari_sam.model.sam import Sam

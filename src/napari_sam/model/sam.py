@@ -17,27 +17,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference.encoder import InferenceForm
-from napari_sam.model.inference.image_tokens import DecoderImage, RecentImages
-from napari_sam.model.inference.mask_decoder import (
+from napari_sam.model.inference import (
+    AxisScaling,
+    DecoderImage,
+    InferenceForm,
+    RecentImages,
     decoder_image,
+    draw_masks,
+    precision_name,
     predict_masks,
     predict_points,
 )
-from napari_sam.model.inference.postprocessing import AxisScaling, draw_masks
-from napari_sam.model.inference.precision import precision_name
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.prompt_tensors import PromptTensors
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.model.transforms import WindowFrame, resize_for_encoder
-from napari_sam.model.window_model import Embedding, WindowMask
-from napari_sam.model.window_model.point_masks import (
+from napari_sam.model.window_model import (
     OWN_QUERY,
     PUBLISHED_QUERY,
+    Embedding,
     PointMasks,
     PointQuery,
+    WindowMask,
 )
 from napari_sam.prompts import Click, Prompt, sam_points
 

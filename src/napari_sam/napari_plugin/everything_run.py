@@ -17,7 +17,7 @@ from time import monotonic
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.errors import SamError, SessionError
 from napari_sam.everything import (
     EverythingRequest,
@@ -308,7 +308,7 @@ class _Teller:
     ) -> None:
         self._found, self._watch, self._emit = found, watch, emit
         self._speed = Speed()
-        self._progress: Progress | None = None
+        self._progress: RunProgress | None = None
         self._kept_back: Line | None = None
         self._told_s = 0.0
 
@@ -323,7 +323,7 @@ class _Teller:
             self._say(self._kept_back)
         self._watch()
 
-    def tell(self, progress: Progress) -> None:
+    def tell(self, progress: RunProgress) -> None:
         """Take notice of a step."""
         is_first, self._progress = self._progress is None, progress
         if progress.tile is not None:

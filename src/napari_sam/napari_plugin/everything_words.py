@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.everything import UnfinishedRun
@@ -55,7 +55,7 @@ def look_words(look: WindowProgress) -> str:
     return f"Window {look.windows + 1} of at most {look.most_windows}"
 
 
-def progress_words(progress: Progress, per_second: float | None) -> str:
+def progress_words(progress: RunProgress, per_second: float | None) -> str:
     """A line about a run that goes on."""
     if progress.stage == "seams":
         return f"Joining objects across tiles: {_count(progress.objects, 'object')}"

@@ -18,7 +18,8 @@ from scipy import ndimage
 from napari_sam.geometry import Box
 from napari_sam.masks import EIGHT_NEIGHBOURS, Mask
 from napari_sam.predictor.placed_mask import PlacedMask, touching
-from napari_sam.predictor.windows import Cell, CellGrid, Level, steps_between
+from napari_sam.predictor.window_grid import Cell, WindowGrid
+from napari_sam.predictor.windows import Level, steps_between
 
 BAND = 3
 """Half-width of the band, in coarse pixels.
@@ -78,7 +79,7 @@ class Band:
             self.reach.sample(box, self.steps, self.coarse_shape),
         )
 
-    def cells(self, grid: CellGrid) -> list[Cell]:
+    def cells(self, grid: WindowGrid) -> list[Cell]:
         """The cells of the fine level in which something is left open, in order."""
         rows, columns = np.nonzero(self.reach.mask_hw & ~self.inside.mask_hw)
         origin = (self.reach.box.y0, self.reach.box.x0)
@@ -91,10 +92,10 @@ class Band:
                         0,
                         side - 1,
                     )
-                    // grid.side
+                    // grid.step
                     for index, first, far, step, side in (
-                        (rows, origin[0], far_y, self.steps[0], grid.shape[0]),
-                        (columns, origin[1], far_x, self.steps[1], grid.shape[1]),
+                        (rows, origin[0], far_y, self.steps[0], grid.area.shape[0]),
+                        (columns, origin[1], far_x, self.steps[1], grid.area.shape[1]),
                     )
                 )
                 pairs = np.unique(np.stack([y, x], axis=1), axis=0)

@@ -15,9 +15,8 @@ from napari_sam.predictor.object_predictor import ObjectPredictor
 from napari_sam.predictor.placed_mask import PlacedMask
 from napari_sam.predictor.plane_predictor import PlanePredictor
 from napari_sam.predictor.tracing import Tracer
+from napari_sam.predictor.window_grid import Cell, WindowGrid
 from napari_sam.predictor.windows import (
-    Cell,
-    CellGrid,
     at_level,
     from_level,
     steps_between,
@@ -84,10 +83,10 @@ def _next_step(
         steps = steps_between(asker.levels, placed.level, target)
         if max(steps) > widest and target < placed.level - 1:
             continue
-        grid = CellGrid(asker.levels[target].shape, asker.size)
+        grid = WindowGrid.of_quarters(asker.levels[target].shape, asker.size)
         band = Band.along(placed, asker.levels, target)
         cells = band.cells(grid)
-        fresh = sum(not asker.has_looked(target, grid.window(cell)) for cell in cells)
+        fresh = sum(not asker.has_looked(target, grid.window(*cell)) for cell in cells)
         if fresh <= asker.windows_left:
             return target, cells, band
     return None

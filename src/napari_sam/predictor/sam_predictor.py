@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam.errors import PredictorError, PromptError
-from napari_sam.model.inference.mask_decoder import predict_masks
+from napari_sam.model.inference import predict_masks
 from napari_sam.model.sam import Sam
 from napari_sam.model.transforms import ResizeLongestSide
 

@@ -32,7 +32,7 @@ from napari_sam.predictor.placed_mask import (
     touching,
 )
 from napari_sam.predictor.plane_predictor import PlanePredictor
-from napari_sam.predictor.windows import Cell, CellGrid
+from napari_sam.predictor.window_grid import Cell, WindowGrid
 from napari_sam.prompts import MASK_PROMPT_LOGIT, Click, MaskPrompt, Prompt
 
 MAX_PARTS = 16
@@ -84,7 +84,7 @@ class Tracer:
         self._asker = asker
         self._level = known.level
         shape = asker.levels[known.level].shape
-        self._grid = CellGrid(shape, asker.size)
+        self._grid = WindowGrid.of_quarters(shape, asker.size)
         # A box is about the object as a whole, which no single cell shows.
         self._clicks = [prompt for prompt in prompts if isinstance(prompt, Click)]
         self._canvas = MaskCanvas(known, Box.of_shape(shape), asker.size)
@@ -108,7 +108,7 @@ class Tracer:
         for part in largest_islands(placed.mask_hw, MAX_PARTS):
             row, column = deepest_point(part)
             starts.append(
-                self._grid.holding(row + placed.box.y0, column + placed.box.x0)
+                self._grid.cell_of(row + placed.box.y0, column + placed.box.x0)
             )
         self.draw(dict.fromkeys(starts))
 
@@ -119,8 +119,8 @@ class Tracer:
         while queue:
             cell = queue.popleft()
             waiting.discard(cell)
-            window = self._grid.window(cell)
-            roomy = self._canvas.area_with(self._grid.cell(cell)) <= self._max_pixels
+            window = self._grid.window(*cell)
+            roomy = self._canvas.area_with(self._grid.core(*cell)) <= self._max_pixels
             if not (roomy and self._asker.may_look(self._level, window)):
                 self.complete = False
                 continue
@@ -133,7 +133,7 @@ class Tracer:
     def _visit(self, cell: Cell, window: Box) -> None:
         known = self._canvas.read(window)
         shown = self._shown_in(cell, window, known)
-        box = self._grid.cell(cell)
+        box = self._grid.core(*cell)
         self._canvas.paste(box, shown[box.relative_to(window).slices])
         self._visits[cell] = self._visits.get(cell, 0) + 1
         self._shown[cell] = np.packbits(shown)
@@ -150,7 +150,7 @@ class Tracer:
         hint = self._mask_prompt(window, known, looked)
         # Parts beyond the largest few stay as they are.
         shown: Mask = before | (known & ~np.logical_or.reduce([before, *parts]))
-        reached = _within(self._grid.cell(cell).grow(1), window)
+        reached = _within(self._grid.core(*cell).grow(1), window)
         for part in parts:
             prompts = [*self._clicks_on(part, window), hint]
             answer = self._agreeing(window, prompts, part, (known, reach, looked))
@@ -232,20 +232,20 @@ class Tracer:
         if self._band is not None:
             return np.ones(window.shape, dtype=bool)
         looked = _within(self._seen, window)
-        for other in self._grid.meeting(window):
+        for other in self._grid.cores_over(window):
             if other in self._visits:
-                looked |= _within(self._grid.cell(other), window)
+                looked |= _within(self._grid.core(*other), window)
         # A cell that is drawn again is open again.
-        looked[self._grid.cell(cell).relative_to(window).slices] = False
+        looked[self._grid.core(*cell).relative_to(window).slices] = False
         return looked
 
     def _entered_from(self, cell: Cell) -> list[Cell]:
         """The cells around this one in which the object goes on unseen."""
-        box = self._grid.cell(cell)
+        box = self._grid.core(*cell)
         entered = []
-        for other in self._grid.neighbours(cell):
+        for other in self._grid.neighbours(*cell):
             # One row of pixels on each side of the line between the two cells.
-            across = self._grid.cell(other)
+            across = self._grid.core(*other)
             ours, theirs = box.clip(across.grow(1)), across.clip(box.grow(1))
             drawn = self._canvas.read(theirs)
             if other not in self._visits:
@@ -276,7 +276,7 @@ class Tracer:
         """The object over `box`, as far as a visited cell's window has shown it."""
         if cell not in self._shown:
             return np.zeros(box.shape, dtype=bool)
-        window = self._grid.window(cell)
+        window = self._grid.window(*cell)
         height, width = window.shape
         bits = np.unpackbits(self._shown[cell], count=height * width)
         mask = bits.reshape(height, width).astype(bool)

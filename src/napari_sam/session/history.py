@@ -14,10 +14,11 @@ the prompts that were not accepted yet, and everything can still be undone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from napari_sam.errors import SamError
 from napari_sam.labels import Edit, LabelStore, PixelsPendingError
 from napari_sam.labels.journal import Entry
 from napari_sam.labels.ledger import EDIT_KINDS
@@ -102,6 +103,14 @@ class Step:
         """Whether both are parts of what was one step to the user."""
         name = "" if other is None else other.part_of
         return bool(name) and name == self.part_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WalkedSteps:
+    """The edits that an undo or redo went through, and what ended it early."""
+
+    edits: tuple[Edit, ...] = ()
+    error: SamError | None = None
 
 
 class History:
@@ -191,6 +200,32 @@ class History:
             raise
         self._redo()
         return edit
+
+    def walk(
+        self, step: Step, before_edit: Callable[[], None] | None = None
+    ) -> WalkedSteps:
+        """Undo or redo a step, and those that belong with it.
+
+        Errors of the first edit are raised; later ones are returned with the edits that
+        are done by then.
+        """
+        is_undo = step is self.last
+        edits: list[Edit] = []
+        try:
+            while True:
+                edit = self.undo() if is_undo else self.redo()
+                if edit is not None:
+                    edits.append(edit)
+                if not step.belongs_with(self.last if is_undo else self.next):
+                    return WalkedSteps(tuple(edits))
+                if before_edit is not None:
+                    before_edit()
+        except PixelsPendingError as error:
+            return WalkedSteps((*edits, error.edit), error)
+        except SamError as error:
+            if not edits:
+                raise
+            return WalkedSteps(tuple(edits), error)
 
     def _follow(self, entry: Entry) -> None:
         if entry.kind == DRAFT:

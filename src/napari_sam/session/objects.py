@@ -1,11 +1,12 @@
-"""Many objects at once: boxes that were collected, or a file of prompts.
+"""Objects as a session writes them: one's record, its mask as a prompt, many at once.
 
     ObjectPrompts ---> ObjectAnswer ---> ObjectResult
     `request_objects`  `compute_object`  `add_objects`
     session's thread   any thread        session's thread
 
-All prompts of an object go to the model together. Nothing refines its answer, as a
-click does that a user makes because of what is shown.
+Many objects at once are boxes that were collected, or a file of prompts. All prompts of
+one go to the model together. Nothing refines its answer, as a click does that a user
+makes because of what is shown.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from napari_sam.errors import (
     Cancelled,
@@ -24,12 +25,13 @@ from napari_sam.errors import (
 )
 from napari_sam.geometry import Box
 from napari_sam.images import Image
-from napari_sam.labels import OverlapRule
+from napari_sam.labels import LabelStore, OverlapRule
+from napari_sam.masks import bounding_box
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
-from napari_sam.prompt_files import ObjectPrompts
-from napari_sam.prompts import Click, Prompt, check_inside
+from napari_sam.prompt_files import ObjectPrompts, prompts_to_json
+from napari_sam.prompts import Click, MaskPrompt, Prompt, check_inside
 
 T = TypeVar("T")
 
@@ -236,6 +238,46 @@ def try_object(
     except (SamError, OSError, RuntimeError, MemoryError) as error:
         # torch tells of a full GPU by a RuntimeError.
         return ObjectAnswer(item, None, error)
+
+
+def object_record(
+    candidate: Candidate, prompts: Sequence[Prompt], fingerprint: str, chosen: int
+) -> dict[str, Any]:
+    """What the journal keeps of an accepted object besides its pixels."""
+    return {
+        "prompts": prompts_to_json(prompts),
+        "model": fingerprint,
+        "score": candidate.score,
+        "level": candidate.level,
+        "candidate": chosen,
+    }
+
+
+def mask_prompt(
+    labels: LabelStore, label_id: int, plane: tuple[int, ...], box: Box | None
+) -> MaskPrompt:
+    """An object's mask in a plane as a prompt; `box` where the journal knows none.
+
+    Raises
+    ------
+    SessionError
+        It has no pixels there.
+    """
+    spots = [spot for _, spot in labels.spots(label_id, plane)]
+    where = Box.around(spots) if box is None and spots else box
+    if where is None:
+        raise SessionError(
+            f"The journal knows no pixels of object {label_id} in plane {plane}. Go to "
+            "a plane that it is in, or say where it is with box=Box(y0, x0, y1, x1) if "
+            "it is older than the journal."
+        )
+    mask = labels.read(plane, where) == label_id
+    inner = bounding_box(mask)
+    if inner is None:
+        raise SessionError(
+            f"Object {label_id} has no pixels in {where} of plane {plane}."
+        )
+    return MaskPrompt.from_mask(mask[inner.slices], inner.shift(where.y0, where.x0))
 
 
 def has_positive(prompts: Iterable[Prompt]) -> bool:

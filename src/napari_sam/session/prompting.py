@@ -1,76 +1,69 @@
 """The object that a user points at: prompts, candidates, and the way back.
 
-Every step is taken in three parts. A front end may do each where it belongs, so that
+Every step is taken in three parts. An application may do each where it belongs, so that
 its window never waits for the model:
 
     request = session.request_prompt(click)     the window's thread: at once
     answer = session.compute(request, watch)    a worker: reads, encodes, predicts
     session.apply(answer)                       the window's thread: at once
-
-`add`, `remove`, `choose`, `undo` and `redo` are these three in one go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from psygnal import Signal
-
-from napari_sam.errors import Cancelled, SamError, SessionError
+from napari_sam.errors import SessionError
 from napari_sam.geometry import Box, is_index
 from napari_sam.images import Image
-from napari_sam.labels import Edit, PixelsPendingError
+from napari_sam.labels import Edit
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
+from napari_sam.prompt_files import ObjectPrompts
 from napari_sam.prompts import Prompt, check_inside
-from napari_sam.session.history import History, PromptState, Step
+from napari_sam.session.history import History, PromptState, WalkedSteps
+from napari_sam.session.objects import (
+    ObjectAnswer,
+    as_sequence,
+    check_object,
+    compute_object,
+)
 from napari_sam.session.refinement import Answer, Candidates, Request, compute, preview
+from napari_sam.session.signals import SessionSignals
 
 
-def at_once() -> None:
-    """Go on to the end."""
+class Prompting:
+    """The part of a session that is about the object that is not accepted yet.
 
-
-class PromptingSession:
-    """What of a `Session` is about the object that is not accepted yet."""
-
-    prompts_changed = Signal(tuple)
-    candidates_changed = Signal(tuple, int)
-    labels_changed = Signal(Edit)
-    plane_changed = Signal(tuple)
+    Its methods are the session's own, and documented for those who use a session.
+    """
 
     def __init__(
-        self, image: Image, predictor: ImagePredictor, history: History
+        self,
+        image: Image,
+        predictor: ImagePredictor,
+        history: History,
+        signals: SessionSignals,
     ) -> None:
         self.image = image
         self.predictor = predictor
-        self._history = history
+        self.history = history
+        self._signals = signals
         self._candidates: Candidates | None = None
 
     @property
-    def plane(self) -> tuple[int, ...]:
-        """Where prompts go: indices of the axes before y, x other than channels."""
-        return self._history.draft.plane
-
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        """What was said about the object so far, in order."""
-        return self._history.draft.prompts
-
-    @property
-    def target(self) -> int | None:
-        """The object that is being edited, None where the prompts are of a new one."""
-        return self._history.draft.target
+    def state(self) -> PromptState:
+        """The prompts at hand, where they are and what is chosen."""
+        return self.history.draft
 
     @property
     def is_answered(self) -> bool:
-        """Whether `candidates` are there; else asking for them asks the model."""
+        """Whether the candidates are there, or have to be computed."""
         return self._candidates is not None
 
     @property
     def candidates(self) -> Candidates:
-        """Answers to the prompts, best first; computed when first asked for."""
+        """The candidates, computed here where they are not there."""
         if self._candidates is None:
             answer = self.compute(self.request_candidates())
             self._candidates = answer.candidates or ()
@@ -78,23 +71,13 @@ class PromptingSession:
 
     @property
     def chosen(self) -> int:
-        """Index of the candidate that `accept` takes."""
+        """Index of the chosen candidate."""
         return self._chosen_of(self.candidates)
 
     @property
     def candidate(self) -> Candidate | None:
         """The chosen candidate, or None when there is none."""
         return self.candidates[self.chosen] if self.candidates else None
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a step to do again."""
-        return self._history.can_redo
 
     def set_plane(self, plane: tuple[int, ...]) -> None:
         """Go to another plane; prompts that were not accepted stay in the past.
@@ -107,12 +90,12 @@ class PromptingSession:
         self.image.check_plane(plane)
         # Plain numbers, which the journal can keep: viewers have numpy's.
         wanted = tuple(int(index) for index in plane)
-        if wanted == self.plane:
+        if wanted == self.state.plane:
             return
-        had_prompts = bool(self.prompts)
-        self._history.move(wanted)
+        had_prompts = bool(self.state.prompts)
+        self.history.move(wanted)
         self._candidates = ()
-        self.plane_changed.emit(self.plane)
+        self._signals.plane_changed.emit(self.state.plane)
         if had_prompts:
             self._announce()
 
@@ -127,57 +110,69 @@ class PromptingSession:
             A request that is not applied yet, to go on from: its prompts come first,
             and its own answer need not be waited for.
 
+        Returns
+        -------
+        Request
+            For `compute`.
+
         Raises
         ------
         PromptError
             The prompt does not fit the image.
         """
         check_inside([prompt], Box.of_shape(self.image.shape))
-        draft = self._history.draft if after is None else after.draft
-        return self._request(draft.with_prompt(prompt), after)
+        state = self.state if after is None else after.draft
+        return self.request_state(state.with_prompt(prompt), after)
 
     def request_removal(self, index: int, after: Request | None = None) -> Request:
         """One prompt less, counted in order from 0."""
-        draft = self._history.draft if after is None else after.draft
-        count = len(draft.prompts)
+        state = self.state if after is None else after.draft
+        count = len(state.prompts)
         if not is_index(index, count):
             raise SessionError(
                 f"There are prompts 0 to {count - 1}, got {index!r}."
                 if count
                 else "There is no prompt to remove."
             )
-        return self._request(draft.without(index), after)
+        return self.request_state(state.without(index), after)
 
     def request_choice(self, index: int) -> Request:
-        """Another of the candidates; its answer follows it to its end."""
+        """Another of the candidates; its answer follows the outline to its end."""
         count = len(self.candidates)
         if not is_index(index, count):
             raise SessionError(
                 f"There are {count} candidates to choose from, counted from 0; got "
                 f"{index!r}."
             )
-        draft = self._history.draft
         is_other = index != self.chosen
-        return self._request(draft.with_choice(index) if is_other else draft)
+        state = self.state
+        return self.request_state(state.with_choice(index) if is_other else state)
 
     def request_undo(self) -> Request:
         """The last step back: a prompt, a choice, a change of the labels, a run."""
-        step = self._history.last
+        step = self.history.last
         if step is None:
             raise SessionError("There is nothing to undo.")
-        return Request(self._history.draft, (step.before,), self._candidates, step)
+        return Request(self.state, (step.before,), self._candidates, step)
 
     def request_redo(self) -> Request:
         """What was undone last once more."""
-        step = self._history.next
+        step = self.history.next
         if step is None:
             raise SessionError("There is nothing to redo.")
-        return Request(self._history.draft, (step.after,), self._candidates, step)
+        return Request(self.state, (step.after,), self._candidates, step)
 
     def request_candidates(self) -> Request:
         """Nothing new; for candidates that are not computed, as after reopening."""
-        draft = self._history.draft
-        return Request(draft, (draft,), self._candidates)
+        return self.request_state(self.state)
+
+    def request_state(
+        self, state: PromptState, after: Request | None = None
+    ) -> Request:
+        """Other prompts altogether."""
+        if after is not None:
+            return after.then(state)
+        return Request(self.state, (state,), self._candidates)
 
     def compute(
         self, request: Request, watch: ProgressCallback | None = None
@@ -187,11 +182,16 @@ class PromptingSession:
         Parameters
         ----------
         request
-            As proposed.
+            Of one of the methods `request_...`.
         watch
-            Called in this thread before each window that is looked at, with a `Look`;
+            Called in this thread before each window is read, with a `WindowProgress`;
             may raise `Cancelled`, which comes out here. What was encoded by then is
-            kept: asking again goes on from there.
+            kept: the same request goes on from there.
+
+        Returns
+        -------
+        Answer
+            For `apply`.
 
         Raises
         ------
@@ -199,6 +199,56 @@ class PromptingSession:
             The pixels there cannot be read.
         """
         return compute(self.predictor, request, watch)
+
+    def request_objects(
+        self, objects: Sequence[ObjectPrompts | Sequence[Prompt]]
+    ) -> tuple[ObjectPrompts, ...]:
+        """Objects of their own, whatever the prompts at hand are; for `compute_object`.
+
+        Parameters
+        ----------
+        objects
+            The prompts of each, in pixels of level 0. Without a plane they are in that
+            of the session.
+
+        Returns
+        -------
+        tuple of ObjectPrompts
+            The same, each with its plane.
+
+        Raises
+        ------
+        PromptError
+            One of them is not in the image; the message says which.
+        """
+        return tuple(
+            check_object(index, item, self.image, self.state.plane)
+            for index, item in enumerate(as_sequence(objects))
+        )
+
+    def compute_object(
+        self, item: ObjectPrompts, watch: ProgressCallback | None = None
+    ) -> ObjectAnswer:
+        """Find one of many objects; changes nothing, from whatever thread.
+
+        Parameters
+        ----------
+        item
+            As `request_objects` gave it.
+        watch
+            As for `compute`.
+
+        Returns
+        -------
+        ObjectAnswer
+            Its candidate, or the error that says that the model sees none.
+
+        Raises
+        ------
+        ImageReadError
+            The pixels there cannot be read.
+        """
+        return compute_object(self.predictor, item, watch)
 
     def preview(self, prompt: Prompt | Request) -> Candidate | None:
         """What a prompt would give, if that takes no read and no encode; else None.
@@ -210,22 +260,26 @@ class PromptingSession:
             return preview(self.predictor, prompt)
         return preview(self.predictor, self.request_prompt(prompt))
 
-    def apply(self, answer: Answer, before: Callable[[], None] = at_once) -> bool:
-        """Take the step that was proposed, and show what it leads to.
+    def apply(
+        self, answer: Answer, before_edit: Callable[[], None] | None = None
+    ) -> bool:
+        """Take the step that was requested, and show what it leads to.
 
         Parameters
         ----------
         answer
-            To what was proposed.
-        before
+            Of `compute`, or one without candidates, which are then computed when
+            somebody reads them.
+        before_edit
             Called before each further edit of all those that an undo or redo of a run
             goes through; may raise `Cancelled`, which comes out here. What was gone
             through by then is shown, and the next undo or redo goes on from there.
 
         Returns
         -------
-        False, and nothing has changed, if something else has come in between. Of a
-        request that goes on `after` another, only what is not done yet is done.
+        bool
+            False, and nothing has changed, if something else has come in between. Of a
+            request that goes on `after` another, only what is not done yet is done.
 
         Raises
         ------
@@ -235,126 +289,65 @@ class PromptingSession:
         PixelsPendingError
             It is done, but its pixels are not all written.
         """
-        request = answer.request
+        request, plane = answer.request, self.state.plane
         done = self._done_of(request)
         if done is None:
             return False
-        plane, edits = self.plane, list[Edit]()
-        late: SamError | None = None
+        walked = WalkedSteps()
         if done == 0 and request.step is not None:
-            try:
-                self._walk(request.step, edits.append, before)
-            except PixelsPendingError as error:
-                edits.append(error.edit)
-                late = error
-            except SamError as error:
-                if not edits:
-                    raise
-                late = error
+            walked = self.history.walk(request.step, before_edit)
             self._candidates, done = None, 1
-        for draft in request.drafts[done:]:
-            self._history.change_draft(draft)
+        for state in request.drafts[done:]:
+            self.history.change_draft(state)
             self._candidates = None
         self._candidates = answer.candidates
-        if plane != self.plane:
-            self.plane_changed.emit(self.plane)
-        self._announce(edits)
-        if late is not None:
-            raise late
+        if plane != self.state.plane:
+            self._signals.plane_changed.emit(self.state.plane)
+        self._announce(walked.edits)
+        if walked.error is not None:
+            raise walked.error
         return True
-
-    def add(self, prompt: Prompt, watch: ProgressCallback | None = None) -> Candidates:
-        """Refine the candidate with one more prompt.
-
-        Raises
-        ------
-        PromptError
-            The prompt does not fit the image; nothing has changed.
-        ImageReadError
-            The pixels there cannot be read; nothing has changed.
-        """
-        self.apply(self.compute(self.request_prompt(prompt), watch))
-        return self.candidates
-
-    def remove(self, index: int, watch: ProgressCallback | None = None) -> Candidates:
-        """Take one of the prompts away, counted in order from 0."""
-        self.apply(self.compute(self.request_removal(index), watch))
-        return self.candidates
-
-    def choose(self, index: int, watch: ProgressCallback | None = None) -> Candidate:
-        """Take another of the candidates; it is looked at to its end.
-
-        Raises
-        ------
-        SessionError
-            There is no such candidate.
-        """
-        request = self.request_choice(index)
-        if request.draft is not request.base:
-            self.apply(self.compute(request, watch))
-        return self.candidates[index]
-
-    def undo(self, watch: ProgressCallback | None = None) -> None:
-        """Take back the last step: a prompt, a choice, a change of the labels."""
-        self._take(self.request_undo(), watch)
-
-    def redo(self, watch: ProgressCallback | None = None) -> None:
-        """Do again what was undone last."""
-        self._take(self.request_redo(), watch)
 
     def discard(self) -> None:
         """Drop the prompts and the candidate."""
-        if self.prompts:
-            request = self._request(PromptState(self.plane))
+        if self.state.prompts:
+            request = self.request_state(PromptState(self.state.plane))
             self.apply(Answer(request, ()))
 
-    def _request(self, draft: PromptState, after: Request | None = None) -> Request:
-        if after is not None:
-            return after.then(draft)
-        return Request(self._history.draft, (draft,), self._candidates)
+    def check_objects(
+        self, objects: Sequence[ObjectAnswer | ObjectPrompts | Sequence[Prompt]]
+    ) -> list[ObjectAnswer | ObjectPrompts]:
+        """As `request_objects`, of objects some of which are computed already."""
+        return [
+            item
+            if isinstance(item, ObjectAnswer)
+            else check_object(index, item, self.image, self.state.plane)
+            for index, item in enumerate(as_sequence(objects))
+        ]
 
-    def _take(self, request: Request, watch: ProgressCallback | None) -> None:
-        """Walk through the past, even where what was there cannot be shown now."""
-        try:
-            answer = self.compute(request, watch)
-        except Cancelled:
-            raise
-        except (SamError, OSError, RuntimeError):
-            self.apply(Answer(request))
-            raise
-        self.apply(answer)
+    def accepted(self, edit: Edit) -> None:
+        """The candidate, or an object of its own, has become this edit."""
+        self.history.changed_labels(edit)
+        self._candidates = ()
+        self._announce([edit])
 
     def _done_of(self, request: Request) -> int | None:
         """How many of a request's steps are taken; None if others were."""
-        current = self._history.draft
-        if current is request.base and request.step is not None:
-            upcoming = {self._history.last, self._history.next}
+        if self.state is request.base and request.step is not None:
+            upcoming = {self.history.last, self.history.next}
             return 0 if request.step in upcoming else None
-        for count, draft in reversed(list(enumerate(request.drafts, 1))):
-            if draft is current:
+        for count, state in reversed(list(enumerate(request.drafts, 1))):
+            if state is self.state:
                 return count
-        return 0 if current is request.base else None
-
-    def _walk(
-        self, step: Step, done: Callable[[Edit], None], before: Callable[[], None]
-    ) -> None:
-        """Undo or redo a step, and those that belong with it."""
-        history, is_undo = self._history, step is self._history.last
-        while True:
-            edit = history.undo() if is_undo else history.redo()
-            if edit is not None:
-                done(edit)
-            if not step.belongs_with(history.last if is_undo else history.next):
-                return
-            before()
+        return 0 if self.state is request.base else None
 
     def _chosen_of(self, candidates: Candidates) -> int:
-        choices = self._history.draft.choices
+        choices = self.state.choices
         return min(choices[-1] if choices else 0, max(len(candidates) - 1, 0))
 
     def _announce(self, edits: Iterable[Edit] = ()) -> None:
         for edit in edits:
-            self.labels_changed.emit(edit)
-        self.prompts_changed.emit(self.prompts)
+            self._signals.labels_changed.emit(edit)
+        self._signals.prompts_changed.emit(self.state.prompts)
         known = self._candidates or ()
-        self.candidates_changed.emit(known, self._chosen_of(known))
+        self._signals.candidates_changed.emit(known, self._chosen_of(known))

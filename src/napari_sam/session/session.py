@@ -1,62 +1,71 @@
 """One image being labelled. Knows prompts, candidates and labels; knows no GUI.
 
-The napari dock and the Jupyter widget each hold a Session, call its methods and
-redraw on its signals. Anything a test cannot do without a window is a bug.
+    Session ---> Prompting     the object at hand: requests, answers, the way back
+            |--> LabelEditor   what goes into the labels
+            `--> History       what both did, kept beside the labels
 
-`drafting` has the half that is about prompts and candidates, this module what goes
-into the labels.
+A user interface holds a Session, calls its methods and redraws on its signals.
+Anything a test cannot do without a window is a bug.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import wraps
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_sam.errors import LabelError, NothingToWriteError, SessionError
-from napari_sam.geometry import Box
+from napari_sam.errors import Cancelled, SamError
 from napari_sam.images import open_image
-from napari_sam.labels import (
-    Edit,
-    LabelOptions,
-    LabelStore,
-    ObjectSummary,
-    OverlapRule,
-    PixelsPendingError,
-)
-from napari_sam.masks import bounding_box
+from napari_sam.labels import LabelOptions, LabelStore, ObjectSummary
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
-from napari_sam.prompt_files import ObjectPrompts, prompts_to_json
-from napari_sam.prompts import MaskPrompt, Prompt
-from napari_sam.session.history import History, PromptState
+from napari_sam.prompts import Prompt
+from napari_sam.session.history import History
 from napari_sam.session.inputs import as_model, as_store
-from napari_sam.session.objects import (
-    FreeIds,
-    ObjectAnswer,
-    ObjectResult,
-    as_sequence,
-    check_object,
-    compute_object,
-    ids_named_by,
-    iter_answers,
-)
-from napari_sam.session.prompting import PromptingSession
+from napari_sam.session.label_editor import LabelEditor
+from napari_sam.session.prompting import Prompting
+from napari_sam.session.refinement import Answer, Candidates, Request
+from napari_sam.session.signals import SessionSignals
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class Session(PromptingSession):
+def of_prompting(
+    method: Callable[Concatenate[Prompting, P], R],
+) -> Callable[Concatenate[Session, P], R]:
+    """The method of a session that its prompting has."""
+
+    @wraps(method)
+    def delegate(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(session._prompting, *args, **kwargs)
+
+    return delegate
+
+
+def of_editor(
+    method: Callable[Concatenate[LabelEditor, P], R],
+) -> Callable[Concatenate[Session, P], R]:
+    """The method of a session that its label editor has."""
+
+    @wraps(method)
+    def delegate(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(session._editor, *args, **kwargs)
+
+    return delegate
+
+
+class Session:
     """Prompts come in, candidates are shown, accepted ones become labels on disk.
 
-    One thread, such as that of a window, does everything, except for `compute` and for
-    `preview` of a request: these change nothing, and any thread may call them. Signals
-    come in the thread that calls.
+    One thread, such as that of a window, does everything, except for `compute`,
+    `compute_object` and `preview` of a request: these change nothing, and any thread
+    may call them. Signals come in the thread that calls.
 
     Parameters
     ----------
@@ -73,6 +82,12 @@ class Session(PromptingSession):
 
     Attributes
     ----------
+    image
+        The open image.
+    predictor
+        As given, or the new one.
+    labels
+        The open label volume.
     prompts_changed
         Emits the prompts, a tuple.
     candidates_changed
@@ -93,18 +108,90 @@ class Session(PromptingSession):
         predictor: ImagePredictor | None = None,
         options: LabelOptions | None = None,
     ) -> None:
-        opened_image = open_image(image)
-        predictor = predictor or ImagePredictor(as_model(model), opened_image)
-        self.labels = as_store(labels, opened_image, options)
+        self.image = open_image(image)
+        self.predictor = predictor or ImagePredictor(as_model(model), self.image)
+        self.labels = as_store(labels, self.image, options)
         self._owns_labels = self.labels is not labels
         with ExitStack() as opened:
             if self._owns_labels:
                 # Nobody else could give the lock back.
                 opened.callback(self.labels.close)
-            first = (0,) * len(opened_image.stack_shape)
-            history = History(self.labels, first)
+            first = (0,) * len(self.image.stack_shape)
+            self._history = History(self.labels, first)
             opened.pop_all()
-        super().__init__(opened_image, predictor, history)
+        signals = SessionSignals()
+        self.prompts_changed = signals.prompts_changed
+        self.candidates_changed = signals.candidates_changed
+        self.labels_changed = signals.labels_changed
+        self.plane_changed = signals.plane_changed
+        self._prompting = Prompting(self.image, self.predictor, self._history, signals)
+        self._editor = LabelEditor(self.labels, self._prompting, signals)
+
+    set_plane = of_prompting(Prompting.set_plane)
+    request_prompt = of_prompting(Prompting.request_prompt)
+    request_removal = of_prompting(Prompting.request_removal)
+    request_choice = of_prompting(Prompting.request_choice)
+    request_undo = of_prompting(Prompting.request_undo)
+    request_redo = of_prompting(Prompting.request_redo)
+    request_candidates = of_prompting(Prompting.request_candidates)
+    request_objects = of_prompting(Prompting.request_objects)
+    compute = of_prompting(Prompting.compute)
+    compute_object = of_prompting(Prompting.compute_object)
+    preview = of_prompting(Prompting.preview)
+    apply = of_prompting(Prompting.apply)
+    discard = of_prompting(Prompting.discard)
+
+    accept = of_editor(LabelEditor.accept)
+    merge_into = of_editor(LabelEditor.merge_into)
+    add_objects = of_editor(LabelEditor.add_objects)
+    edit = of_editor(LabelEditor.edit)
+    paint = of_editor(LabelEditor.paint)
+    delete = of_editor(LabelEditor.delete)
+
+    @property
+    def plane(self) -> tuple[int, ...]:
+        """Where prompts go: indices of the axes before y, x other than channels."""
+        return self._prompting.state.plane
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The prompts of the object at hand, in order."""
+        return self._prompting.state.prompts
+
+    @property
+    def target(self) -> int | None:
+        """The object that is being edited, None where the prompts are of a new one."""
+        return self._prompting.state.target
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether `candidates` are there; else the model has to compute them."""
+        return self._prompting.is_answered
+
+    @property
+    def candidates(self) -> Candidates:
+        """What the prompts lead to, best first; computed when they are first read."""
+        return self._prompting.candidates
+
+    @property
+    def chosen(self) -> int:
+        """Index of the candidate that `accept` takes."""
+        return self._prompting.chosen
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The chosen candidate, or None when there is none."""
+        return self._prompting.candidate
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+        return self._history.can_redo
 
     @property
     def objects(self) -> tuple[ObjectSummary, ...]:
@@ -114,251 +201,54 @@ class Session(PromptingSession):
         """
         return tuple(self.labels.objects())
 
-    def accept(
-        self, label_id: int | None = None, rule: OverlapRule = OverlapRule.KEEP
-    ) -> int:
-        """Write the chosen candidate into the labels, and return its id.
-
-        Of an object that is being edited, it replaces the pixels in this plane.
+    def add(self, prompt: Prompt, watch: ProgressCallback | None = None) -> Candidates:
+        """Refine the candidate with one more prompt.
 
         Parameters
         ----------
-        label_id
-            The id to get; None for the next free one, or for the object that is edited.
-        rule
-            Who gets pixels that an older object has; not for an object that is edited,
-            which gets them.
-
-        Raises
-        ------
-        SessionError
-            There is no candidate, or another object is being edited.
-        LabelError, LabelWriteError
-            It cannot be written; the candidate is still there.
-        PixelsPendingError
-            It is accepted, but its pixels are not all written.
-        """
-        candidate, draft = self.candidate, self._history.draft
-        if candidate is None:
-            raise SessionError("Nothing to accept: add a click or a box first.")
-        if draft.target is not None and label_id not in {None, draft.target}:
-            raise SessionError(
-                f"These prompts change object {draft.target}, got label_id={label_id}. "
-                "Leave it out, or discard them and point at the object anew."
-            )
-        record = self._record(candidate, draft.prompts, self.chosen)
-        wanted = label_id if draft.target is None else draft.target
-        return self._write(candidate, wanted, rule, record)
-
-    def merge_into(self, label_id: int) -> int:
-        """Accept the candidate as one more part of an object that is there.
-
-        It gets the pixels that no object has. Errors are those of `accept`.
-        """
-        if self.labels.area(label_id) == 0:
-            raise SessionError(
-                f"There is no object {label_id} to add the candidate to. Accept it "
-                "as an object of its own, or choose one of `objects`."
-            )
-        return self.accept(label_id)
-
-    def edit(self, label_id: int, box: Box | None = None) -> Candidate:
-        """Begin to change an object: its mask in this plane becomes the first prompt.
-
-        Until more is said, the candidate is the object as it is; the model is asked
-        from the next prompt on. `accept` then writes under the same id.
-
-        Parameters
-        ----------
-        label_id
-            The object.
-        box
-            Where it is; needed for objects from before the journal was begun.
-
-        Raises
-        ------
-        SessionError
-            It has no pixels there.
-        """
-        mask, where = self._pixels_of(label_id, box)
-        prompt = MaskPrompt.from_mask(mask, where)
-        request = self._request(PromptState(self.plane, (prompt,), (0,), label_id))
-        self.apply(self.compute(request))
-        return self.candidates[0]
-
-    def paint(
-        self,
-        labels_hw: NDArray[np.integer],
-        box: Box,
-        plane: tuple[int, ...] | None = None,
-        scores: Mapping[int, float] | None = None,
-        part_of: str = "",
-    ) -> Edit | None:
-        """Write pixels that were painted by hand, or found; one step for `undo`.
-
-        Parameters
-        ----------
-        labels_hw
-            What the box is to look like: ids, new or not, several or one; 0 erases.
-        box
-            In pixels of level 0.
-        plane
-            Where; None for the session's.
-        scores
-            0..1, of ids that have one.
-        part_of
-            Steps of this name that follow each other are one step for `undo`.
+        prompt, watch
+            As for `request_prompt` and `compute`.
 
         Returns
         -------
-        None where the box looks like this already.
-        """
-        try:
-            edit = self.labels.paint(
-                labels_hw,
-                box,
-                self.plane if plane is None else plane,
-                scores=scores,
-                part_of=part_of,
-            )
-        except NothingToWriteError:
-            return None
-        except PixelsPendingError as error:
-            self._changed(error.edit)
-            raise
-        self._changed(edit)
-        return edit
-
-    def delete(self, label_id: int) -> None:
-        """Turn an accepted object into background."""
-        try:
-            edit = self.labels.erase(label_id)
-        except PixelsPendingError as error:
-            self._changed(error.edit)
-            raise
-        self._changed(edit)
-
-    def request_objects(
-        self, objects: Sequence[ObjectPrompts | Sequence[Prompt]]
-    ) -> tuple[ObjectPrompts, ...]:
-        """Objects of their own, whatever the prompts at hand are; for `compute_object`.
-
-        Parameters
-        ----------
-        objects
-            The prompts of each, in pixels of level 0. Without a plane they are in that
-            of the session.
-
-        Returns
-        -------
-        The same, each with its plane.
+        tuple of Candidate
+            What the prompts lead to, best first.
 
         Raises
         ------
         PromptError
-            One of them is not in the image; the message says which.
+            The prompt does not fit the image; nothing has changed.
+        ImageReadError
+            The pixels there cannot be read; nothing has changed.
         """
-        return tuple(
-            check_object(index, item, self.image, self.plane)
-            for index, item in enumerate(as_sequence(objects))
-        )
+        self.apply(self.compute(self.request_prompt(prompt), watch))
+        return self.candidates
 
-    def compute_object(
-        self, item: ObjectPrompts, watch: ProgressCallback | None = None
-    ) -> ObjectAnswer:
-        """Find one of the objects; changes nothing, from whatever thread.
+    def remove(self, index: int, watch: ProgressCallback | None = None) -> Candidates:
+        """Take one of the prompts away, counted in order from 0."""
+        self.apply(self.compute(self.request_removal(index), watch))
+        return self.candidates
 
-        Parameters
-        ----------
-        item
-            As `request_objects` gave it.
-        watch
-            As for `compute`.
-
-        Returns
-        -------
-        Its candidate, or as its error that the model sees none.
+    def choose(self, index: int, watch: ProgressCallback | None = None) -> Candidate:
+        """Take another of the candidates; its outline is followed to its end.
 
         Raises
         ------
-        ImageReadError
-            The pixels there cannot be read.
+        SessionError
+            There is no such candidate.
         """
-        return compute_object(self.predictor, item, watch)
+        request = self.request_choice(index)
+        if request.draft is not request.base:
+            self.apply(self.compute(request, watch))
+        return self.candidates[index]
 
-    def add_objects(
-        self,
-        objects: Sequence[ObjectAnswer | ObjectPrompts | Sequence[Prompt]],
-        rule: OverlapRule = OverlapRule.KEEP,
-        *,
-        watch: ProgressCallback | None = None,
-        on_result: Callable[[ObjectResult], None] | None = None,
-        keep_going: bool = False,
-    ) -> tuple[ObjectResult, ...]:
-        """Write many objects, such as one for each of many boxes or of a prompts file.
+    def undo(self, watch: ProgressCallback | None = None) -> None:
+        """Take back the last step: a prompt, a choice, a change of the labels."""
+        self._walk(self.request_undo(), watch)
 
-        All are found before the first is written, so that an error or `Cancelled` on
-        the way changes nothing. Each is a step of its own for `undo`, so that a bad one
-        among them can be taken back or edited without the others. Prompts that were
-        not accepted stay in the past.
-
-        An application whose window must not wait does this in three parts:
-
-            requests = session.request_objects(objects)              its own thread
-            answers = [session.compute_object(r) for r in requests]  a worker
-            results = session.add_objects(answers)                   its own thread
-
-        Parameters
-        ----------
-        objects
-            For each its prompts, with a plane and an id if it has them, or the answer
-            of `compute_object`, which is written as it is. An id that an object has
-            already gets these pixels too. No object without an id gets one that
-            another of them names.
-        rule
-            Who gets pixels that an older object has. The rule "merge" chooses the ids,
-            so that no object may name one.
-        watch
-            As for `compute`, called for every object that is not computed yet.
-        on_result
-            Called with each result as soon as its object is written or has failed.
-        keep_going
-            Write each object as soon as it is found, and go on where one cannot be
-            found. The candidates of only one object are in memory at any moment, and
-            an interruption keeps what was written.
-
-        Returns
-        -------
-        A result for each object, in order: its id, or the error that says why it is not
-        in the labels. That the model sees no object (`PredictorError`), that the rule
-        leaves nothing of it (`NothingToWriteError`) and an id that cannot be
-        (`LabelError`) end nothing.
-
-        Raises
-        ------
-        PromptError
-            A prompt does not fit the image; the message says which object's.
-        ImageReadError
-            Pixels cannot be read; only without `keep_going`.
-        LabelWriteError
-            One cannot be written. Those before it are.
-        PixelsPendingError
-            One is accepted, but its pixels are not all written.
-        """
-        items = [
-            item
-            if isinstance(item, ObjectAnswer)
-            else check_object(index, item, self.image, self.plane)
-            for index, item in enumerate(as_sequence(objects))
-        ]
-        answers = iter_answers(self.predictor, items, watch, keep_going=keep_going)
-        ids = FreeIds(self.labels.next_id, ids_named_by(items))
-        results = []
-        for index, answer in enumerate(answers if keep_going else tuple(answers)):
-            results.append(self._add_object(index, answer, rule, ids))
-            if on_result is not None:
-                on_result(results[-1])
-        return tuple(results)
+    def redo(self, watch: ProgressCallback | None = None) -> None:
+        """Do again what was undone last."""
+        self._walk(self.request_redo(), watch)
 
     def close(self) -> None:
         """Flush the labels and, if the session opened them, let others write them."""
@@ -378,81 +268,13 @@ class Session(PromptingSession):
     ) -> None:
         self.close()
 
-    def _write(
-        self,
-        candidate: Candidate,
-        label_id: int | None,
-        rule: OverlapRule,
-        record: dict[str, Any],
-    ) -> int:
-        mask, box, plane = candidate.mask, candidate.box, candidate.plane
-        target = self._history.draft.target
+    def _walk(self, request: Request, watch: ProgressCallback | None) -> None:
+        """Walk through the past, even where what was there cannot be shown now."""
         try:
-            if target is None:
-                edit = self.labels.add(
-                    mask, box, plane, rule=rule, record=record, label_id=label_id
-                )
-            else:
-                edit = self.labels.replace(target, mask, box, plane, record=record)
-        except PixelsPendingError as error:
-            self._accepted(error.edit)
+            answer = self.compute(request, watch)
+        except Cancelled:
             raise
-        self._accepted(edit)
-        return edit.label_id
-
-    def _add_object(
-        self, index: int, answer: ObjectAnswer, rule: OverlapRule, ids: FreeIds
-    ) -> ObjectResult:
-        item, candidate = answer.item, answer.candidate
-        if candidate is None:
-            return ObjectResult(index, item, answer.error)
-        self.discard()
-        wanted = ids.choose(item.label_id, rule)
-        record = self._record(candidate, item.prompts, chosen=0)
-        try:
-            label_id = self._write(candidate, wanted, rule, record)
-        except LabelError as error:
-            return ObjectResult(index, item, error)
-        ids.written(label_id)
-        return ObjectResult.of_written(index, item, label_id, candidate)
-
-    def _accepted(self, edit: Edit) -> None:
-        self._history.changed_labels(edit)
-        self._candidates = ()
-        self._announce([edit])
-
-    def _changed(self, edit: Edit) -> None:
-        self._history.changed_labels(edit)
-        self.labels_changed.emit(edit)
-
-    def _pixels_of(
-        self, label_id: int, box: Box | None
-    ) -> tuple[NDArray[np.bool_], Box]:
-        """An object's mask in this plane, over the smallest box that holds it."""
-        spots = [spot for _, spot in self.labels.spots(label_id, self.plane)]
-        where = Box.around(spots) if box is None and spots else box
-        if where is None:
-            raise SessionError(
-                f"The journal knows no pixels of object {label_id} in plane "
-                f"{self.plane}. Go to a plane that it is in, or say where it is with "
-                "box=Box(y0, x0, y1, x1) if it is older than the journal."
-            )
-        mask = self.labels.read(self.plane, where) == label_id
-        inner = bounding_box(mask)
-        if inner is None:
-            raise SessionError(
-                f"Object {label_id} has no pixels in {where} of plane {self.plane}."
-            )
-        return mask[inner.slices], inner.shift(where.y0, where.x0)
-
-    def _record(
-        self, candidate: Candidate, prompts: Sequence[Prompt], chosen: int
-    ) -> dict[str, Any]:
-        """What the journal keeps of an accepted object besides its pixels."""
-        return {
-            "prompts": prompts_to_json(prompts),
-            "model": self.predictor.model.fingerprint,
-            "score": candidate.score,
-            "level": candidate.level,
-            "candidate": chosen,
-        }
+        except (SamError, OSError, RuntimeError):
+            self.apply(Answer(request))
+            raise
+        self.apply(answer)

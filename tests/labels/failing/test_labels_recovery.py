@@ -123,7 +123,7 @@ def test_a_restoration_that_is_cut_off_goes_on_next_time(
 
 
 def test_nothing_can_be_restored_without_a_journal(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="journal that tells of them from the start"):
+    with pytest.raises(LabelError, match="journal that holds them from the start"):
         LabelStore.open(path, GEOMETRY, options=LabelOptions(restore=True))
     assert list(tmp_path.iterdir()) == []
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 MOST_BYTES = 0.4e9
 
 SCRIPT = """

@@ -21,8 +21,8 @@ from napari_sam.automatic.seams.matching import (
     groups_of,
     whole_objects,
 )
-from napari_sam.automatic.window.grid import Cell
 from napari_sam.automatic.window.window_objects import ObjectTable, Overlaps
+from napari_sam.predictor.window_grid import Cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,11 +21,11 @@ from napari_sam.atomic_files import replace_atomically
 from napari_sam.automatic.plan import Plane
 from napari_sam.automatic.seams.stitching import Assignment, Stitcher
 from napari_sam.automatic.tiles.tile_files import TileFiles
-from napari_sam.automatic.window.grid import Cell
 from napari_sam.automatic.window.window_objects import WindowResult, overlaps
 from napari_sam.geometry import Box
 from napari_sam.labels.bulk import BulkLabels
 from napari_sam.masks import Mask
+from napari_sam.predictor.window_grid import Cell
 from napari_sam.predictor.windows import at_level
 
 TILES_AT_ONCE = 6

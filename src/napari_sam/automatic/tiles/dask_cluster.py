@@ -160,8 +160,8 @@ class WorkerTools(WorkerPlugin):
             )
         model = self._named
         if isinstance(model, str):
-            from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
-            from napari_sam.model.inference.precision import precision_in  # noqa: PLC0415
+            from napari_sam.model import load_model  # noqa: PLC0415
+            from napari_sam.model.inference import precision_in  # noqa: PLC0415
 
             # That of the run, whatever is usual on this device: the labels are to be
             # the same wherever a tile is computed.

@@ -29,12 +29,12 @@ from napari_sam.automatic.tiles.tile import (
     failure_of,
     read_tile,
 )
-from napari_sam.automatic.window.grid import Cell
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.model.window_model import WindowModel
+from napari_sam.predictor.window_grid import Cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ from napari_sam.automatic.window.point_grid import crop_boxes, layer_grids
 from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, bounding_box, run_lengths
-from napari_sam.model.sam import Sam
+from napari_sam.model import Sam
 from napari_sam.model.window_model import PointMasks, PointQuery
 from napari_sam.predictor.sam_predictor import SamPredictor
 

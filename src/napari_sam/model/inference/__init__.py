@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam.model.inference.encoder import InferenceForm as InferenceForm
+    from napari_sam.model.inference.image_tokens import DecoderImage as DecoderImage
+    from napari_sam.model.inference.image_tokens import RecentImages as RecentImages
+    from napari_sam.model.inference.mask_decoder import decoder_image as decoder_image
     from napari_sam.model.inference.mask_decoder import predict_masks as predict_masks
+    from napari_sam.model.inference.mask_decoder import predict_points as predict_points
+    from napari_sam.model.inference.postprocessing import AxisScaling as AxisScaling
+    from napari_sam.model.inference.postprocessing import draw_masks as draw_masks
+    from napari_sam.model.inference.precision import AUTO as AUTO
     from napari_sam.model.inference.precision import (
         choose_precision as choose_precision,
     )
@@ -25,19 +32,33 @@ if TYPE_CHECKING:
     from napari_sam.model.inference.precision import precision_name as precision_name
 
 _HOMES = {
+    "AUTO": "precision",
+    "AxisScaling": "postprocessing",
+    "DecoderImage": "image_tokens",
     "InferenceForm": "encoder",
+    "RecentImages": "image_tokens",
     "choose_precision": "precision",
+    "decoder_image": "mask_decoder",
+    "draw_masks": "postprocessing",
     "precision_in": "precision",
     "precision_name": "precision",
     "predict_masks": "mask_decoder",
+    "predict_points": "mask_decoder",
 }
 
 __all__ = [
+    "AUTO",
+    "AxisScaling",
+    "DecoderImage",
     "InferenceForm",
+    "RecentImages",
     "choose_precision",
+    "decoder_image",
+    "draw_masks",
     "precision_in",
     "precision_name",
     "predict_masks",
+    "predict_points",
 ]
 
 

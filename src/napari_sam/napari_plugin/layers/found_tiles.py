@@ -73,7 +73,7 @@ class FoundPresenter(QObject):
         super().__init__()
         self._workspace = workspace
         # Not within the run's own folder of tiles: what is for the eye may be lost.
-        self._run_folder = run_place(workspace.session).everything
+        self._run_folder = run_place(workspace.session).run_folder
         self._folder = self._run_folder / "preview"
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam-found")
         self._pyramid: FoundPyramid | None = None
