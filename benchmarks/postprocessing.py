@@ -28,7 +28,8 @@ from napari_sam.model.inference.postprocessing import (
     PointLogits,
     draw_masks,
 )
-from napari_sam.model.window_model.point_masks import PUBLISHED_QUERY, PointMasks
+from napari_sam.model.sam import PUBLISHED_QUERY
+from napari_sam.model.window_model import PointMasks
 
 LOW = 256
 ENCODER = 1024

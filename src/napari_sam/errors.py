@@ -75,3 +75,7 @@ class NothingToWriteError(LabelError):
 
 class Cancelled(SamError, RuntimeError):
     """Work that was given up because whoever asked for it changed their mind."""
+
+
+class ImageWarning(UserWarning):
+    """Something of an image is left out, or had to be guessed."""

@@ -135,9 +135,11 @@ class RecordingScreen:
 class Scene:
     """An annotator, and all that is around it."""
 
-    def __init__(self, labels: Path, image: Any = None, **options: Any) -> None:
+    def __init__(
+        self, labels: Path, image: Any = None, axes: str | None = None, **options: Any
+    ) -> None:
         self.labels = labels
-        self.image = open_image(stack() if image is None else image)
+        self.image = open_image(stack() if image is None else image, axes=axes)
         self.model = SquaresModel()
         self.cache = EmbeddingCache()
         self.screen = RecordingScreen()

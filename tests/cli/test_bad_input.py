@@ -83,7 +83,7 @@ def test_two_objects_with_one_id_are_refused(
         ('{"objects": [\n {"id": x}]}', "line 2, column 9"),
         ("", "line 1, column 1"),
         ("[1, 2]", 'list "objects"'),
-        ('{"objects": []}', "asks for no objects"),
+        ('{"objects": []}', "names no objects"),
         ('{"objects": [{"clicks": []}]}', "unknown keys clicks"),
     ],
 )

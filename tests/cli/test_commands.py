@@ -11,9 +11,8 @@ import zarr
 from cli_scene import Regions, labels_of, run
 from ome_zarr_models.v05 import Image as OmeImage
 
-from napari_sam.cli import demo_scene
-from napari_sam.cli.demo_image import write_image
-from napari_sam.cli.reporting import Reported, in_one_line
+from napari_sam.cli import demo
+from napari_sam.cli.reporting import OneLineErrors, in_one_line
 from napari_sam.cli.request import RequestError, Rule, Version
 from napari_sam.errors import SamError
 from napari_sam.geometry import Box
@@ -97,7 +96,7 @@ def test_the_demo_ends_with_the_places_of_labels_and_overlay(
         assert told[-2].startswith(f"Labels: {folder / 'labels.ome.zarr'} (")
         assert told[-1] == f"Overlay: {folder / 'overlay.png'}"
         assert any("score 0.90" in line for line in told)
-    assert labels_of(folder / "labels.ome.zarr").max() <= len(demo_scene.OBJECTS)
+    assert labels_of(folder / "labels.ome.zarr").max() <= len(demo.OBJECTS)
     assert (folder / "overlay.png").is_file()
     OmeImage.from_zarr(zarr.open_group(folder / "image.ome.zarr", mode="r"))
 
@@ -119,7 +118,7 @@ def test_the_demo_finds_every_object_with_the_embedded_default(
 ) -> None:
     assert run("demo", "--output", tmp_path) == 0
     labels = labels_of(tmp_path / "labels.ome.zarr")
-    for item in demo_scene.OBJECTS:
+    for item in demo.OBJECTS:
         prompt = item.prompts[0]
         row, column = (
             prompt.pixel
@@ -132,16 +131,16 @@ def test_the_demo_finds_every_object_with_the_embedded_default(
 
 
 def test_the_demos_image_comes_without_a_network_and_holds_its_prompts() -> None:
-    pixels_hw = demo_scene.demo_pixels()
+    pixels_hw = demo.demo_pixels()
     assert pixels_hw.dtype == np.uint8
     height, width = pixels_hw.shape
-    for item in demo_scene.OBJECTS:
+    for item in demo.OBJECTS:
         check_inside(item.prompts, Box(0, 0, height, width))
 
 
 def test_the_pyramid_of_the_demos_image_is_block_means(tmp_path: Path) -> None:
     pixels_hw = np.random.default_rng(1).integers(0, 256, (301, 260), np.uint8)
-    write_image(pixels_hw, tmp_path / "a.zarr")
+    demo.write_image(pixels_hw, tmp_path / "a.zarr")
     group = zarr.open_group(tmp_path / "a.zarr", mode="r")
     np.testing.assert_array_equal(group["0"][...], pixels_hw)
     assert group["1"].shape == (150, 130)
@@ -152,7 +151,7 @@ def test_the_pyramid_of_the_demos_image_is_block_means(tmp_path: Path) -> None:
 def test_an_unexpected_error_is_one_line_that_names_debug(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as stop, Reported(debug=False):
+    with pytest.raises(SystemExit) as stop, OneLineErrors(debug=False):
         raise KeyError("oops")
     assert stop.value.code == 1
     lines = capsys.readouterr().err.splitlines()
@@ -162,7 +161,7 @@ def test_an_unexpected_error_is_one_line_that_names_debug(
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit), Reported(debug=True):
+    with pytest.raises(SystemExit), OneLineErrors(debug=True):
         raise RequestError("That cannot be.")
     told = capsys.readouterr().err
     assert "Traceback" in told
@@ -172,7 +171,7 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_interrupt_before_the_first_object_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as stop, Reported(debug=False):
+    with pytest.raises(SystemExit) as stop, OneLineErrors(debug=False):
         raise KeyboardInterrupt
     assert stop.value.code == 130
     assert "before anything was written" in capsys.readouterr().err

@@ -8,8 +8,13 @@ from cli_scene import FIRST, SECOND, SIDE, Desk, click, files_in, run, write_sce
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
-from napari_sam.cli.drawing import draw_outlines, draw_prompts
-from napari_sam.cli.overlay import LARGEST_READ, Shown, choose_view
+from napari_sam.cli.overlay import (
+    LARGEST_READ,
+    ShownObject,
+    choose_view,
+    draw_outlines,
+    draw_prompts,
+)
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
 from napari_sam.labels.palette import PALETTE
@@ -132,7 +137,9 @@ def test_of_a_huge_plane_without_a_pyramid_only_the_part_with_prompts_is_shown()
     None
 ):
     image = open_image(CountedArray())
-    shown = Shown((Click(50_000, 50_000),), 1, Box(49_900, 49_900, 50_300, 50_200))
+    shown = ShownObject(
+        (Click(50_000, 50_000),), 1, Box(49_900, 49_900, 50_300, 50_200)
+    )
     view = choose_view(image, [shown])
     assert view.level == 0
     assert view.box.area < LARGEST_READ

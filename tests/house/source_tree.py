@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "napari_sam"
+
+
+def check_none(offenders: Iterable[str]) -> None:
+    """Fail with one line for each."""
+    lines = list(offenders)
+    assert not lines, "\n".join(["", *lines])
 
 
 @cache

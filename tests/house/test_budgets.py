@@ -5,7 +5,15 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
-from source_tree import SOURCE, body_lines, functions, python_files, short, tree_of
+from source_tree import (
+    SOURCE,
+    body_lines,
+    check_none,
+    functions,
+    python_files,
+    short,
+    tree_of,
+)
 
 MOST_LINES = 400
 MOST_BODY_LINES = 40
@@ -15,18 +23,16 @@ def test_no_file_is_longer_than_a_reader_holds_in_mind() -> None:
     scripts = sorted(SOURCE.rglob("*.js"))
     files = [*python_files("src", "tests", "benchmarks"), *scripts]
     counts = {short(path): len(path.read_text().splitlines()) for path in files}
-    long = {path: count for path, count in counts.items() if count > MOST_LINES}
-    assert long == {}
+    check_none(f"{path}: {n} lines" for path, n in counts.items() if n > MOST_LINES)
 
 
 def test_no_function_is_longer_than_a_page() -> None:
-    long = {
-        f"{short(path)}:{function.lineno} {function.name}": body_lines(function)
+    check_none(
+        f"{short(path)}:{function.lineno} {function.name}: {body_lines(function)} lines"
         for path in python_files("src", "tests", "benchmarks")
         for function in functions(path)
         if body_lines(function) > MOST_BODY_LINES
-    }
-    assert long == {}
+    )
 
 
 def test_a_class_name_means_one_thing() -> None:
@@ -35,4 +41,6 @@ def test_a_class_name_means_one_thing() -> None:
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 homes[node.name].append(f"{short(path)}:{node.lineno}")
-    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+    check_none(
+        f"{name}: {', '.join(where)}" for name, where in homes.items() if len(where) > 1
+    )

@@ -10,6 +10,7 @@ import pytest
 from source_tree import (
     SOURCE,
     Import,
+    check_none,
     docstring_of,
     dotted,
     exports,
@@ -29,7 +30,7 @@ FACES = [path for path in TOP if path.name not in PROGRAMS]
 @pytest.mark.parametrize("package", packages()[1:], ids=dotted)
 def test_a_package_has_a_map_that_names_each_of_its_modules(package: Path) -> None:
     words = set(re.findall(r"\w+", docstring_of(package)))
-    assert [name for name in members(package) if name not in words] == []
+    check_none(name for name in members(package) if name not in words)
 
 
 @pytest.mark.parametrize("package", FACES, ids=dotted)
@@ -59,7 +60,7 @@ def crossings() -> Iterator[tuple[Import, Path]]:
 
 
 def test_callers_come_in_by_the_face() -> None:
-    around = [
+    check_none(
         f"{found.line}: {found.name} from {found.source}, needs {dotted(package)}"
         for found, package in crossings()
         # Packages inside others have a face, or are their owner's own affair.
@@ -69,5 +70,4 @@ def test_callers_come_in_by_the_face() -> None:
             # The public face of all imports lazily, from where a name is at home.
             and found.importer != "napari_sam"
         )
-    ]
-    assert not around, "\n".join(["", *around])
+    )

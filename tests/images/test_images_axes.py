@@ -15,7 +15,11 @@ from napari_sam.images.axes import guess_axes, parse_axes, rename_unknown
         ((50, 60), "yx"),
         ((50, 60, 3), "yxs"),
         ((50, 60, 4), "yxs"),
-        ((50, 60, 5), "zyx"),
+        ((50, 60, 1), "yxc"),
+        ((50, 60, 2), "yxc"),
+        ((20, 50, 60, 2), "zyxc"),
+        ((50, 60, 20), "zyx"),
+        ((9, 10, 5), "zyx"),
         ((3, 50, 60), "zyx"),
         ((3, 20, 50, 60), "czyx"),
         ((20, 3, 50, 60), "tcyx"),
@@ -90,3 +94,12 @@ def test_axes_in_any_order_read_the_same_pixels(axes: str) -> None:
 def test_the_users_axes_override_the_rule() -> None:
     image = open_image(np.zeros((5, 6, 3), np.uint8), axes="zyx")
     assert (image.stack_shape, image.shape, image.is_rgb) == ((5,), (6, 3), False)
+
+
+@pytest.mark.parametrize("shape", [(50, 60, 5), (9, 80, 90, 16)])
+def test_a_short_last_axis_is_a_question_that_names_the_choices(
+    shape: tuple[int, ...],
+) -> None:
+    with pytest.raises(ImageError, match=r"axes=.*yxc.*or.*zyx"):
+        open_image(np.zeros(shape, "u2"))
+    assert open_image(np.zeros(shape, "u2"), axes="zyxc"[-len(shape) :]).channels

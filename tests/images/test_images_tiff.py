@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from napari_sam.errors import ImageError, ImageReadError
+from napari_sam.errors import ImageError, ImageReadError, ImageWarning
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
 
@@ -160,7 +160,7 @@ def test_rgb_keeps_its_colours_and_drops_alpha(
 @pytest.mark.parametrize("dtype", ["bool", "u1", "i2", "u4", "f2", "f4", "f8", "u8"])
 def test_pixel_types_of_tiff_survive(tmp_path: Path, dtype: str) -> None:
     array = np.random.default_rng(0).integers(0, 2, (40, 50)).astype(dtype)
-    tifffile.imwrite(tmp_path / "a.tif", array)
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
     with open_image(tmp_path / "a.tif") as image:
         np.testing.assert_array_equal(image.read((), 0, Box(0, 0, 40, 50))[0], array)
 
@@ -246,3 +246,91 @@ def test_axes_that_do_not_fit_leave_no_file_open(
     with pytest.raises(ImageError):
         open_image(tmp_path / "a.tif", axes="yx")
     gc.collect()
+
+
+def test_alpha_of_a_grey_picture_is_dropped(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 99, (40, 50, 2), dtype=np.uint8)
+    options = {"photometric": "minisblack", "extrasamples": ["unassalpha"]}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, planarconfig="contig", **options)
+    with open_image(tmp_path / "a.tif") as image:
+        assert image.channel_count == 1
+        window = image.read((), 0, Box(0, 0, 40, 50))
+        np.testing.assert_array_equal(window[0], pixels[..., 0])
+
+
+def test_inks_become_colours(tmp_path: Path) -> None:
+    inks = np.zeros((40, 50, 4), np.uint8)
+    inks[:20, :, 0] = 255  # cyan
+    inks[20:, :, 3] = 255  # black
+    tifffile.imwrite(tmp_path / "a.tif", inks, photometric="separated")
+    with open_image(tmp_path / "a.tif") as image:
+        shown = image.read_rgb((), 0, Box(0, 0, 40, 50))
+    assert shown[0, 0].tolist() == [0, 255, 255]
+    assert shown[39, 0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", "u2"])
+def test_where_white_is_zero_it_is_turned_around(tmp_path: Path, dtype: str) -> None:
+    most = True if dtype == "bool" else np.iinfo(dtype).max
+    pixels = np.full((40, 50), most, dtype)
+    pixels[10:20, 10:20] = 0  # white
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    with open_image(tmp_path / "a.tif") as image:
+        shown = image.read((), 0, Box(0, 0, 40, 50))[0]
+    assert shown[15, 15] == most
+    assert shown[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("unit", "pixels_per_unit", "size"),
+    [("CENTIMETER", 40_000, 0.25), ("INCH", 101_600, 0.25), ("INCH", 300, None)],
+)
+def test_resolution_tags_count_where_they_are_a_measurement(
+    tmp_path: Path, unit: str, pixels_per_unit: int, size: float | None
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((40, 50), np.uint8),
+        resolution=(pixels_per_unit, pixels_per_unit),
+        resolutionunit=unit,
+    )
+    with open_image(tmp_path / "a.tif") as image:
+        known = {} if size is None else {"y": size, "x": size}
+        assert image.pixel_size == pytest.approx(known)
+
+
+def test_slices_that_a_writer_called_colours_are_slices(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((3, 40, 50), np.float32),
+        photometric="rgb",
+        planarconfig="separate",
+    )
+    with pytest.warns(ImageWarning, match="taken for slices"):
+        image = open_image(tmp_path / "a.tif")
+    assert image.stack_shape == (3,)
+    image.close()
+
+
+def test_a_page_in_a_file_that_is_missing_is_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    uuids = ["urn:uuid:" + str(n) * 8 + "-1111-1111-1111-111111111111" for n in (1, 2)]
+    data = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{name}.ome.tif">{uuid}</UUID></TiffData>'
+        for z, (name, uuid) in enumerate(zip("ab", uuids, strict=True))
+    )
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/'
+        f'2016-06" UUID="{uuids[0]}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYZCT" Type="uint16" SizeX="50" SizeY="40" SizeZ="2" '
+        f'SizeC="1" SizeT="1"><Channel ID="C:0" SamplesPerPixel="1"/>{data}</Pixels>'
+        "</Image></OME>"
+    )
+    pixels = np.full((40, 50), 7, np.uint16)
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, description=xml, metadata=None)
+    with open_image(tmp_path / "a.ome.tif") as image:
+        assert image.read((0,), 0, Box(0, 0, 40, 50)).max() == 7
+        with pytest.raises(ImageReadError, match="another file"):
+            image.read((1,), 0, Box(0, 0, 40, 50))

@@ -114,15 +114,6 @@ def test_old_axes_are_plain_letters(tmp_path: Path) -> None:
                 }
             ]
         },
-        {
-            "axes": ["y", "x"],
-            "datasets": [
-                {
-                    "path": "0",
-                    "coordinateTransformations": [{"type": "scale", "scale": [1, 0]}],
-                }
-            ],
-        },
     ],
 )
 def test_broken_metadata_are_an_image_error(tmp_path: Path, multiscale: Any) -> None:

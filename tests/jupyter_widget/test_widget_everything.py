@@ -12,7 +12,8 @@ from widget_scene import SQUARES, SquaresModel, on_disk, stack
 from widget_talk import MOST_S, clicked, says, wait_for
 
 import napari_sam as ns
-from napari_sam import everything, walking
+from napari_sam import walking
+from napari_sam.annotator import run_merge
 from napari_sam.jupyter_widget.widget import SegmentWidget
 from napari_sam.labels import Edit
 
@@ -52,7 +53,7 @@ def test_segmenting_everything_can_be_cancelled(labels: Path) -> None:
 def test_the_undo_of_a_run_is_stopped_by_escape_and_gone_on_with(
     widget: SegmentWidget, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(everything, "BLOCK", 128)
+    monkeypatch.setattr(run_merge, "BLOCK", 128)
     monkeypatch.setattr(walking, "A_WHILE_S", -1.0)
     row = widget.controls.everything
     row.start.click()

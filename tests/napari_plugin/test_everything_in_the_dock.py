@@ -26,10 +26,11 @@ from plugin_scene import seen
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 
-from napari_sam import everything, walking
+from napari_sam import walking
+from napari_sam.annotator import run_merge
+from napari_sam.annotator.run_merge import run_location
 from napari_sam.automatic.plan import Tile
 from napari_sam.errors import LabelError
-from napari_sam.everything import run_place
 from napari_sam.geometry import Box
 from napari_sam.labels import Edit
 from napari_sam.napari_plugin import everything_run
@@ -134,7 +135,7 @@ def test_the_whole_plane_is_segmented_and_undone_and_the_preview_goes(
     assert f"{COUNT} objects added" in panel_of(flat).said.text()
     assert layer_names(flat) == before
     assert not panel_of(flat).go_on.isEnabled()
-    assert not run_place(flat.workspace.session).folder.exists()
+    assert not run_location(flat.workspace.session).folder.exists()
     flat.workspace.show_layers()
     flat.press(Qt.Key.Key_Z, CTRL)
     flat.wait()
@@ -164,7 +165,7 @@ class Gate:
 @pytest.fixture
 def segmented(flat: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
     """In eight blocks, each of which is a while for an undo."""
-    monkeypatch.setattr(everything, "BLOCK", 256)
+    monkeypatch.setattr(run_merge, "BLOCK", 256)
     monkeypatch.setattr(walking, "A_WHILE_S", -1.0)
     start(flat, Where.PLANE)
     finish(flat)
@@ -391,7 +392,7 @@ def test_a_run_goes_on_after_the_dock_was_closed_and_opened_again(
 def test_what_is_put_into_the_labels_can_be_cancelled_and_gone_on_with(
     flat: Person, monkeypatch: pytest.MonkeyPatch, model: IslandsModel
 ) -> None:
-    monkeypatch.setattr(everything, "BLOCK", 128)
+    monkeypatch.setattr(run_merge, "BLOCK", 128)
     start(flat, Where.PLANE)
     text = "Adding to the labels: block"
     run = run_of(flat)
@@ -452,7 +453,7 @@ def test_an_error_is_said_in_words_and_the_panel_lives_on(
         raise ValueError("the look at a tile, which the run does not need")
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_sam.everything.segment_image", full)
+        patch.setattr("napari_sam.annotator.run_merge.segment_image", full)
         start(flat, Where.PLANE)
         finish(flat)
     assert "No space left on device" in panel_of(flat).said.text()

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from everything_scene import BACKGROUND, COUNT, SHAPE, SQUARE, IslandsModel, squares
 
-from napari_sam.automatic.run import RunProgress
-from napari_sam.everything import (
-    EverythingRequest,
-    find_everything,
-    run_place,
+from napari_sam.annotator.run_merge import (
+    RegionRequest,
+    find_objects,
+    run_location,
     run_plan,
 )
+from napari_sam.automatic.run import RunProgress
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin.layers import found_pyramid
 from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
@@ -31,16 +31,16 @@ def test_each_tile_adds_its_objects_whole_and_once_at_every_level(
         if progress.tile is None:
             return
         if not drawn:
-            plan, place = run_plan(session), run_place(session)
+            plan, place = run_plan(session), run_location(session)
             folder = tmp_path / "preview"
             drawn.append(FoundPyramid.make(folder, place.run_folder, plan, (2,)))
         drawn[0].draw(progress.tile)
         counts.append(len(np.unique(drawn[0].levels[0])) - 1)
 
     stack = np.stack([squares(), squares(3)])
-    request = EverythingRequest(((1,),), Box.of_shape(SHAPE), SQUARE)
+    request = RegionRequest(((1,),), Box.of_shape(SHAPE), SQUARE)
     with Session(stack, tmp_path / "labels.ome.zarr", IslandsModel()) as session:
-        find_everything(session, request, tell, lambda _: None)
+        find_objects(session, request, tell, lambda _: None)
     levels = [np.asarray(level) for level in drawn[0].levels]
     assert [level.shape for level in levels] == [
         (2, 256, 1024),

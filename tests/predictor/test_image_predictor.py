@@ -5,6 +5,7 @@ so whatever differs from the truth is this predictor's doing.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import permutations
 
@@ -237,6 +238,27 @@ def test_a_coarser_level_can_be_asked_for() -> None:
     (candidate,) = ImagePredictor(oracle, image).predict([Click(1000, 990)], level=1)
     assert agreement(candidate, truth) >= 0.98
     assert (candidate.level, oracle.encodes) == (1, 1)
+
+
+def test_no_level_finer_than_the_one_of_the_options_is_read() -> None:
+    truth = a_disc(1000, 1000, 300)
+    image, oracle = ArrayImage(scene(truth)), RegionOracle()
+    options = PredictorOptions(finest_level=1)
+    predictor = ImagePredictor(oracle, image, options=options)
+    (candidate,) = predictor.predict([Click(1000, 990)])
+    assert agreement(candidate, truth) >= 0.98
+    assert (candidate.level, {level for _, level, _ in image.reads}) == (1, {1})
+    (preview,) = predictor.preview([Click(1000, 980)])
+    assert (preview.level, preview.complete) == (1, True)
+    part = replace(candidate, complete=False)
+    assert predictor.complete(part, [Click(1000, 990)]).level == 1
+    (finest,) = predictor.predict([Click(1000, 990)], level=0)
+    assert finest.level == 0
+
+
+def test_a_negative_finest_level_is_refused() -> None:
+    with pytest.raises(PredictorError, match="finest_level counts levels from 0"):
+        PredictorOptions(finest_level=-1)
 
 
 def jittered(mask: Mask) -> list[WindowMask]:

@@ -19,12 +19,12 @@ from napari_sam.predictor.progress import WindowProgress
 from napari_sam.prompt_files import ObjectPrompts
 from napari_sam.prompts import BoxPrompt, Click
 from napari_sam.session import Session
-from napari_sam.session.objects import ObjectResult
+from napari_sam.session.objects import ObjectOutcome
 
 BOXES = [[BoxPrompt.from_box(box)] for box in SQUARES.values()]
 
 
-def ids_of(results: Iterable[ObjectResult]) -> list[int | None]:
+def ids_of(results: Iterable[ObjectOutcome]) -> list[int | None]:
     return [result.label_id for result in results]
 
 
@@ -100,7 +100,7 @@ def test_objects_found_elsewhere_are_written_without_the_model(
 def test_each_result_comes_as_soon_as_its_object_is_written(session: Session) -> None:
     counts: list[tuple[int, int]] = []
     session.add_objects(
-        BOXES, on_result=lambda r: counts.append((r.index, len(session.objects)))
+        BOXES, on_outcome=lambda r: counts.append((r.index, len(session.objects)))
     )
     assert counts == [(0, 1), (1, 2), (2, 3)]
 
@@ -124,12 +124,12 @@ def test_where_it_is_to_keep_going_one_that_fails_is_reported_with_its_place(
 def test_an_end_on_the_way_keeps_what_was_written_where_it_is_to_keep_going(
     session: Session,
 ) -> None:
-    def stop_at_second(result: ObjectResult) -> None:
+    def stop_at_second(result: ObjectOutcome) -> None:
         if result.index == 1:
             raise Cancelled("Enough.")
 
     with pytest.raises(Cancelled):
-        session.add_objects(BOXES, on_result=stop_at_second, keep_going=True)
+        session.add_objects(BOXES, on_outcome=stop_at_second, keep_going=True)
     assert [found.label_id for found in session.objects] == [1, 2]
 
 

@@ -7,19 +7,25 @@ before; what needs an answer, such as to accept it, waits for it and is done in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from napari_sam.annotator import commands
+from napari_sam.annotator.automatic_run import AutomaticRun, request_of
 from napari_sam.annotator.batch import Batch, save_prompts
 from napari_sam.annotator.jobs import JobQueue
 from napari_sam.annotator.pending_prompts import PendingPrompts
 from napari_sam.annotator.prefetch import Prefetch
 from napari_sam.annotator.preview import Preview
 from napari_sam.annotator.session_thread import SessionThread
-from napari_sam.annotator.state import AnnotatorState, Plane, Screen
+from napari_sam.annotator.state import (
+    AnnotatorState,
+    Plane,
+    Screen,
+    unmet_prompts,
+)
 from napari_sam.annotator.undo import UndoRun
 from napari_sam.errors import SessionError
-from napari_sam.geometry import Box
 from napari_sam.labels import Edit, ObjectSummary
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.candidates import Candidate
@@ -72,9 +78,10 @@ class Actions:
         self._is_given_up: Callable[[], bool] = lambda: False
         self._objects: tuple[ObjectSummary, ...] | None = None  # None: they are others
         self._labels_version = 0
-        self._view: tuple[Plane, Box | None] = ((), None)
+        self._view: commands.MoveView | None = None
         self.plane: Plane = session.plane
         self._acts = self._acts_by_command()
+        self._run = AutomaticRun(session, thread, screen)
         self._bind(session, has_previews=False)
 
     @property
@@ -124,7 +131,7 @@ class Actions:
             plane=self.plane,
             prompt_plane=self._boxes_plane if self._boxes else session.plane,
             prompts=prompts,
-            unmet=_unmet(prompts, candidates[chosen] if candidates else None),
+            unmet=unmet_prompts(prompts, candidates[chosen] if candidates else None),
             boxes=self._boxes,
             candidates=candidates,
             chosen=chosen,
@@ -141,6 +148,7 @@ class Actions:
             objects=self._objects,
             labels_version=self._labels_version,
             job=self._jobs.state,
+            run=self._run.state,
             notice=self.notice,
         )
 
@@ -149,6 +157,7 @@ class Actions:
         self._jobs.cancel()
         self.session.labels_changed.disconnect(self._on_labels)
         self._bind(session, has_previews=self._preview.is_on)
+        self._run.session = session
         self._pending.catch_up()
 
     def catch_up(self) -> None:
@@ -169,8 +178,13 @@ class Actions:
     def close(self) -> None:
         """Give up what is on its way; what was painted is written first."""
         self._pending.forget()
+        self._run.close()
         self._jobs.close()
         self.session.labels_changed.disconnect(self._on_labels)
+
+    def rest(self) -> None:
+        """After each thing that was done: let a run go on."""
+        self._run.rest(is_free=self.is_settled)
 
     def _bind(self, session: Session, *, has_previews: bool) -> None:
         self.session = session
@@ -209,6 +223,9 @@ class Actions:
             commands.SetLevel: lambda c: self._set_level(c.level),
             commands.LoadPrompts: lambda c: self._segment(read_prompts(c.path)),
             commands.SavePrompts: self._save_prompts,
+            commands.StartRun: self._start_run,
+            commands.ContinueRun: lambda _: self._run.go_on(),
+            commands.CancelRun: lambda _: self._run.cancel(),
         }
 
     def _soon(self, act: Callable[[], Any]) -> None:
@@ -282,13 +299,13 @@ class Actions:
         if self._boxes:
             self._boxes = self._boxes[:-1]
         elif not self._pending.take_back():
-            self._run(is_undo=True, is_given_up=self._is_given_up)
+            self._take_step(is_undo=True, is_given_up=self._is_given_up)
 
     def _redo(self) -> None:
         is_given_up = self._is_given_up
-        self._soon(lambda: self._run(is_undo=False, is_given_up=is_given_up))
+        self._soon(lambda: self._take_step(is_undo=False, is_given_up=is_given_up))
 
-    def _run(self, *, is_undo: bool, is_given_up: Callable[[], bool]) -> None:
+    def _take_step(self, *, is_undo: bool, is_given_up: Callable[[], bool]) -> None:
         """Undo or redo, and show how far it is; candidates are computed afterwards."""
         run = UndoRun(self.session, is_undo=is_undo, is_given_up=is_given_up)
         self._undo_run = run
@@ -351,7 +368,7 @@ class Actions:
             self._go_to((*self.plane[:axis], index, *self.plane[axis + 1 :]))
 
     def _move_view(self, command: commands.MoveView) -> None:
-        self._view = command.plane, command.box
+        self._view = command
         if self._prefetches:
             self._prefetch.prepare(command.plane, command.box)
 
@@ -364,17 +381,16 @@ class Actions:
     def _save_prompts(self, command: commands.SavePrompts) -> None:
         self._soon(lambda: save_prompts(self.session, command.path))
 
+    def _start_run(self, command: commands.StartRun) -> None:
+        view = None if self._view is None else (self._view.box,)
+        try:
+            request = request_of(command, self.session, self.plane, view)
+        except SessionError as error:
+            self._run.fail(error)
+        else:
+            self._run.start(replace(request, level=self._level))
+
     def _on_labels(self, edit: Edit) -> None:
         self._labels_version += 1
         self._objects = None
         self._screen.change_labels(edit)
-
-
-def _unmet(prompts: Sequence[Prompt], chosen: Candidate | None) -> frozenset[int]:
-    """Indices of the prompts that a candidate does not honour."""
-    unmet = () if chosen is None else chosen.unmet
-    return frozenset(
-        index
-        for index, prompt in enumerate(prompts)
-        if any(prompt is other for other in unmet)
-    )

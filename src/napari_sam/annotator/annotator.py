@@ -30,8 +30,13 @@ from napari_sam.annotator.commands import (
 )
 from napari_sam.annotator.jobs import JobWatch
 from napari_sam.annotator.session_thread import SessionThread
-from napari_sam.annotator.state import AnnotatorState, JobState, Screen
-from napari_sam.errors import Cancelled, SamError, SessionError
+from napari_sam.annotator.state import (
+    AnnotatorState,
+    JobState,
+    Screen,
+    in_plain_words,
+)
+from napari_sam.errors import Cancelled, SessionError
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.prompts import Prompt
 from napari_sam.session import Session
@@ -313,10 +318,14 @@ class Annotator:
         if state != self._state:
             self._state = state
             self._screen.show(state)
-        if actions is None or actions.is_settled:
+        if actions is None:
+            self._settled.set()
+            return
+        if actions.is_settled:
             self._settled.set()
         else:
             self._settled.clear()
+        actions.rest()
 
     def _end(self) -> None:
         actions, self._actions, self._is_ended = self._actions, None, True
@@ -327,10 +336,3 @@ class Annotator:
             if actions is not None:
                 actions.session.close()
             self._settled.set()
-
-
-def in_plain_words(error: BaseException) -> str:
-    """What a user is told: ours as they are, others with what they are."""
-    if isinstance(error, SamError):
-        return str(error)
-    return f"Something went wrong ({type(error).__name__}: {error})."

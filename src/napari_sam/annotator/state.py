@@ -7,10 +7,12 @@ itself, and learns from `Screen.change_labels` which of them are old.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from napari_sam.automatic.plan import Tile
+from napari_sam.errors import SamError
 from napari_sam.labels import Edit, ObjectSummary
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.prompts import BoxPrompt, Prompt
@@ -149,3 +151,22 @@ class Screen(Protocol):
 
     def report(self, error: BaseException) -> None:
         """Something went wrong, for a log or a notification; the state says it too."""
+
+
+def in_plain_words(error: BaseException) -> str:
+    """What a user is told: ours as they are, others with what they are."""
+    if isinstance(error, SamError):
+        return str(error)
+    return f"Something went wrong ({type(error).__name__}: {error})."
+
+
+def unmet_prompts(
+    prompts: Sequence[Prompt], chosen: Candidate | None
+) -> frozenset[int]:
+    """Indices of the prompts that a candidate does not honour."""
+    unmet = () if chosen is None else chosen.unmet
+    return frozenset(
+        index
+        for index, prompt in enumerate(prompts)
+        if any(prompt is other for other in unmet)
+    )

@@ -7,10 +7,17 @@ from typing import Annotated
 
 import typer
 
-from napari_sam.cli.options import Debug, Device, Model, Precision
-from napari_sam.cli.reporting import Reported
-from napari_sam.cli.request import Network, Point, Pretraining
-from napari_sam.cli.request import Precision as PrecisionName
+from napari_sam.cli.reporting import OneLineErrors
+from napari_sam.cli.request import (
+    DebugOption,
+    DeviceOption,
+    ModelChoice,
+    ModelOption,
+    Point,
+    Precision,
+    PrecisionOption,
+    Pretraining,
+)
 from napari_sam.cli.segment_command import segment
 
 app = typer.Typer(
@@ -31,17 +38,17 @@ def demo(
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where to write everything.")
     ] = Path("demo-output"),
-    model: Model = "default",
-    device: Device = "auto",
-    precision: Precision = PrecisionName.AUTO,
-    debug: Debug = False,
+    model: ModelOption = "default",
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.AUTO,
+    debug: DebugOption = False,
 ) -> None:
     """Segment nuclei in a real image that comes along; needs no network."""
-    with Reported(debug=debug):
+    with OneLineErrors(debug=debug):
         from napari_sam.cli.demo import run_demo  # noqa: PLC0415
 
-        network = Network(model, device, precision=precision)
-        raise SystemExit(run_demo(output, network, debug=debug))
+        choice = ModelChoice(model, device, precision=precision)
+        raise SystemExit(run_demo(output, choice, debug=debug))
 
 
 @app.command()
@@ -58,7 +65,7 @@ def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can giv
     output: Annotated[
         Path, typer.Option(metavar="REPORT/", help="Folder; an earlier run goes on.")
     ],
-    model: Model = "default",
+    model: ModelOption = "default",
     clicks: Annotated[int, typer.Option(min=1, help="For each object.")] = 9,
     point: Annotated[
         Point, typer.Option(help="Where the first click of an object is.")
@@ -74,12 +81,12 @@ def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can giv
         int | None, typer.Option(min=1, help="Planes of each set, at most.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
-    device: Device = "auto",
-    precision: Precision = PrecisionName.AUTO,
-    debug: Debug = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.AUTO,
+    debug: DebugOption = False,
 ) -> None:
     """Measure a model on annotated images, with simulated clicks and boxes."""
-    with Reported(debug=debug):
+    with OneLineErrors(debug=debug):
         from napari_sam.cli.evaluate import run_evaluate  # noqa: PLC0415
         from napari_sam.evaluation.protocol import EvaluationOptions  # noqa: PLC0415
         from napari_sam.evaluation.run import ModelSource  # noqa: PLC0415
@@ -115,10 +122,10 @@ def compare(
             help="For compare.json, objects.csv and compare.md; without it: print.",
         ),
     ] = None,
-    debug: Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Measure how well labels A agree with reference labels B of the same image."""
-    with Reported(debug=debug):
+    with OneLineErrors(debug=debug):
         from napari_sam.cli.compare import run_compare  # noqa: PLC0415
 
         run_compare(tested, reference, output)
@@ -199,11 +206,11 @@ def train(  # noqa: PLR0913 - each parameter is an option that a user can give
             help="Learning curve; beside the output if not given.",
         ),
     ] = None,
-    device: Device = "auto",
-    debug: Debug = False,
+    device: DeviceOption = "auto",
+    debug: DebugOption = False,
 ) -> None:
     """Train a network, or adapt one, and write its weights."""
-    with Reported(debug=debug):
+    with OneLineErrors(debug=debug):
         from napari_sam.cli.train import TrainRequest, run_train  # noqa: PLC0415
         from napari_sam.training.run import Goal, RunFiles  # noqa: PLC0415
 
@@ -232,10 +239,10 @@ def models(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, for programs.")
     ] = False,
-    debug: Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """List the models that can be used by name."""
-    with Reported(debug=debug):
+    with OneLineErrors(debug=debug):
         from napari_sam.cli.models import show_models  # noqa: PLC0415
 
         show_models(as_json=as_json)

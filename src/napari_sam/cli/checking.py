@@ -9,53 +9,29 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from napari_sam.cli.request import RequestError, Rule, SegmentRequest
-from napari_sam.errors import PromptError, SamError
-from napari_sam.geometry import Box
+from napari_sam.errors import PromptError
 from napari_sam.images import Image, open_image
 from napari_sam.labels import default_labels_path
 from napari_sam.labels.location import LabelLocation, find_location, outermost_store
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
-from napari_sam.prompts import Click, Prompt, check_inside
+from napari_sam.session.objects import check_object
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One object to segment.
-
-    Parameters
-    ----------
-    name
-        For messages: its place in the file, its id, where it is.
-    prompts
-        In pixels of level 0, inside of the image.
-    plane
-        One index for each stack axis.
-    label_id
-        None for the next free one.
-    """
-
-    name: str
-    prompts: tuple[Prompt, ...]
-    plane: tuple[int, ...]
-    label_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
+class SegmentPlan:
     """A request that can be carried out, as far as that can be told beforehand."""
 
     image: Image
-    tasks: tuple[Task, ...]
+    objects: tuple[ObjectPrompts, ...]  # each with its plane
     place: LabelLocation
     level: int | None
     pictures: tuple[tuple[tuple[int, ...], Path], ...]  # plane and file
 
 
-def make_plan(request: SegmentRequest) -> Plan:
+def make_plan(request: SegmentRequest) -> SegmentPlan:
     """Check a request against its files; makes and changes nothing.
 
     Raises
@@ -65,7 +41,7 @@ def make_plan(request: SegmentRequest) -> Plan:
     """
     objects = read_prompts(request.prompts)
     if not objects:
-        raise PromptError(f"{request.prompts} asks for no objects: its list is empty.")
+        raise PromptError(f"{request.prompts} names no objects: its list is empty.")
     _check_rule(request, objects)
     source = request.source
     image = open_image(
@@ -79,12 +55,15 @@ def make_plan(request: SegmentRequest) -> Plan:
             f"The image has levels 0 to {len(image.levels) - 1}, got --level "
             f"{request.level}."
         )
-    tasks = tuple(
-        _task(request.prompts, index, item, image) for index, item in enumerate(objects)
-    )
+    try:
+        checked = tuple(
+            check_object(index, item, image) for index, item in enumerate(objects)
+        )
+    except PromptError as error:
+        raise PromptError(f"{request.prompts}: {error}") from error
     place = _checked_place(request, image)
-    pictures = _pictures(request, tasks, image, place)
-    return Plan(image, tasks, place, request.level, pictures)
+    pictures = _pictures(request, checked, image, place)
+    return SegmentPlan(image, checked, place, request.level, pictures)
 
 
 def _check_rule(request: SegmentRequest, objects: Sequence[ObjectPrompts]) -> None:
@@ -94,31 +73,6 @@ def _check_rule(request: SegmentRequest, objects: Sequence[ObjectPrompts]) -> No
             f"--rule merge chooses ids itself, but {request.prompts} gives id "
             f"{with_id[0]}. Leave the ids out, or use another rule."
         )
-
-
-def _task(file: Path, index: int, item: ObjectPrompts, image: Image) -> Task:
-    """One object of the file; a SamError that says where, if it cannot be."""
-    count = prod(image.stack_shape)
-    plane = item.plane
-    if not plane and count == 1:
-        plane = (0,) * len(image.stack_shape)
-    name = f"objects[{index}]"
-    try:
-        image.check_plane(plane)
-        check_inside(item.prompts, Box.of_shape(image.shape))
-    except SamError as error:
-        raise PromptError(f"{file}: {name}: {error}") from error
-    facts = [] if item.label_id is None else [f"id {item.label_id}"]
-    facts += [f"plane {list(plane)}"] if plane else []
-    facts.append(_position(item.prompts))
-    return Task(f"{name} ({', '.join(facts)})", item.prompts, plane, item.label_id)
-
-
-def _position(prompts: Sequence[Prompt]) -> str:
-    """Where an object is, by the first prompt that points at it."""
-    first = next(p for p in prompts if not isinstance(p, Click) or p.positive)
-    y, x = (first.y, first.x) if isinstance(first, Click) else first.box.center
-    return f"at y={y:g}, x={x:g}"
 
 
 def _checked_place(request: SegmentRequest, image: Image) -> LabelLocation:
@@ -143,7 +97,7 @@ def check_writable(folder: Path, what: str) -> None:
     """Raise a RequestError unless files can be made in a folder, or it can be made."""
     existing = next(part for part in (folder, *folder.parents) if part.exists())
     try:
-        # Asking for permissions is not enough: a whole disk can be read-only.
+        # Permissions do not say it all: a whole disk can be read-only.
         with tempfile.TemporaryFile(dir=existing):
             return
     except OSError as error:
@@ -155,14 +109,17 @@ def check_writable(folder: Path, what: str) -> None:
 
 
 def _pictures(
-    request: SegmentRequest, tasks: Sequence[Task], image: Image, place: LabelLocation
+    request: SegmentRequest,
+    objects: Sequence[ObjectPrompts],
+    image: Image,
+    place: LabelLocation,
 ) -> tuple[tuple[tuple[int, ...], Path], ...]:
     """The planes to draw, and the file of each."""
     if request.overlay is None:
         return ()
-    planes = sorted({task.plane for task in tasks})
+    planes = sorted({item.plane for item in objects})
     file = request.overlay.expanduser()
-    # The file that was asked for is there in any case, with the first plane.
+    # The file of the command line is there in any case, with the first plane.
     further = [
         file.with_name(f"{file.stem}.{_plane_name(plane, image)}{file.suffix}")
         for plane in planes[1:]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from napari_sam import __version__
-from napari_sam.cli.progress import Steps
+from napari_sam.cli.reporting import Steps
 from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.evaluation.protocol import EvaluationOptions, PlaneResult
 from napari_sam.evaluation.report import write_report

@@ -9,27 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from napari_sam.cli.request import RequestError, Target
 from napari_sam.geometry import Box
-from napari_sam.labels import (
-    LabelGeometry,
-    LabelOptions,
-    LabelStore,
-    OverlapRule,
-)
+from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
 from napari_sam.labels.location import LabelLocation, existing_labels
 from napari_sam.labels.lock import lock_for_writing
-from napari_sam.predictor.candidates import Candidate
 
 BLOCK = 2048  # side, in pixels, of what is read at once to look for ids
 
 
 class LabelOutput:
-    """Writes objects, and chooses ids for those that have none.
+    """Holds the label store of a run, which it opens when it has to.
 
     Parameters
     ----------
@@ -39,8 +33,8 @@ class LabelOutput:
         Of the image.
     target
         How to write.
-    asked_ids
-        Ids that objects are to get; no others are given those.
+    named_ids
+        Ids that objects of the run are to get.
 
     Raises
     ------
@@ -55,14 +49,12 @@ class LabelOutput:
         place: LabelLocation,
         geometry: LabelGeometry,
         target: Target,
-        asked_ids: Collection[int] = (),
+        named_ids: Collection[int] = (),
     ) -> None:
-        self._place, self._geometry, self._asked = place, geometry, set(asked_ids)
-        self._rule = OverlapRule(target.rule.value)
+        self._place, self._geometry, self._named = place, geometry, set(named_ids)
         version = None if target.version is None else target.version.value
         self._options = LabelOptions(version=version, overwrite=target.overwrite)
         self._store: LabelStore | None = None
-        self._next_id = 1
         exists = existing_labels(place) is not None
         if (exists or place.journal.exists()) and not target.overwrite:
             self._check_free(self.open())
@@ -80,29 +72,7 @@ class LabelOutput:
             self._store = LabelStore.open(
                 self._place.path, self._geometry, options=self._options
             )
-            self._next_id = self._store.next_id
         return self._store
-
-    def add(
-        self, candidate: Candidate, label_id: int | None, record: dict[str, Any]
-    ) -> int:
-        """Write a candidate; returns its id. Errors are those of `LabelStore.add`."""
-        store = self.open()
-        while self._next_id in self._asked:
-            self._next_id += 1
-        chosen = self._next_id if label_id is None else label_id
-        merges = self._rule is OverlapRule.MERGE
-        edit = store.add(
-            candidate.mask,
-            candidate.box,
-            candidate.plane,
-            rule=self._rule,
-            record=record,
-            label_id=None if merges else chosen,
-        )
-        if edit.label_id == self._next_id:
-            self._next_id += 1
-        return edit.label_id
 
     def flush(self) -> None:
         """Wait until everything survives a power cut; a LabelWriteError if not."""
@@ -124,7 +94,7 @@ class LabelOutput:
     def _check_free(self, store: LabelStore) -> None:
         taken: list[int] = []
         try:
-            taken = sorted(ids_in(store, self._asked))
+            taken = sorted(ids_in(store, self._named))
         finally:
             if taken:
                 store.close()

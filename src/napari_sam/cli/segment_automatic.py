@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import (
     BarColumn,
@@ -22,36 +23,43 @@ from napari_sam.automatic.run import RunProgress, segment_image
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.allocator import keep_memory
 from napari_sam.automatic.window.options import AutomaticOptions
-from napari_sam.cli import segment_prompts as segment
+from napari_sam.cli import segment_prompts
 from napari_sam.cli.checking import check_picture, check_writable
-from napari_sam.cli.clusters import cluster_client
-from napari_sam.cli.everything_request import EverythingRequest, chosen_planes
-from napari_sam.cli.overlay import Shown, draw_overlay
-from napari_sam.cli.progress import Bars
-from napari_sam.cli.reporting import FAILED, INTERRUPTED, note, say, warn
-from napari_sam.cli.request import Network, Precision, RequestError
+from napari_sam.cli.overlay import ShownObject, draw_overlay
+from napari_sam.cli.reporting import FAILED, INTERRUPTED, Bars, note, say, warn
+from napari_sam.cli.request import (
+    AutomaticRequest,
+    ModelChoice,
+    Precision,
+    RequestError,
+    chosen_planes,
+)
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelOptions, default_labels_path
 from napari_sam.labels.location import find_location, is_url
 from napari_sam.model.window_model import WindowModel
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 SHOWN_FAILURES = 20
 LOG_EVERY_S = 60.0
+PATIENCE_S = 30  # with a scheduler that does not answer
 SHOWN_SIDE = 1024  # of the part that a picture shows of a plane that it cannot show
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    """A request, as far as it can be checked without looking at pixels."""
+class _CheckedRequest:
+    """A request, as far as it can be checked without reading pixels."""
 
-    request: EverythingRequest
+    request: AutomaticRequest
     image: Image
     labels: Path | str
     planes: list[tuple[int, ...]] | None
 
 
-def run_everything(request: EverythingRequest) -> int:
+def run_automatic(request: AutomaticRequest) -> int:
     """Carry out a request; returns the exit code, 0 only if nothing is missing.
 
     Raises
@@ -60,24 +68,69 @@ def run_everything(request: EverythingRequest) -> int:
         The request, the model or the output cannot be used.
     """
     keep_memory()
-    ask = _checked(request)
-    with ask.image:
+    checked = _checked(request)
+    with checked.image:
         try:
             with cluster_client(request) as client, _Bars() as bars:
-                report = _segmented(ask, client, bars.show)
+                report = _segmented(checked, client, bars.show)
         except KeyboardInterrupt:
             note("interrupted; the same command goes on from here.", "error")
             return INTERRUPTED
-        _tell(report, is_estimated=request.object_size is None)
+        _summarise(report, is_estimated=request.object_size is None)
         if request.objects_file is not None:
             _copy(report.objects_file, request.objects_file)
             say(f"Objects: {request.objects_file}")
         if request.overlay is not None:
-            _draw(ask, report, request.overlay)
+            _draw(checked, report, request.overlay)
     return 0 if report.is_complete else FAILED
 
 
-def _checked(request: EverythingRequest) -> _Ask:
+@contextmanager
+def cluster_client(request: AutomaticRequest) -> Iterator[Client | None]:
+    """A client for as long as the command needs it, None for this process alone.
+
+    Raises
+    ------
+    RequestError
+        Both kinds of cluster, dask.distributed is not installed, or none answers.
+    """
+    if request.workers is None and request.scheduler is None:
+        yield None
+        return
+    if request.workers is not None and request.scheduler is not None:
+        raise RequestError(
+            "--workers starts processes on this machine, --scheduler uses a cluster "
+            "that runs; got both."
+        )
+    try:
+        from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise RequestError(
+            "--workers and --scheduler need dask.distributed, which is not installed: "
+            "pip install 'napari-sam-zarr[distributed]'."
+        ) from error
+    if request.scheduler is not None:
+        try:
+            client = Client(request.scheduler, timeout=PATIENCE_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise RequestError(
+                f"--scheduler needs the address of a dask scheduler, such as "
+                f"tcp://host:8786; {request.scheduler} does not answer: {error}."
+            ) from error
+        with client:
+            yield client
+        return
+    # A worker has one model, which uses the cores that it is given.
+    with (
+        LocalCluster(
+            n_workers=request.workers, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _checked(request: AutomaticRequest) -> _CheckedRequest:
     source = request.source
     image = open_image(
         source.path,
@@ -108,40 +161,40 @@ def _checked(request: EverythingRequest) -> _Ask:
             request.objects_file.expanduser().resolve().parent,
             f"The table {request.objects_file}",
         )
-    return _Ask(request, image, labels, planes)
+    return _CheckedRequest(request, image, labels, planes)
 
 
 def _segmented(
-    ask: _Ask, client: Any, on_progress: Callable[[RunProgress], None]
+    checked: _CheckedRequest, client: Any, on_progress: Callable[[RunProgress], None]
 ) -> AutomaticReport:
-    request = ask.request
+    request = checked.request
     version = request.target.version
     return segment_image(
-        ask.image,
-        ask.labels,
-        _model(request.network, to_workers=client is not None),
+        checked.image,
+        checked.labels,
+        _model(request.model, to_workers=client is not None),
         options=AutomaticOptions(object_size=request.object_size),
-        planes=ask.planes,
+        planes=checked.planes,
         region=request.region,
         level=request.level,
         skip_empty=request.skip_empty,
         overwrite=request.target.overwrite,
         label_options=LabelOptions(version=None if version is None else version.value),
         on_progress=on_progress,
-        device=request.network.device,
+        device=request.model.device,
         client=client,
         staging=request.staging,
     )
 
 
-def _model(network: Network, *, to_workers: bool) -> WindowModel | str:
+def _model(model: ModelChoice, *, to_workers: bool) -> WindowModel | str:
     """The model; for workers its name, unless it has to be sent with its precision."""
-    if to_workers and network.precision is Precision.AUTO:
-        return network.name
-    return segment.load_window_model(network)
+    if to_workers and model.precision is Precision.AUTO:
+        return model.name
+    return segment_prompts.load_window_model(model)
 
 
-def _tell(report: AutomaticReport, *, is_estimated: bool) -> None:
+def _summarise(report: AutomaticReport, *, is_estimated: bool) -> None:
     """Say what is on disk, and what is missing."""
     objects = "1 object" if report.objects == 1 else f"{report.objects} objects"
     empty = f", {report.skipped} empty" if report.skipped else ""
@@ -169,13 +222,15 @@ def _copy(table: Path, file: Path) -> None:
         shutil.copyfile(table, partial)
 
 
-def _draw(ask: _Ask, report: AutomaticReport, file: Path) -> None:
+def _draw(checked: _CheckedRequest, report: AutomaticReport, file: Path) -> None:
     """Draw the first plane; of one that cannot be shown whole, a part."""
-    image = ask.image
-    plane = (0,) * len(image.stack_shape) if ask.planes is None else ask.planes[0]
+    image = checked.image
+    plane = (
+        (0,) * len(image.stack_shape) if checked.planes is None else checked.planes[0]
+    )
     y, x = (max((side - SHOWN_SIDE) // 2, 0) for side in image.shape)
     middle = Box(y, x, y + SHOWN_SIDE, x + SHOWN_SIDE).clip(Box.of_shape(image.shape))
-    shown = Shown((), None, ask.request.region or middle)
+    shown = ShownObject((), None, checked.request.region or middle)
     labels = Path(report.labels)
     picture = draw_overlay(image, plane, labels, [shown], file.expanduser())
     if picture.unreadable_count:
@@ -188,10 +243,10 @@ class _Bars(Bars):
 
     def __init__(self) -> None:
         super().__init__(
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{tchecked.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}", markup=False),
+            TextColumn("{tchecked.fields[facts]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )

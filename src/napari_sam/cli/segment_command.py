@@ -8,15 +8,15 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from napari_sam.cli.everything_request import (
-    EverythingRequest,
-    parse_planes,
-    parse_region,
-)
-from napari_sam.cli.options import Debug, Device, Model, Precision
-from napari_sam.cli.reporting import Reported
+from napari_sam.cli.reporting import OneLineErrors
 from napari_sam.cli.request import (
-    Network,
+    AutomaticRequest,
+    DebugOption,
+    DeviceOption,
+    ModelChoice,
+    ModelOption,
+    Precision,
+    PrecisionOption,
     Rule,
     SegmentRequest,
     Source,
@@ -24,9 +24,8 @@ from napari_sam.cli.request import (
     Version,
     parse_channels,
     parse_contrast,
-)
-from napari_sam.cli.request import (
-    Precision as PrecisionName,
+    parse_planes,
+    parse_region,
 )
 
 _T = TypeVar("_T")
@@ -55,7 +54,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
             "such as s3://BUCKET/LABELS.zarr. Without it: beside the image.",
         ),
     ] = None,
-    model: Model = "default",
+    model: ModelOption = "default",
     object_size: Annotated[
         float | None,
         typer.Option(
@@ -108,11 +107,13 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         int | None,
         typer.Option(
             min=0,
-            help="Finest level to look at, 0 is all; of everything, the only one.",
+            help="Finest level to read, 0 is full resolution; of everything, the only "
+            "one.",
         ),
     ] = None,
     channels: Annotated[
-        str | None, typer.Option(metavar="0,2", help="One to three to look at.")
+        str | None,
+        typer.Option(metavar="0,2", help="Up to three that the model sees."),
     ] = None,
     axes: Annotated[
         str | None,
@@ -144,8 +145,8 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     ome_zarr_version: Annotated[
         Version | None, typer.Option(help="Of new label volumes; 0.5 if not given.")
     ] = None,
-    device: Device = "auto",
-    precision: Precision = PrecisionName.AUTO,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.AUTO,
     cache_dir: Annotated[
         Path | None,
         typer.Option(
@@ -153,7 +154,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
             help="Prompts: keep embeddings here, for quicker later runs.",
         ),
     ] = None,
-    debug: Debug = False,
+    debug: DebugOption = False,
 ) -> None:
     """Segment everything, or what prompts point at, into an OME-Zarr label volume.
 
@@ -162,22 +163,22 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     source = Source(
         image,
         axes,
-        _understood(parse_channels, channels, "--channels"),
-        _understood(parse_contrast, contrast, "--contrast"),
+        _parsed(parse_channels, channels, "--channels"),
+        _parsed(parse_contrast, contrast, "--contrast"),
     )
     target = Target(output, rule, overwrite, ome_zarr_version)
-    network = Network(model, device, cache_dir, precision)
-    spans = _understood(parse_planes, planes, "--planes")
-    box = _understood(parse_region, region, "--region")
+    choice = ModelChoice(model, device, cache_dir, precision)
+    spans = _parsed(parse_planes, planes, "--planes")
+    box = _parsed(parse_region, region, "--region")
     if prompts is None:
         _refuse({"--rule": rule is not Rule.KEEP, "--cache-dir": cache_dir}, with_=True)
-        with Reported(debug=debug):
-            from napari_sam.cli.segment_automatic import run_everything  # noqa: PLC0415
+        with OneLineErrors(debug=debug):
+            from napari_sam.cli.segment_automatic import run_automatic  # noqa: PLC0415
 
-            everything = EverythingRequest(
+            request = AutomaticRequest(
                 source,
                 target,
-                network,
+                choice,
                 object_size=object_size,
                 planes=spans,
                 region=box,
@@ -189,7 +190,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
                 scheduler=scheduler,
                 staging=staging,
             )
-            raise SystemExit(run_everything(everything))
+            raise SystemExit(run_automatic(request))
     _refuse(
         {
             "--object-size": object_size,
@@ -203,20 +204,21 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         },
         with_=False,
     )
-    request = SegmentRequest(
+    with_prompts = SegmentRequest(
         source,
         prompts,
         target,
-        network,
+        choice,
         level=level,
         overlay=overlay,
-        debug=debug,
     )
-    with Reported(debug=debug):
-        from napari_sam.cli.segment_prompts import run_segment  # noqa: PLC0415
-        from napari_sam.cli.summary import summarise  # noqa: PLC0415
+    with OneLineErrors(debug=debug):
+        from napari_sam.cli.segment_prompts import (  # noqa: PLC0415
+            run_prompts,
+            summarise,
+        )
 
-        report = run_segment(request)
+        report = run_prompts(with_prompts)
         raise SystemExit(summarise(report, debug=debug))
 
 
@@ -228,7 +230,7 @@ def _refuse(given: Mapping[str, Any], *, with_: bool) -> None:
         raise typer.BadParameter(f"{need}.", param_hint=wrong[0])
 
 
-def _understood(parse: Callable[[str | None], _T], text: str | None, option: str) -> _T:
+def _parsed(parse: Callable[[str | None], _T], text: str | None, option: str) -> _T:
     """The option's value; a usage error where it cannot be read."""
     try:
         return parse(text)

@@ -1,74 +1,77 @@
-"""`napari-sam segment`: prompts in a file -> objects in a label volume."""
+"""`napari-sam segment --prompts`: prompts in a file -> objects in a label volume."""
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from napari_sam.cli.checking import Plan, Task, make_plan
+from napari_sam.cli.checking import SegmentPlan, make_plan
 from napari_sam.cli.label_output import LabelOutput
-from napari_sam.cli.overlay import Overlay, Shown, draw_overlay
-from napari_sam.cli.progress import Steps
-from napari_sam.cli.request import Network, SegmentRequest
-from napari_sam.errors import (
-    LabelError,
-    LabelsLockedError,
-    LabelWriteError,
-    PredictorError,
-    SamError,
+from napari_sam.cli.overlay import Overlay, ShownObject, draw_overlay
+from napari_sam.cli.reporting import (
+    FAILED,
+    INTERRUPTED,
+    Steps,
+    in_one_line,
+    note,
+    say,
+    warn,
 )
-from napari_sam.geometry import Box
-from napari_sam.labels import LabelGeometry
+from napari_sam.cli.request import ModelChoice, Rule, SegmentRequest
+from napari_sam.errors import LabelsLockedError, LabelWriteError, SamError
+from napari_sam.labels import LabelGeometry, OverlapRule
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor.candidates import PredictorOptions
 from napari_sam.predictor.image import ImagePredictor
-from napari_sam.prompt_files import prompts_to_json
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An object that is on disk."""
-
-    task: Task
-    label_id: int
-    score: float  # 0..1
-    level: int  # the coarsest that its outline comes from
-    box: Box  # in pixels of level 0
-    is_complete: bool
-    unmet_count: int  # prompts that its mask does not honour
+from napari_sam.prompt_files import ObjectPrompts
+from napari_sam.session.objects import (
+    ObjectAnswer,
+    ObjectOutcome,
+    object_name,
+    try_object,
+)
+from napari_sam.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What was asked for and is not on disk."""
+    """What is not on disk, and why."""
 
     name: str
     error: BaseException
 
 
 @dataclass(slots=True)
-class Report:
+class SegmentReport:
     """What a run did, filled in while it does."""
 
     labels: Path
-    written: list[Written] = field(default_factory=list)
+    written: list[ObjectOutcome] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     untried_count: int = 0
     overlays: list[Overlay] = field(default_factory=list)
     was_interrupted: bool = False
 
+    def add(self, outcome: ObjectOutcome) -> None:
+        """What became of the next object."""
+        if outcome.error is None:
+            self.written.append(outcome)
+        else:
+            self.failures.append(Failure(outcome.name, outcome.error))
 
-def load_window_model(network: Network) -> WindowModel:
+
+def load_window_model(choice: ModelChoice) -> WindowModel:
     """Load the model; tests put theirs in its place."""
     # Loading torch takes seconds, so it waits until the request has been checked.
     from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
 
-    return load_model(network.name, network.device, precision=network.precision.value)
+    return load_model(choice.name, choice.device, precision=choice.precision.value)
 
 
-def run_segment(request: SegmentRequest) -> Report:
+def run_prompts(request: SegmentRequest) -> SegmentReport:
     """Carry out a request.
 
     Raises
@@ -78,14 +81,17 @@ def run_segment(request: SegmentRequest) -> Report:
     """
     plan = make_plan(request)
     geometry = LabelGeometry.of(plan.image)
-    asked = [task.label_id for task in plan.tasks if task.label_id is not None]
-    report = Report(plan.place.path)
-    with plan.image, LabelOutput(plan.place, geometry, request.target, asked) as output:
-        model = load_window_model(request.network)
-        cache = EmbeddingCache(folder=request.network.cache_folder)
-        predictor = ImagePredictor(model, plan.image, cache=cache)
-        run = Run(plan, predictor, model.fingerprint, output, report)
-        with Steps(len(plan.tasks) + len(plan.pictures)) as steps:
+    named = [item.label_id for item in plan.objects if item.label_id is not None]
+    report = SegmentReport(plan.place.path)
+    with plan.image, LabelOutput(plan.place, geometry, request.target, named) as output:
+        predictor = ImagePredictor(
+            load_window_model(request.model),
+            plan.image,
+            cache=EmbeddingCache(folder=request.model.cache_folder),
+            options=PredictorOptions(finest_level=plan.level or 0),
+        )
+        run = SegmentRun(plan, predictor, output, request.target.rule, report)
+        with Steps(len(plan.objects) + len(plan.pictures)) as steps:
             run.segment(steps)
             if not (report.was_interrupted or report.untried_count):
                 run.draw(steps)
@@ -93,14 +99,14 @@ def run_segment(request: SegmentRequest) -> Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SegmentRun:
     """Goes through the objects of a plan; a failing one does not stop the others."""
 
-    plan: Plan
+    plan: SegmentPlan
     predictor: ImagePredictor
-    fingerprint: str
     output: LabelOutput
-    report: Report
+    rule: Rule
+    report: SegmentReport
 
     def segment(self, steps: Steps) -> None:
         """Write every object that can be written.
@@ -108,20 +114,17 @@ class Run:
         A full disk and the user end it; what was written before is reported. A
         LabelError on making the labels is raised: nothing was written then.
         """
-        report = self.report
-        for index, task in enumerate(self.plan.tasks):
-            try:
-                steps.begin(task.name)
-                self._try(task)
-            except KeyboardInterrupt:
-                report.was_interrupted = True
-            except (LabelWriteError, LabelsLockedError) as error:
-                report.failures.append(Failure(task.name, error))
-                report.untried_count = len(self.plan.tasks) - index - 1
-                return
-            if report.was_interrupted:
-                report.untried_count = len(self.plan.tasks) - index
-                return
+        report, objects = self.report, self.plan.objects
+        try:
+            self._add_objects(steps)
+        except KeyboardInterrupt:
+            report.was_interrupted = True
+        except (LabelWriteError, LabelsLockedError) as error:
+            index = self._tried_count
+            report.failures.append(Failure(object_name(index, objects[index]), error))
+        report.untried_count = len(objects) - self._tried_count
+        if report.untried_count:
+            return
         try:
             self.output.flush()
         except LabelWriteError as error:
@@ -130,10 +133,13 @@ class Run:
     def draw(self, steps: Steps) -> None:
         """Draw the overlay pictures."""
         labels = self.report.labels if self.output.was_opened else None
+        written = {outcome.index: outcome for outcome in self.report.written}
         for plane, file in self.plan.pictures:
             steps.begin(str(file))
             objects = [
-                self._shown(task) for task in self.plan.tasks if task.plane == plane
+                _shown(item, written.get(index))
+                for index, item in enumerate(self.plan.objects)
+                if item.plane == plane
             ]
             try:
                 picture = draw_overlay(self.plan.image, plane, labels, objects, file)
@@ -142,56 +148,105 @@ class Run:
             else:
                 self.report.overlays.append(picture)
 
-    def _shown(self, task: Task) -> Shown:
-        for done in self.report.written:
-            if done.task is task:
-                return Shown(task.prompts, done.label_id, done.box)
-        return Shown(task.prompts)
+    @property
+    def _tried_count(self) -> int:
+        return len(self.report.written) + len(self.report.failures)
 
-    def _try(self, task: Task) -> None:
-        """Segment one object; what only concerns it becomes a failure."""
-        try:
-            candidate = self._predicted(task)
-        except (SamError, OSError, RuntimeError, MemoryError) as error:
-            # torch tells of a full GPU by a RuntimeError.
-            self.report.failures.append(Failure(task.name, error))
-            return
-        self.output.open()
-        try:
-            label_id = self.output.add(
-                candidate, task.label_id, self._record(candidate, task)
-            )
-        except LabelError as error:
-            self.report.failures.append(Failure(task.name, error))
-            return
-        self.report.written.append(
-            Written(
-                task,
-                label_id,
-                candidate.score,
-                candidate.level,
-                candidate.box,
-                candidate.complete,
-                len(candidate.unmet),
-            )
+    def _add_objects(self, steps: Steps) -> None:
+        """Find objects until one is worth making labels for; then add all the rest."""
+        found: list[ObjectAnswer] = []
+        for index, item in enumerate(self.plan.objects):
+            steps.begin(object_name(index, item))
+            answer = try_object(self.predictor, item)
+            found.append(answer)
+            if answer.candidate is not None:
+                self._add_rest(found, steps)
+                return
+            self.report.add(ObjectOutcome(index, item, answer.error))
+
+    def _add_rest(self, found: Sequence[ObjectAnswer], steps: Steps) -> None:
+        objects = self.plan.objects
+
+        def on_outcome(outcome: ObjectOutcome) -> None:
+            if outcome.index < len(found) - 1:
+                return  # which is reported
+            self.report.add(outcome)
+            following = outcome.index + 1
+            if following < len(objects):
+                steps.begin(object_name(following, objects[following]))
+
+        session = Session(
+            self.plan.image,
+            self.output.open(),
+            self.predictor.model,
+            predictor=self.predictor,
+        )
+        session.add_objects(
+            [*found, *objects[len(found) :]],
+            OverlapRule(self.rule.value),
+            on_outcome=on_outcome,
+            keep_going=True,
         )
 
-    def _predicted(self, task: Task) -> Candidate:
-        candidates = self.predictor.predict(
-            task.prompts, task.plane, level=self.plan.level
-        )
-        if not candidates:
-            raise PredictorError(
-                "the model sees no object there. Move the points, or add a box."
-            )
-        return candidates[0]
 
-    def _record(self, candidate: Candidate, task: Task) -> dict[str, Any]:
-        """What the journal keeps of an object besides its pixels."""
-        return {
-            "prompts": prompts_to_json(task.prompts),
-            "model": self.fingerprint,
-            "score": candidate.score,
-            "level": candidate.level,
-            "candidate": 0,
-        }
+def _shown(item: ObjectPrompts, written: ObjectOutcome | None) -> ShownObject:
+    if written is None:
+        return ShownObject(item.prompts)
+    return ShownObject(item.prompts, written.label_id, written.box)
+
+
+def summarise(report: SegmentReport, *, debug: bool = False) -> int:
+    """Print what is on disk and what is not, and return the exit code.
+
+    0 only if all objects and pictures of the request are on disk.
+    """
+    for written in report.written:
+        _warn_about(written)
+    for overlay in report.overlays:
+        if overlay.unreadable_count:
+            warn(
+                f"overlay {overlay.file}: parts of the image cannot be read and are "
+                f"gray, {overlay.unreadable_count} in all."
+            )
+    _list_failures(report, debug=debug)
+    count = len(report.written)
+    if count:
+        say(f"Labels: {report.labels} ({_counted(count)} written)")
+    for overlay in report.overlays:
+        say(f"Overlay: {overlay.file}")
+    if report.was_interrupted:
+        safe = f"{_counted(count)} safe in {report.labels}"
+        note(f"interrupted; {safe if count else 'no object was written'}.", "error")
+        return INTERRUPTED
+    return FAILED if report.failures or report.untried_count else 0
+
+
+def _counted(count: int) -> str:
+    return f"{count} object" if count == 1 else f"{count} objects"
+
+
+def _warn_about(written: ObjectOutcome) -> None:
+    name = f"{written.name}, label {written.label_id}"
+    if not written.is_complete:
+        warn(f"{name}: it goes on beyond what was read, or its outline is coarse.")
+    if written.unmet_count:
+        warn(
+            f"{name}: {written.unmet_count} of its {len(written.item.prompts)} prompts "
+            "are not honoured by the mask."
+        )
+
+
+def _list_failures(report: SegmentReport, *, debug: bool) -> None:
+    if not report.failures:
+        return
+    things = "thing" if len(report.failures) == 1 else "things"
+    note(f"{len(report.failures)} {things} failed:", "error")
+    for failure in report.failures:
+        if debug:
+            traceback.print_exception(failure.error)
+        note(f"  {failure.name}: {in_one_line(failure.error)}")
+    if report.untried_count and not report.was_interrupted:
+        note(
+            f"  {report.untried_count} more were not tried. What was written before "
+            "is safe."
+        )

@@ -16,8 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from napari_sam.cli.progress import Bars
-from napari_sam.cli.reporting import INTERRUPTED, note, say
+from napari_sam.cli.reporting import INTERRUPTED, Bars, note, say
 from napari_sam.errors import TrainingError
 from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.training.config import (

@@ -64,7 +64,10 @@ def check_axes(axes: str) -> str:
 def guess_axes(shape: tuple[int, ...]) -> str:
     """Name the axes of an array that says nothing about them.
 
-    - A last axis of size 3 or 4, of three or more, holds RGB(A) samples, "s".
+    - A last axis of size 3 or 4, of three or more, holds RGB(A) samples, "s"; one of
+      size 1 or 2 holds channels, "c", as Keras and StarDist keep them.
+    - A last axis of 5 to 16 that is much shorter than the others may hold channels, or
+      be the width of very narrow planes: that needs the user's word.
     - Of what remains, two axes are "yx", three are "zyx", five are "tczyx", or
       "tzyx" of four before samples.
     - Of four axes, the first is "c" if its size is at most 4 ("czyx"); else the
@@ -73,10 +76,18 @@ def guess_axes(shape: tuple[int, ...]) -> str:
     Anything else needs the user's word: an ImageError.
     """
     ndim = len(shape)
-    if ndim >= 3 and shape[-1] in (3, 4):
-        leading = {2: "", 3: "z", 4: "tz"}.get(ndim - 1)
-        if leading is not None:
-            return leading + PLANE + SAMPLES
+    leading = {3: "", 4: "z", 5: "tz"}.get(ndim)
+    if leading is not None and shape[-1] in (3, 4):
+        return leading + PLANE + SAMPLES
+    if leading is not None and 0 < shape[-1] <= 2 < min(shape[-3:-1]):
+        return leading + PLANE + CHANNEL
+    if leading is not None and _may_be_channels(shape):
+        planes = {3: "zyx", 4: "tzyx", 5: "tczyx"}[ndim]
+        raise ImageError(
+            f"The last axis of shape {shape} may hold {shape[-1]} channels, or be the "
+            f"width of planes of {shape[-1]} pixels. Say which with axes=: "
+            f"{leading + PLANE + CHANNEL!r} or {planes!r}."
+        )
     if ndim == 4:
         if shape[0] <= MAX_GUESSED_CHANNELS:
             return "czyx"
@@ -88,6 +99,11 @@ def guess_axes(shape: tuple[int, ...]) -> str:
             "Name them with axes=, such as axes='ptczyx'."
         )
     return known[ndim]
+
+
+def _may_be_channels(shape: tuple[int, ...]) -> bool:
+    """Whether a last axis is short, and shorter by far than those of a plane."""
+    return 5 <= shape[-1] <= 16 and min(shape[-3:-1]) >= 4 * shape[-1]
 
 
 def rename_unknown(axes: str) -> str:

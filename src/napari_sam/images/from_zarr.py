@@ -13,13 +13,14 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
 import zarr
 from zarr.errors import ZarrUserWarning
-from zarr.storage import FsspecStore, LocalStore, ZipStore
+from zarr.storage import FsspecStore, LocalStore
 
 from napari_sam.errors import ImageError
 from napari_sam.images.axes import rename_unknown
@@ -29,7 +30,6 @@ from napari_sam.images.ome_zarr import (
     UNKNOWN,
     CoordinateTransform,
     Multiscale,
-    ome_attributes,
     read_multiscale,
 )
 from napari_sam.images.stored import (
@@ -38,44 +38,43 @@ from napari_sam.images.stored import (
     nothing_to_close,
     unique_state,
 )
+from napari_sam.images.zarr_groups import find_group_image
+from napari_sam.images.zarr_stores import local_store, url_store
 
 DIGITS = re.compile(r"\d+")
 
-FIRST_IMAGE = "0"
-"""Where converters such as bioformats2raw put the first image of a file."""
+FARTHEST_PARENT = 2
+"""Folders above an array in which the metadata of its image are looked for."""
 
 
-def open_zarr_path(path: Path) -> StoredImage:
-    """Open a folder, or a zip file, that holds zarr."""
+def open_zarr_path(path: Path, part: int | str | None = None) -> StoredImage:
+    """Open a folder, or a zip file, that holds zarr; `part` chooses an image in it."""
     needed = f"{path} needs to be a zarr array or group"
     remedy = "Name the folder that holds zarr.json, .zarray or .zgroup."
     with ExitStack() as on_failure:
         with ForeignErrors(ImageError, needed, remedy):
-            store: LocalStore | ZipStore
-            if path.is_dir():
-                store = LocalStore(path, read_only=True)
-            else:
-                store = ZipStore(path, mode="r", read_only=True)
+            store, root = local_store(path)
             on_failure.callback(store.close)
-            node = zarr.open(store=store, mode="r")
-        stored = open_zarr_node(node, str(path.absolute()), store.close)
+            node = zarr.open(store=store, path=root, mode="r")
+        stored = open_zarr_node(node, str(path.absolute()), store.close, part)
         on_failure.pop_all()  # from here on the image closes the store
     return stored
 
 
-def open_zarr_url(url: str) -> StoredImage:
+def open_zarr_url(url: str, part: int | str | None = None) -> StoredImage:
     """Open zarr that lies behind any URL that fsspec knows, such as https and s3."""
     needed = f"{url} needs to be a zarr array or group that can be reached"
     remedy = "Check the address, and that it names the group itself."
     with ForeignErrors(ImageError, needed, remedy):
-        node = zarr.open(store=FsspecStore.from_url(url, read_only=True), mode="r")
-    return open_zarr_node(node, source=url)
+        node = zarr.open(store=url_store(url), mode="r")
+    return open_zarr_node(node, source=url, part=part)
 
 
 def open_zarr_node(
     node: zarr.Array[Any] | zarr.Group,
     source: str | None = None,
     close: Callable[[], None] = nothing_to_close,
+    part: int | str | None = None,
 ) -> StoredImage:
     """Open an array or group that someone has opened already.
 
@@ -87,17 +86,22 @@ def open_zarr_node(
         Path or URL; None to ask the node's store.
     close
         Releases what the node's store holds.
+    part
+        Path or number of the image in a group of several.
     """
     source = source or _source_of(node)
     where = source or f"zarr {node.store_path}"
+    notices: tuple[str, ...] = ()
     if isinstance(node, zarr.Array):
-        multiscale = None
+        multiscale = _multiscale_around(node, source)
         nodes = [node]
-        axes = _axes_of(node)
     else:
-        node, multiscale = _find_image(node, where)
+        found = find_group_image(node, where, part)
+        node, multiscale, notices = found.group, found.multiscale, found.notices
         nodes = _arrays_of(node, multiscale, where)
-        axes = _letters_of(multiscale) if multiscale else _axes_of(nodes[0])
+    axes = _letters_of(multiscale) if multiscale else None
+    if axes is None or len(axes) != nodes[0].ndim:
+        multiscale, axes = None, _axes_of(nodes[0])
     if axes is not None and len(axes) != nodes[0].ndim:
         axes = None  # they are about some other array: go by the rule
     told = (multiscale.name if multiscale else None) or "image"
@@ -105,35 +109,57 @@ def open_zarr_node(
     # In-memory stores have no lasting address, so each opening counts as its own.
     state = _metadata_digest(node, nodes) if source else unique_state()
     return StoredImage(
-        arrays=tuple(nodes),
+        arrays=tuple(_of_one_type(nodes)),
         axes=axes,
         is_rgb=_is_rgb(multiscale, axes, nodes[0]),
-        **_geometry(multiscale, axes, where),
+        **_geometry(multiscale, axes),
         name=name,
         source=source,
         close=close,
         state=state,
+        notices=notices,
     )
 
 
-def _find_image(group: zarr.Group, where: str) -> tuple[zarr.Group, Multiscale | None]:
-    """The group that holds the image's levels, and what it says about them."""
-    multiscale = read_multiscale(group.attrs.asdict(), where)
-    if multiscale is not None:
-        return group, multiscale
-    ome = ome_attributes(group.attrs.asdict())
-    if "plate" in ome or "well" in ome:
-        raise ImageError(
-            f"{where} is a plate or well of many images. Open one field of it by its "
-            "path, such as A/1/0."
-        )
-    with ForeignErrors(ImageError, f"Group {where} needs to be readable"):
-        first = group.get(FIRST_IMAGE)
-    if isinstance(first, zarr.Group):
-        multiscale = read_multiscale(first.attrs.asdict(), f"{where}/{FIRST_IMAGE}")
-        if multiscale is not None:
-            return first, multiscale
-    return group, None
+def _of_one_type(arrays: Sequence[zarr.Array[Any]]) -> list[zarr.Array[Any]]:
+    """The levels up to one of another pixel type, as means of labels have."""
+    kept = takewhile(lambda array: array.dtype == arrays[0].dtype, arrays)
+    return list(kept)
+
+
+def _multiscale_around(array: zarr.Array[Any], source: str | None) -> Multiscale | None:
+    """What the image that an array is a level of says about it, this level first."""
+    inner = array.path
+    for _ in range(FARTHEST_PARENT):
+        inner, _, name = inner.rpartition("/")
+        if not name:
+            break
+        found = _level_in(array.store, inner, array.path[len(inner) :].strip("/"))
+        if found is not None:
+            return found
+    path = Path(source) if source and "://" not in source else None
+    if array.path or path is None:
+        return None
+    for parent in list(path.parents)[:FARTHEST_PARENT]:
+        relative = path.relative_to(parent).as_posix()
+        found = _level_in(LocalStore(parent, read_only=True), "", relative)
+        if found is not None:
+            return found
+    return None
+
+
+def _level_in(store: Any, path: str, level: str) -> Multiscale | None:
+    """The metadata of a group, if it names such a level, cut down to that level."""
+    try:
+        attributes = zarr.open_group(store, path=path, mode="r").attrs.asdict()
+        multiscale = read_multiscale(attributes, path)
+    except Exception:  # noqa: BLE001 - no group, or none that says anything
+        return None
+    if multiscale is None or level not in multiscale.paths:
+        return None
+    number = multiscale.paths.index(level)
+    transforms = (multiscale.transforms[number],)
+    return replace(multiscale, paths=(level,), transforms=transforms)
 
 
 def _arrays_of(
@@ -216,26 +242,25 @@ def _is_rgb(
     return is_like_rgb and multiscale.colours in (None, RGB_COLOURS)
 
 
-def _geometry(
-    multiscale: Multiscale | None, axes: str | None, where: str
-) -> dict[str, Any]:
-    """Pixel sizes, units, offsets and level factors, as far as they are known."""
-    if multiscale is None or axes is None or multiscale.transforms[0] is None:
+def _geometry(multiscale: Multiscale | None, axes: str | None) -> dict[str, Any]:
+    """Pixel sizes, units, offsets and level factors, as far as they are known.
+
+    A scale of 0 says nothing, as converters write it for a single time point; that of
+    a flipped axis is negative, and its pixels are as large.
+    """
+    finest = multiscale.transforms[0] if multiscale else None
+    if multiscale is None or axes is None or finest is None:
         return {}
-    finest = multiscale.transforms[0]
-    if len(finest.scale) != len(axes) or min(finest.scale) <= 0:
-        raise ImageError(
-            f"An OME-Zarr scale needs one positive number for each of the axes "
-            f"{axes!r}, got {finest.scale} in {where}."
-        )
-    pixel_size = dict(zip(axes, finest.scale, strict=True))
+    if len(finest.scale) != len(axes):
+        return {}
+    sizes = {n: abs(s) for n, s in zip(axes, finest.scale, strict=True) if s}
     offsets = dict(zip(axes, finest.translation, strict=True))
     # Axes that were always the same have no units.
     units = dict(zip(axes, multiscale.units, strict=False))
     return {
-        "pixel_size": {n: size for n, size in pixel_size.items() if n != "c"},
+        "pixel_size": {n: size for n, size in sizes.items() if n != "c"},
         "translation": {n: offset for n, offset in offsets.items() if n != "c"},
-        "units": {n: unit for n, unit in units.items() if unit and n != "c"},
+        "units": {n: unit for n, unit in units.items() if unit and n in sizes},
         "factors": _factors(multiscale.transforms, finest, axes),
     }
 
@@ -244,15 +269,19 @@ def _factors(
     transforms: Sequence[CoordinateTransform | None],
     finest: CoordinateTransform,
     axes: str,
-) -> tuple[tuple[float, float], ...] | None:
-    """(y, x) size of each level's pixels over the finest's, if all are known."""
-    if "y" not in axes or "x" not in axes:
+) -> tuple[dict[str, float], ...] | None:
+    """Size of each level's pixels over the finest's, by axis, as far as it is known."""
+    if any(t is None or len(t.scale) != len(axes) for t in transforms):
         return None
-    y, x = axes.index("y"), axes.index("x")
-    scales = [t.scale for t in transforms if t and len(t.scale) == len(axes)]
-    if len(scales) != len(transforms):
-        return None
-    return tuple((s[y] / finest.scale[y], s[x] / finest.scale[x]) for s in scales)
+    return tuple(
+        {
+            name: abs(size / first)
+            for name, size, first in zip(axes, t.scale, finest.scale, strict=True)
+            if size and first
+        }
+        for t in transforms
+        if t is not None
+    )
 
 
 def _source_of(node: zarr.Array[Any] | zarr.Group) -> str | None:

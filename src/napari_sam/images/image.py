@@ -8,6 +8,7 @@ intensity range of the image; `sampling` says how few chunks that takes.
 from __future__ import annotations
 
 import hashlib
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.errors import ImageError, ImageReadError
+from napari_sam.errors import ImageError, ImageReadError, ImageWarning
 from napari_sam.geometry import Box, is_index
 from napari_sam.images.block_means import read_block_means
 from napari_sam.images.intensity import as_rgb
@@ -86,6 +87,8 @@ class Image:
         Of a pixel, native byte order.
     pixel_size, units, translation : mapping
         By axis letter, as far as the metadata say; units as OME-Zarr spells them.
+    notices : tuple of str
+        What is left out of the file, or had to be guessed, in sentences for the user.
     """
 
     def __init__(
@@ -97,13 +100,15 @@ class Image:
         given_axes: str | None = None,
     ) -> None:
         self._layout = layout
-        self._given = (given_axes, channels, contrast, stored.name)
+        self._given = (given_axes, channels, contrast, stored.name, stored.part)
         self._plans = plan_levels([lv.shape for lv in layout.levels], layout.factors)
         self._contrast = contrast
         self._contrast_lock = Lock()
         self._finalizer = weakref.finalize(self, stored.close)
         self.name = stored.name
         self.source = stored.source
+        self.notices = stored.notices
+        self._fill = stored.fill
         self.axes, self.stack_axes = layout.axes, layout.stack_axes
         self.stack_shape = layout.levels[0].stack_shape
         self.shape = layout.levels[0].shape
@@ -125,7 +130,7 @@ class Image:
             stored.state,
             self.axes,
             channels,
-            contrast or "settled",
+            contrast or ("settled" if stored.fill is None else f"fill {stored.fill}"),
         )
         self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
 
@@ -293,17 +298,21 @@ class Image:
             elif self.is_rgb and self.dtype == np.uint8:
                 self._contrast = ((0.0, 255.0),) * count
             else:
-                self._contrast = settle_ranges(self._layout.levels, self.channels)
+                self._contrast = settle_ranges(
+                    self._layout.levels, self.channels, self._fill
+                )
         return self._contrast
 
 
-def open_image(
+def open_image(  # noqa: PLR0913 - each has a default that suits most
     source: ImageLike | Image,
     *,
     axes: str | None = None,
     channels: Sequence[int] | None = None,
     contrast_limits: Sequence[float] | Sequence[Sequence[float]] | None = None,
     name: str | None = None,
+    series: int | str | None = None,
+    fill: float | None = None,
 ) -> Image:
     """Open an image of any size; reads its metadata only.
 
@@ -313,8 +322,11 @@ def open_image(
         - a path to OME-Zarr (0.1 to 0.5), a bare zarr array or a group of arrays,
           zipped zarr, TIFF and OME-TIFF, PNG, JPEG and what else Pillow reads, .npy;
         - a URL of these, http(s), s3 or any other that fsspec knows;
-        - a zarr array or group, a numpy or dask array or one that is indexed like
-          them, or a list of arrays that is a pyramid, finest first;
+        - files of one plane each: a list of paths, a pattern such as "z*.tif", or a
+          folder, sorted as people count;
+        - a zarr array or group, a numpy, dask, xarray, torch or tensorstore array or
+          one that is indexed like them, a picture of Pillow's, or a list of arrays:
+          of falling sizes a pyramid, finest first, of one size a stack;
         - an Image, which is returned as it is.
     axes
         A letter for each axis of the array, such as "zyx": y and x for the plane, c
@@ -331,6 +343,17 @@ def open_image(
         `read_rgb`; 0..255 for uint8 RGB.
     name
         None: the file's name without its ending.
+    series
+        Which image of a file that holds several: its number or name. None: the first,
+        and a notice that there are others. `FILE::NAME` says the same.
+    fill
+        The value of pixels without data, which say nothing of what is dark. None: the
+        least or largest value where it is clearly apart from all others.
+
+    Warns
+    -----
+    ImageWarning
+        With each of the image's `notices`.
 
     Raises
     ------
@@ -338,14 +361,17 @@ def open_image(
         For what cannot be opened, or not with these axes or channels.
     """
     if isinstance(source, Image):
-        if (axes, channels, contrast_limits, name) != (None, None, None, None):
+        given = (axes, channels, contrast_limits, name, series, fill)
+        if any(value is not None for value in given):
             raise ImageError(
                 "An image that is open already keeps its axes, channels, contrast and "
                 "name. Open its source anew to change them."
             )
         return source
-    stored = find_image(source)
-    stored = replace(stored, name=name or stored.name)
+    stored = find_image(source, series)
+    stored = replace(stored, name=name or stored.name, fill=fill)
+    for notice in stored.notices:
+        warnings.warn(notice, ImageWarning, stacklevel=2)
     try:
         layout = settle_layout(stored, axes)
         chosen = choose_channels(channels, layout)
@@ -362,7 +388,15 @@ def _reopened(
     channels: tuple[int, ...],
     contrast: Ranges | None,
     name: str,
+    part: int | str | None,
 ) -> Image:
-    return open_image(
-        source, axes=axes, channels=channels, contrast_limits=contrast, name=name
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImageWarning)  # said where it was opened first
+        return open_image(
+            source,
+            axes=axes,
+            channels=channels,
+            contrast_limits=contrast,
+            name=name,
+            series=part,
+        )

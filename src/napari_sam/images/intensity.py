@@ -22,13 +22,30 @@ HIGH_PERCENTILE = 99.9
 """What becomes white. Leaves hot pixels out, keeps objects of a thousandth of it."""
 
 
-def intensity_range(sample: NDArray[Any]) -> tuple[float, float]:
+FILL_SHARE = 1e-3
+"""Of a sample, at least, that a value has which stands for "no data"."""
+
+FILL_GAP = 4.0
+"""How far it is from all other values, over the range of these."""
+
+KNOWN_FILLS = (-9999.0, -32768.0, float(np.finfo(np.float32).min))
+"""Written for "no data" by many programs: these need no gap, only to be the least."""
+
+
+def intensity_range(
+    sample: NDArray[Any], fill: float | None = None
+) -> tuple[float, float]:
     """The values that become black and white.
+
+    A value that clearly fills places without data, such as the zeros around a slide on
+    a pedestal, says nothing of what is dark: it is left out, see `fill_value`.
 
     Parameters
     ----------
     sample
         Any shape, bool, integer or float. NaN and infinite values are left out.
+    fill
+        What stands for "no data", if anybody has said.
 
     Returns
     -------
@@ -41,6 +58,10 @@ def intensity_range(sample: NDArray[Any]) -> tuple[float, float]:
     values = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample.ravel()
     if values.size == 0:
         return 0.0, 0.0
+    found = fill_value(values) if fill is None else fill
+    if found is not None:
+        rest = values[values != np.asarray(found, values.dtype)]
+        values = rest if rest.size else values
     # Neighbouring values rather than in-between ones: those overflow near the limits
     # of float16 and float64.
     low = float(np.percentile(values, LOW_PERCENTILE, method="lower"))
@@ -48,6 +69,39 @@ def intensity_range(sample: NDArray[Any]) -> tuple[float, float]:
     if low == high:
         low, high = float(values.min()), float(values.max())
     return low, high
+
+
+def fill_value(values: NDArray[Any]) -> float | None:
+    """The least or largest value, where it clearly stands for "no data".
+
+        0 0 0 0 . . . . . . . . . . . . . . 29,900 ... 31,400
+        fill    gap, at least 4 times as wide as     the rest
+
+    Parameters
+    ----------
+    values
+        Finite ones, not empty.
+
+    Returns
+    -------
+    None where there is none, or it is not clear.
+    """
+    least, largest = values.min(), values.max()
+    for extreme in (least, largest):
+        is_extreme = values == extreme
+        if np.count_nonzero(is_extreme) < max(FILL_SHARE * values.size, 2):
+            continue
+        rest = values[~is_extreme]
+        if rest.size < 2:
+            continue
+        low = float(np.percentile(rest, LOW_PERCENTILE, method="lower"))
+        high = float(np.percentile(rest, HIGH_PERCENTILE, method="higher"))
+        nearest = float(rest.min() if extreme == least else rest.max())
+        gap, spread = abs(nearest - float(extreme)), high - low
+        is_known = extreme == least and float(extreme) in KNOWN_FILLS
+        if spread > 0 and (gap > FILL_GAP * spread or (is_known and gap > 0)):
+            return float(extreme)
+    return None
 
 
 def stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ The user's word counts first, then the file's metadata, then the rule of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from operator import index
 from typing import TypeVar
@@ -24,7 +24,7 @@ from napari_sam.images.axes import (
     is_rgb_axis,
     parse_axes,
 )
-from napari_sam.images.levels import StoredLevel, factors_from_shapes
+from napari_sam.images.levels import StoredLevel, axis_factor
 from napari_sam.images.stored import StoredImage
 
 MAX_CHANNELS = 3
@@ -85,11 +85,24 @@ def settle_layout(stored: StoredImage, axes: str | None) -> Layout:
         if levels and not _is_coarser(level, levels[-1]):
             continue
         follows = stored.factors is not None and letters == told
-        claimed = stored.factors[number] if stored.factors and follows else None
-        finest = levels[0].shape if levels else level.shape
-        factors.append(factors_from_shapes(level.shape, finest, claimed))
-        levels.append(level)
+        claimed = stored.factors[number] if stored.factors and follows else {}
+        by_axis = _axis_factors(level, shape, claimed)
+        stack = tuple(by_axis[name] for name in letters if name not in PLANE + CHANNEL)
+        factors.append((by_axis["y"], by_axis["x"]))
+        levels.append(replace(level, stack_factors=stack))
     return Layout(letters, bool(is_rgb), tuple(levels), tuple(factors))
+
+
+def _axis_factors(
+    level: StoredLevel, finest: tuple[int, ...], claimed: Mapping[str, float]
+) -> dict[str, float]:
+    """How many pixels of the finest level one of this level spans on each axis."""
+    return {
+        name: axis_factor(size, most, claimed.get(name), chunk)
+        for name, size, most, chunk in zip(
+            level.axes, level.array.shape, finest, level.chunks, strict=True
+        )
+    }
 
 
 def _as_channels(axes: str | None) -> str | None:

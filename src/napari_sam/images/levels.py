@@ -57,6 +57,7 @@ class StoredLevel:
     axes: str  # of the array, with at most one channel axis "c"
     stack_shape: tuple[int, ...]  # of level 0; this level may have fewer planes
     name: str  # for errors, such as "level 0 of cells.zarr"
+    stack_factors: tuple[float, ...] = ()  # planes of level 0 in one of this level
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -141,9 +142,12 @@ class StoredLevel:
         )
         places: dict[str, int | slice] = {CHANNEL: span, "y": rows, "x": columns}
         stack = [name for name in self.axes if name not in places]
-        for name, i, planes in zip(stack, plane, self.stack_shape, strict=True):
-            # A pyramid may shrink the stack too: then take the plane that holds ours.
-            places[name] = i * self.array.shape[self.axes.index(name)] // planes
+        factors = self.stack_factors or (1.0,) * len(stack)
+        for name, i, factor in zip(stack, plane, factors, strict=True):
+            # A pyramid may shrink the stack too: then take the plane that holds the
+            # middle of ours; the last one may have been dropped.
+            last = self.array.shape[self.axes.index(name)] - 1
+            places[name] = min(int((i + 0.5) / factor), last)
         return tuple(places[name] for name in self.axes)
 
     def _read_index(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
@@ -244,26 +248,33 @@ def _virtual_levels(
         yield LevelPlan(Level(coarser, factors, stored=False), base, step)
 
 
-def factors_from_shapes(
-    shape: tuple[int, int],
-    finest: tuple[int, int],
-    claimed: tuple[float, float] | None,
-) -> tuple[float, float]:
-    """How many pixels of the finest level one pixel of a coarser one spans, (y, x).
+def axis_factor(size: int, finest: int, claimed: float | None, chunk: int = 1) -> float:
+    """How many pixels of the finest level one pixel of a coarser one spans on an axis.
 
-    `claimed` by the metadata counts if it fits the shapes. Else it is the rounded
-    ratio of the shapes, or the exact one where the pyramid was not made by whole
-    numbers.
+    What the metadata claim counts, also where the coarser level was cropped by a pixel,
+    or padded to whole chunks:
+
+        finest, 1000      |....................|
+        level, 512 x 2    |....................|....|     2, not 1000 / 512
+
+    A claim that the sizes contradict, or none, leaves the rounded ratio of the sizes,
+    or the exact one where the pyramid was not made by whole numbers.
+
+    Parameters
+    ----------
+    size, finest
+        Of the level and of the finest one along the axis.
+    claimed
+        What the metadata say.
+    chunk
+        Of the level along the axis.
     """
-    fitted = []
-    for axis in range(2):
-        exact = finest[axis] / shape[axis]
-        choices = [round(exact)] if claimed is None else [claimed[axis], round(exact)]
-        fits = (
-            float(choice)
-            for choice in choices
-            # Each halving may have dropped or added one of its pixels.
-            if choice > 0 and abs(finest[axis] - choice * shape[axis]) <= 2 * choice
-        )
-        fitted.append(next(fits, exact))
-    return fitted[0], fitted[1]
+    exact = finest / size
+    if claimed is not None and claimed > 0:
+        over = claimed * size - finest
+        # Each halving may have dropped or added one of its pixels.
+        if -2 * claimed <= over <= max(2, chunk) * claimed:
+            return float(claimed)
+    rounded = round(exact)
+    is_whole = rounded > 0 and abs(finest - rounded * size) <= 2 * rounded
+    return float(rounded) if is_whole else exact

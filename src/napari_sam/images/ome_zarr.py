@@ -1,6 +1,6 @@
 """OME-Zarr's metadata of images and labels, read here and written here.
 
-Reading takes versions 0.1 to 0.5. It is lenient where writers differ and nothing is
+Reading takes versions 0.1 to 0.6. It is lenient where writers differ and nothing is
 lost by it (no axes, no scale, a unit nobody knows), and strict where a wrong guess
 would show other pixels than were meant. That is why `ome-zarr-models` does not read
 here: it checks. It refuses axes that are plain letters (0.3), that have no type or
@@ -10,7 +10,7 @@ checks what we write instead, in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -134,13 +134,22 @@ def _read_axes(
     multiscale: Mapping[str, Any],
 ) -> tuple[str | None, tuple[str | None, ...]]:
     """Axis letters and units."""
-    described = multiscale.get("axes")
+    described = multiscale.get("axes") or _own_axes(multiscale)
     if not described:
         is_old = str(multiscale.get("version", "")) in ("0.1", "0.2")
         return (OLD_AXES if is_old else None), ()
     rows = [{"name": row} if isinstance(row, str) else row for row in described]
     units = tuple(str(row["unit"]) if row.get("unit") else None for row in rows)
     return "".join(_letter(row) for row in rows), units
+
+
+def _own_axes(multiscale: Mapping[str, Any]) -> Any:
+    """The axes of the levels' own coordinate system, which version 0.6 names."""
+    systems = multiscale.get("coordinateSystems") or ()
+    steps = multiscale["datasets"][0].get("coordinateTransformations") or ()
+    outputs = [step.get("output") for step in steps]
+    own = [system for system in systems if system.get("name") in outputs]
+    return (own or systems)[0].get("axes") if systems else None
 
 
 def _letter(axis: Mapping[str, Any]) -> str:
@@ -173,7 +182,7 @@ def _scale_and_offset(transformations: Any) -> CoordinateTransform | None:
     """The scale and translation of a list of transformations, if it has a scale."""
     scale: tuple[float, ...] | None = None
     offset: tuple[float, ...] | None = None
-    for step in transformations or ():
+    for step in _flat(transformations or ()):
         if step.get("type") == "scale" and "scale" in step:
             scale = _finite(step["scale"])
         elif step.get("type") == "translation" and "translation" in step:
@@ -182,6 +191,15 @@ def _scale_and_offset(transformations: Any) -> CoordinateTransform | None:
         return None
     scale = scale or (1.0,) * len(offset or ())
     return CoordinateTransform(scale, offset or (0.0,) * len(scale))
+
+
+def _flat(transformations: Any) -> Iterator[Mapping[str, Any]]:
+    """The steps of transformations, also of those that are a sequence of others."""
+    for step in transformations:
+        if step.get("type") == "sequence":
+            yield from _flat(step.get("transformations") or ())
+        else:
+            yield step
 
 
 def _finite(numbers: Sequence[Any]) -> tuple[float, ...]:

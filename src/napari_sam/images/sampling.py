@@ -102,10 +102,13 @@ def spread_cells(level: StoredLevel) -> Iterator[Cell]:
 
 
 def settle_ranges(
-    levels: Sequence[StoredLevel], channels: Sequence[int]
+    levels: Sequence[StoredLevel],
+    channels: Sequence[int],
+    fill: float | None = None,
 ) -> tuple[tuple[float, float], ...]:
     """The (low, high) that become black and white, for each of the channels.
 
+    A value without data is left out, the one given as `fill` or one that is clear.
     Cells that cannot be read are left out: one damaged chunk must not take the rest
     of the image away. Where none can be read, the ImageReadError of the last stays.
     """
@@ -125,7 +128,7 @@ def settle_ranges(
                 continue
             samples.append(block_chw.reshape(len(channels), -1))
         if samples:
-            ranges = [intensity_range(s) for s in np.concatenate(samples, axis=1)]
+            ranges = [intensity_range(s, fill) for s in np.concatenate(samples, axis=1)]
             if all(low < high for low, high in ranges):
                 return tuple(ranges)
     if not samples and damage is not None:

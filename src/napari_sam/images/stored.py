@@ -45,13 +45,17 @@ class StoredImage:
     arrays: tuple[LazyArray, ...]  # the stored levels, finest first
     axes: str | None = None  # letters of `axes`; None: nobody said
     is_rgb: bool | None = None  # None: nobody said
-    factors: tuple[tuple[float, float], ...] | None = None  # (y, x) of each level
+    factors: tuple[Mapping[str, float], ...] | None = None  # of each level, by axis
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     translation: Mapping[str, float] = field(default_factory=dict)
     name: str = "image"
     source: str | None = None  # path or URL; None for what has neither
     state: str = field(default_factory=unique_state)  # tells versions apart
+    indices: LazyArray | None = None  # of a picture with a palette: its labels
+    part: int | str | None = None  # which image of a file of several the user chose
+    fill: float | None = None  # what stands for "no data", if the user has said
+    notices: tuple[str, ...] = ()  # what is left out, in sentences for the user
     close: Callable[[], None] = nothing_to_close
 
     def __post_init__(self) -> None:

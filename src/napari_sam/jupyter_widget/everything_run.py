@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam.automatic.run import RunProgress
-from napari_sam.everything import (
-    EverythingRequest,
-    Merging,
-    find_everything,
+from napari_sam.annotator.run_merge import (
+    RegionRequest,
+    RunMerge,
+    find_objects,
     forget_run,
 )
+from napari_sam.automatic.run import RunProgress
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.controls import AutomaticRow
 from napari_sam.jupyter_widget.stage import seen_of
@@ -53,11 +53,11 @@ class EverythingRun:
         whole = Box.of_shape(session.image.shape)
         seen = seen_of(workspace.stage, session.image.shape)
         region = whole if whole_plane or seen is None else seen
-        request = EverythingRequest((plane,), region)
+        request = RegionRequest((plane,), region)
 
-        def work(watch: JobWatch) -> Merging:
-            report = find_everything(session, request, self._report, watch)
-            return Merging.begin(session, request, report, watch)
+        def work(watch: JobWatch) -> RunMerge:
+            report = find_objects(session, request, self._report, watch)
+            return RunMerge.begin(session, request, report, watch)
 
         self._set_running(True)
         self._row.progress(0, 1, "Starting")
@@ -81,7 +81,7 @@ class EverythingRun:
             text = f"{progress.stage}: {progress.objects} objects"
             self._row.progress(progress.done, progress.count, text)
 
-    def _write(self, merging: Merging) -> None:
+    def _write(self, merging: RunMerge) -> None:
         """Write block by block; what the user does meanwhile comes in between."""
         workspace = self._workspace
         blocks = iter(merging.blocks)
@@ -102,7 +102,7 @@ class EverythingRun:
 
         write_next()
 
-    def _finish(self, merging: Merging) -> None:
+    def _finish(self, merging: RunMerge) -> None:
         if not self._is_running:
             return
         self._set_running(False)

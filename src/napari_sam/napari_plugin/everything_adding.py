@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam.everything import Merging
+from napari_sam.annotator.run_merge import RunMerge
 from napari_sam.napari_plugin.screen import Workspace
 
 PAUSE_MS = 10
@@ -19,7 +19,7 @@ PAUSE_MS = 10
 
 
 class Adding(QObject):
-    """Writes the blocks of a `Merging`; `stop` it before the workspace is closed.
+    """Writes the blocks of a `RunMerge`; `stop` it before the workspace is closed.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class Adding(QObject):
         self,
         parent: QObject,
         workspace: Workspace,
-        merging: Merging,
+        merging: RunMerge,
         said: Callable[[int], None],
-        done: Callable[[Merging], None],
+        done: Callable[[RunMerge], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         super().__init__(parent)

@@ -17,28 +17,28 @@ from time import monotonic
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam.automatic.run import RunProgress
-from napari_sam.errors import SamError, SessionError
-from napari_sam.everything import (
-    EverythingRequest,
-    Merging,
+from napari_sam.annotator.run_merge import (
+    RegionRequest,
+    RunMerge,
     UnfinishedRun,
     all_planes,
-    find_everything,
+    find_objects,
     forget_run,
     unfinished_run,
 )
+from napari_sam.annotator.run_text import (
+    Speed,
+    failure_text,
+    progress_text,
+    result_text,
+    unfinished_text,
+    window_text,
+)
+from napari_sam.automatic.run import RunProgress
+from napari_sam.errors import SamError, SessionError
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.everything_adding import Adding
-from napari_sam.napari_plugin.everything_words import (
-    Speed,
-    failure_words,
-    look_words,
-    progress_words,
-    result_words,
-    unfinished_words,
-)
 from napari_sam.napari_plugin.jobs import REPORT_INTERVAL_S, Job, Jobs, JobWatch
 from napari_sam.napari_plugin.layers.found_tiles import FoundPresenter
 from napari_sam.napari_plugin.layers.rectangle import RectanglePresenter, Where
@@ -114,7 +114,7 @@ class EverythingRun(QObject):
         left = self._unfinished
         words = [self._line[2], self._failures]
         if not self._is_running and left is not None and not self._failures:
-            words.append(unfinished_words(left))
+            words.append(unfinished_text(left))
         return "\n".join(word for word in words if word)
 
     @property
@@ -138,7 +138,7 @@ class EverythingRun(QObject):
         except SamError as error:
             self._on_failed(error)
             return
-        self._run(EverythingRequest(planes, region, object_size, level))
+        self._run(RegionRequest(planes, region, object_size, level))
 
     def go_on(self) -> None:
         """Go on with the run that was left unfinished."""
@@ -188,7 +188,7 @@ class EverythingRun(QObject):
             )
         return (plane,), box
 
-    def _run(self, request: EverythingRequest) -> None:
+    def _run(self, request: RegionRequest) -> None:
         if self._is_running or self._is_closed:
             return
         session = self._workspace.session
@@ -198,10 +198,10 @@ class EverythingRun(QObject):
         self._is_running, self._failures = True, ""
         self._say(0, 0, "Looking at the image")
 
-        def work(watch: JobWatch) -> Merging:
+        def work(watch: JobWatch) -> RunMerge:
             teller = _Teller(found, watch, self._told.emit)
-            report = find_everything(session, request, teller.tell, teller.look)
-            return Merging.begin(session, request, report, watch)
+            report = find_objects(session, request, teller.tell, teller.look)
+            return RunMerge.begin(session, request, report, watch)
 
         self._jobs.submit(
             Job(
@@ -218,7 +218,7 @@ class EverythingRun(QObject):
         if found is self.found and self._is_running and self._adding is None:
             self._say(*line)
 
-    def _add(self, merging: Merging) -> None:
+    def _add(self, merging: RunMerge) -> None:
         """What was found goes into the labels."""
         total = len(merging.blocks)
         self._adding = Adding(
@@ -232,12 +232,12 @@ class EverythingRun(QObject):
             self._on_failed,
         )
 
-    def _finish(self, merging: Merging) -> None:
+    def _finish(self, merging: RunMerge) -> None:
         report, session = merging.report, self._workspace.session
-        self._end(result_words(report, merging.count))
+        self._end(result_text(report, merging.count))
         if self.found is not None:
             self.found.close()
-        self._failures = failure_words(report.failures)
+        self._failures = failure_text(report.failures)
         if report.is_complete:
             self._jobs.submit(
                 Job(
@@ -318,7 +318,7 @@ class _Teller:
             self._speed.begin()
         if self._progress is None:
             # A tile may take a while.
-            self._say((0, 0, look_words(look)))
+            self._say((0, 0, window_text(look)))
         elif self._kept_back is not None:
             self._say(self._kept_back)
         self._watch()
@@ -329,7 +329,7 @@ class _Teller:
         if progress.tile is not None:
             self._speed.done = progress.done
             self._found.add(progress.tile)
-        words = progress_words(progress, self._speed.per_second)
+        words = progress_text(progress, self._speed.per_second)
         line = (progress.done, progress.count, words)
         self._say(line, at_once=is_first or progress.done == progress.count)
         if not self._watch.is_cancelled:

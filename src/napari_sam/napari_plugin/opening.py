@@ -11,9 +11,10 @@ from napari_sam.labels import ObjectSummary
 from napari_sam.model.window_model import WindowModel
 from napari_sam.napari_plugin.jobs import JobWatch
 from napari_sam.napari_plugin.label_places import LabelsProposal, propose_labels
-from napari_sam.napari_plugin.leveled import LeveledPredictor
 from napari_sam.napari_plugin.sources import LayerSource, Limits
 from napari_sam.predictor.cache import EmbeddingCache
+from napari_sam.predictor.candidates import PredictorOptions
+from napari_sam.predictor.image import ImagePredictor
 from napari_sam.session import Session
 
 Load = Callable[..., WindowModel]
@@ -102,8 +103,8 @@ def open_session(
     model = models.get(choices.model, choices.device, watch)
     watch()
     place = _place(source, opened, choices)
-    predictor = LeveledPredictor(model, opened.image, cache=cache)
-    predictor.work_at(choices.level)
+    options = PredictorOptions(finest_level=choices.level or 0)
+    predictor = ImagePredictor(model, opened.image, cache=cache, options=options)
     session = Session(opened.image, place.path, model, predictor=predictor)
     return Opened(session, opened.axes, place, session.objects)
 

@@ -30,6 +30,9 @@ class PredictorOptions:
     speck_share, hole_share
         An island, or a hole, that is a speck has at most this share of the object's
         area, 0..1. Holes are more often real than islands.
+    finest_level
+        No level finer than this is read, and objects are drawn at it: 0 gives the
+        finest outlines, a coarser one costs fewer windows.
     """
 
     max_windows: int = 200
@@ -37,6 +40,7 @@ class PredictorOptions:
     keep_specks: bool = False
     speck_share: float = 0.25
     hole_share: float = 0.01
+    finest_level: int = 0
 
     def __post_init__(self) -> None:
         if self.max_windows < 1 or self.max_object_pixels < 1:
@@ -49,6 +53,11 @@ class PredictorOptions:
             raise PredictorError(
                 f"speck_share and hole_share need to be in 0..1, got {shares}. Use "
                 "keep_specks=True to keep them all."
+            )
+        if self.finest_level < 0:
+            raise PredictorError(
+                "finest_level counts levels from 0, the full resolution; got "
+                f"{self.finest_level}."
             )
 
 

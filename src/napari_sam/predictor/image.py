@@ -99,7 +99,7 @@ class ImagePredictor:
         plane
             Indices of the axes before y, x; may be left out where there is one plane.
         level
-            The finest level to look at; 0 where it is not given.
+            The finest level to read, instead of `finest_level` of the options.
         previous
             The candidate to refine. Where the prompts fit in the window that decided
             it, its logits go along as one more prompt.
@@ -260,7 +260,7 @@ class ImagePredictor:
     def _checked_level(self, level: int | None) -> int:
         count = len(self._image.levels)
         if level is None:
-            return 0
+            level = self._options.finest_level
         if not is_index(level, count):
             raise PredictorError(
                 f"The image has levels 0 to {count - 1}, got level={level!r}."

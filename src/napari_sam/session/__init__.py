@@ -12,7 +12,7 @@ inputs         what may be given as model and labels
 
 from napari_sam.session.history import PromptState, Step
 from napari_sam.session.inputs import as_model
-from napari_sam.session.objects import ObjectAnswer, ObjectResult
+from napari_sam.session.objects import ObjectAnswer, ObjectOutcome
 from napari_sam.session.refinement import Answer, Candidates, Request
 from napari_sam.session.session import Session
 
@@ -20,7 +20,7 @@ __all__ = [
     "Answer",
     "Candidates",
     "ObjectAnswer",
-    "ObjectResult",
+    "ObjectOutcome",
     "PromptState",
     "Request",
     "Session",

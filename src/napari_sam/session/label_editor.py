@@ -19,7 +19,7 @@ from napari_sam.session.history import PromptState
 from napari_sam.session.objects import (
     FreeIds,
     ObjectAnswer,
-    ObjectResult,
+    ObjectOutcome,
     ids_named_by,
     iter_answers,
     mask_prompt,
@@ -172,9 +172,9 @@ class LabelEditor:
         rule: OverlapRule = OverlapRule.KEEP,
         *,
         watch: ProgressCallback | None = None,
-        on_result: Callable[[ObjectResult], None] | None = None,
+        on_outcome: Callable[[ObjectOutcome], None] | None = None,
         keep_going: bool = False,
-    ) -> tuple[ObjectResult, ...]:
+    ) -> tuple[ObjectOutcome, ...]:
         """Write many objects, such as one for each of many boxes or of a prompts file.
 
         All are found before the first is written, so that an error or `Cancelled` on
@@ -186,7 +186,7 @@ class LabelEditor:
 
             requests = session.request_objects(objects)              its own thread
             answers = [session.compute_object(r) for r in requests]  a worker
-            results = session.add_objects(answers)                   its own thread
+            outcomes = session.add_objects(answers)                  its own thread
 
         Parameters
         ----------
@@ -200,8 +200,8 @@ class LabelEditor:
             so that no object may name one.
         watch
             As for `compute`, called for every object that is not computed yet.
-        on_result
-            Called with each result as soon as its object is written or has failed.
+        on_outcome
+            Called with each outcome as soon as its object is written or has failed.
         keep_going
             Write each object as soon as it is found, and go on where one cannot be
             found. The candidates of only one object are in memory at any moment, and
@@ -209,7 +209,7 @@ class LabelEditor:
 
         Returns
         -------
-        tuple of ObjectResult
+        tuple of ObjectOutcome
             One for each object, in order: its id, or the error that says why it is not
             in the labels. That the model sees no object (`PredictorError`), that the
             rule leaves nothing of it (`NothingToWriteError`) and an id that cannot be
@@ -230,12 +230,12 @@ class LabelEditor:
         items = prompting.check_objects(objects)
         answers = iter_answers(prompting.predictor, items, watch, keep_going=keep_going)
         ids = FreeIds(self._labels.next_id, ids_named_by(items))
-        results = []
+        outcomes = []
         for index, answer in enumerate(answers if keep_going else tuple(answers)):
-            results.append(self._add_object(index, answer, rule, ids))
-            if on_result is not None:
-                on_result(results[-1])
-        return tuple(results)
+            outcomes.append(self._add_object(index, answer, rule, ids))
+            if on_outcome is not None:
+                on_outcome(outcomes[-1])
+        return tuple(outcomes)
 
     def _write(
         self,
@@ -261,19 +261,19 @@ class LabelEditor:
 
     def _add_object(
         self, index: int, answer: ObjectAnswer, rule: OverlapRule, ids: FreeIds
-    ) -> ObjectResult:
+    ) -> ObjectOutcome:
         item, candidate = answer.item, answer.candidate
         if candidate is None:
-            return ObjectResult(index, item, answer.error)
+            return ObjectOutcome(index, item, answer.error)
         self._prompting.discard()
         wanted = ids.choose(item.label_id, rule)
         record = self._record(candidate, item.prompts, chosen=0)
         try:
             label_id = self._write(candidate, wanted, rule, record)
         except LabelError as error:
-            return ObjectResult(index, item, error)
+            return ObjectOutcome(index, item, error)
         ids.written(label_id)
-        return ObjectResult.of_written(index, item, label_id, candidate)
+        return ObjectOutcome.of_written(index, item, label_id, candidate)
 
     def _record(
         self, candidate: Candidate, prompts: Sequence[Prompt], chosen: int

@@ -1,6 +1,6 @@
 """Objects as a session writes them: one's record, its mask as a prompt, many at once.
 
-    ObjectPrompts ---> ObjectAnswer ---> ObjectResult
+    ObjectPrompts ---> ObjectAnswer ---> ObjectOutcome
     `request_objects`  `compute_object`  `add_objects`
     session's thread   any thread        session's thread
 
@@ -56,7 +56,7 @@ class ObjectAnswer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ObjectResult:
+class ObjectOutcome:
     """What became of one of many objects; it holds no pixels.
 
     Parameters
@@ -99,7 +99,7 @@ class ObjectResult:
     @classmethod
     def of_written(
         cls, index: int, item: ObjectPrompts, label_id: int, candidate: Candidate
-    ) -> ObjectResult:
+    ) -> ObjectOutcome:
         """Of an object that is in the labels."""
         return cls(
             index,

@@ -23,10 +23,9 @@ from napari_sam.masks import iou
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.metadata import ModelMetadata
+from napari_sam.model.sam import OWN_QUERY, PUBLISHED_QUERY
 from napari_sam.model.window_model import WindowMask
 from napari_sam.model.window_model.point_masks import (
-    OWN_QUERY,
-    PUBLISHED_QUERY,
     PointQuery,
 )
 from napari_sam.prompts import Click, Prompt

@@ -8,8 +8,6 @@ masks of a whole grid of clicks, kept small.
 """
 
 from napari_sam.model.window_model.point_masks import (
-    OWN_QUERY,
-    PUBLISHED_QUERY,
     PointMasks,
     PointQuery,
     boxes_around,
@@ -24,8 +22,6 @@ from napari_sam.model.window_model.protocols import (
 )
 
 __all__ = [
-    "OWN_QUERY",
-    "PUBLISHED_QUERY",
     "BatchEncodingModel",
     "Embedding",
     "ManyPointModel",

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt, Signal
 
+from napari_sam.annotator.run_merge import run_location, run_plan
 from napari_sam.automatic.plan import Tile
-from napari_sam.everything import run_place, run_plan
 from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
 from napari_sam.napari_plugin.layers.labels import LabelPresenter
 from napari_sam.napari_plugin.layers.placement import Placement
@@ -73,7 +73,7 @@ class FoundPresenter(QObject):
         super().__init__()
         self._workspace = workspace
         # Not within the run's own folder of tiles: what is for the eye may be lost.
-        self._run_folder = run_place(workspace.session).run_folder
+        self._run_folder = run_location(workspace.session).run_folder
         self._folder = self._run_folder / "preview"
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam-found")
         self._pyramid: FoundPyramid | None = None

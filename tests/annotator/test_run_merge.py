@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -12,26 +13,26 @@ import zarr
 from run_scene import SHAPE, Regions, assert_same_objects, opened, scene, truth
 from run_scene import write_image as stored
 
-from napari_sam import everything, walking
-from napari_sam.errors import Cancelled, LabelError
-from napari_sam.everything import (
-    EverythingRequest,
-    Merging,
+from napari_sam.annotator import run_merge, undo
+from napari_sam.annotator.run_merge import (
+    RegionRequest,
+    RunMerge,
     all_planes,
-    find_everything,
+    find_objects,
     forget_run,
-    run_place,
+    run_location,
     unfinished_run,
 )
+from napari_sam.annotator.undo import UndoRun
+from napari_sam.errors import Cancelled, LabelError
 from napari_sam.geometry import Box
 from napari_sam.labels import Edit, LabelStore
 from napari_sam.predictor.progress import WindowProgress
 from napari_sam.session import Session
-from napari_sam.walking import Walk
 
 WHOLE = Box.of_shape(SHAPE)
 SIZE = 18
-ASKED = EverythingRequest(((),), WHOLE, SIZE)
+ASKED = RegionRequest(((),), WHOLE, SIZE)
 
 
 def nothing(*_: object) -> None:
@@ -48,12 +49,12 @@ def session_on(image: Path, folder: Path, model: Regions | None = None) -> Sessi
     return Session(opened(image), folder / "cells.ome.zarr", model or Regions())
 
 
-def found_in(session: Session, request: EverythingRequest = ASKED) -> Merging:
-    report = find_everything(session, request, nothing, nothing)
-    return Merging.begin(session, request, report, nothing)
+def found_in(session: Session, request: RegionRequest = ASKED) -> RunMerge:
+    report = find_objects(session, request, nothing, nothing)
+    return RunMerge.begin(session, request, report, nothing)
 
 
-def merge(session: Session, request: EverythingRequest = ASKED) -> Merging:
+def merge(session: Session, request: RegionRequest = ASKED) -> RunMerge:
     merging = found_in(session, request)
     for block in merging.blocks:
         merging.write(session, block)
@@ -83,8 +84,8 @@ def test_all_that_was_found_goes_in_and_the_run_is_forgotten(session: Session) -
     assert merging.count == truth().max()
     forget_run(session)
     assert unfinished_run(session) is None
-    assert not run_place(session).path.exists()
-    assert not run_place(session).folder.exists()
+    assert not run_location(session).path.exists()
+    assert not run_location(session).folder.exists()
 
 
 def test_each_object_keeps_the_score_that_it_was_found_with(session: Session) -> None:
@@ -129,7 +130,7 @@ def test_a_found_object_keeps_what_is_free_of_it(session: Session) -> None:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(everything, "BLOCK", 128)
+    monkeypatch.setattr(run_merge, "BLOCK", 128)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -222,7 +223,7 @@ def test_an_undo_that_fails_half_way_shows_what_is_undone(
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A while is over at once: one edit at a time."""
-    monkeypatch.setattr(walking, "A_WHILE_S", -1.0)
+    monkeypatch.setattr(undo, "CHUNK_S", -1.0)
 
 
 @pytest.mark.usefixtures("small_blocks", "hasty")
@@ -231,17 +232,18 @@ def test_the_undo_of_a_run_can_be_left_and_gone_on_with(session: Session) -> Non
     whole = labels_in(session)
     told: list[Edit] = []
     session.labels_changed.connect(told.append)
-    walk = Walk(session, is_undo=True)
-    assert walk.go_on()
-    assert walk.go_on()
-    walk.stop()
-    assert not walk.go_on()
+    given_up = Event()
+    run = UndoRun(session, is_undo=True, is_given_up=given_up.is_set)
+    assert run.go_on()
+    assert run.go_on()
+    given_up.set()
+    assert not run.go_on()
     assert len(told) == 2
     assert labels_in(session).any()
-    rest = Walk(session, is_undo=True)
+    rest = UndoRun(session, is_undo=True, is_given_up=Event().is_set)
     assert [rest.go_on() for _ in range(4)] == [True, True, True, False]
     assert not labels_in(session).any()
-    again = Walk(session, is_undo=False)
+    again = UndoRun(session, is_undo=False, is_given_up=Event().is_set)
     while again.go_on():
         pass
     np.testing.assert_array_equal(labels_in(session), whole)
@@ -249,18 +251,34 @@ def test_the_undo_of_a_run_can_be_left_and_gone_on_with(session: Session) -> Non
 
 
 @pytest.mark.usefixtures("small_blocks", "hasty")
-def test_a_walk_ends_where_something_else_is_done_in_between(session: Session) -> None:
+def test_the_first_chunk_of_an_undo_is_done_though_it_was_given_up(
+    session: Session,
+) -> None:
     merge(session)
-    walk = Walk(session, is_undo=True)
-    assert walk.go_on()
+    told: list[Edit] = []
+    session.labels_changed.connect(told.append)
+    given_up = Event()
+    given_up.set()
+    run = UndoRun(session, is_undo=True, is_given_up=given_up.is_set)
+    assert not run.go_on()
+    assert not run.go_on()
+    assert len(told) == 1
+
+
+@pytest.mark.usefixtures("small_blocks", "hasty")
+def test_an_undo_ends_where_something_else_is_done_in_between(session: Session) -> None:
+    merge(session)
+    run = UndoRun(session, is_undo=True, is_given_up=Event().is_set)
+    assert run.go_on()
     session.paint(np.full((3, 3), 99, np.uint32), Box(0, 0, 3, 3))
-    assert not walk.go_on()
+    assert not run.go_on()
     assert labels_in(session)[0, 0] == 99
 
 
-def test_where_there_is_no_step_there_is_no_walk(session: Session) -> None:
-    assert not Walk(session, is_undo=True).go_on()
-    assert not Walk(session, is_undo=False).go_on()
+def test_where_there_is_no_step_nothing_is_undone(session: Session) -> None:
+    for is_undo in (True, False):
+        run = UndoRun(session, is_undo=is_undo, is_given_up=Event().is_set)
+        assert not run.go_on()
 
 
 def test_a_cancelled_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -270,7 +288,7 @@ def test_a_cancelled_run_goes_on_where_it_was(tmp_path: Path) -> None:
     with session_on(tmp_path / "image.zarr", tmp_path / "other", whole) as other:
         merge(other)
     with pytest.raises(Cancelled):
-        find_everything(session, ASKED, nothing, Stopping(20))
+        find_objects(session, ASKED, nothing, Stopping(20))
     left = unfinished_run(session)
     assert left is not None
     assert 0 < left.tiles_done < left.tile_count
@@ -291,7 +309,7 @@ def test_what_is_found_but_not_put_in_is_not_found_again(tmp_path: Path) -> None
     model = Regions()
     image = stored(tmp_path / "image.zarr", scene())
     with session_on(image, tmp_path, model) as session:
-        find_everything(session, ASKED, nothing, nothing)
+        find_objects(session, ASKED, nothing, nothing)
         encodes = model.encodes
         left = unfinished_run(session)
         assert left is not None
@@ -304,7 +322,7 @@ def test_what_is_found_but_not_put_in_is_not_found_again(tmp_path: Path) -> None
 def test_a_merge_that_was_cut_short_goes_on_with_the_same_ids(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(everything, "BLOCK", 64)
+    monkeypatch.setattr(run_merge, "BLOCK", 64)
     merging = found_in(session)
     for block in merging.blocks[: len(merging.blocks) // 2]:
         merging.write(session, block)
@@ -343,7 +361,7 @@ def test_a_part_of_some_planes_leaves_the_others_alone(tmp_path: Path) -> None:
     with session_on(image, tmp_path) as session:
         assert all_planes(session) == ((0,), (1,), (2,))
         part = Box(0, 0, SHAPE[0], 170)
-        merge(session, EverythingRequest(((0,), (2,)), part, SIZE))
+        merge(session, RegionRequest(((0,), (2,)), part, SIZE))
         for z in (0, 2):
             labels = labels_in(session, (z,))
             assert not labels[:, 170:].any()
@@ -358,7 +376,7 @@ def test_a_part_of_some_planes_leaves_the_others_alone(tmp_path: Path) -> None:
 def test_a_run_of_another_model_is_known_for_one(tmp_path: Path) -> None:
     image = stored(tmp_path / "image.zarr", scene())
     with session_on(image, tmp_path) as session, pytest.raises(Cancelled):
-        find_everything(session, ASKED, nothing, Stopping(20))
+        find_objects(session, ASKED, nothing, Stopping(20))
     with session_on(image, tmp_path, Regions(fingerprint="other")) as session:
         left = unfinished_run(session)
         assert left is not None

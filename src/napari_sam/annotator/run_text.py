@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from napari_sam.annotator.run_merge import UnfinishedRun
 from napari_sam.automatic.run import RunProgress
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.tile import TileFailure
-from napari_sam.everything import UnfinishedRun
 from napari_sam.predictor.progress import WindowProgress
 
 SHOWN_FAILURES = 8
@@ -48,14 +48,14 @@ class Speed:
         return count / seconds if count > 0 and seconds > 0 else None
 
 
-def look_words(look: WindowProgress) -> str:
+def window_text(progress: WindowProgress) -> str:
     """A line about a run that has not come to the end of a tile yet."""
-    if not look.most_windows:
+    if not progress.most_windows:
         return "Looking at the image, to learn how large its objects are"
-    return f"Window {look.windows + 1} of at most {look.most_windows}"
+    return f"Window {progress.windows + 1} of at most {progress.most_windows}"
 
 
-def progress_words(progress: RunProgress, per_second: float | None) -> str:
+def progress_text(progress: RunProgress, per_second: float | None) -> str:
     """A line about a run that goes on."""
     if progress.stage == "seams":
         return f"Joining objects across tiles: {_count(progress.objects, 'object')}"
@@ -70,11 +70,11 @@ def progress_words(progress: RunProgress, per_second: float | None) -> str:
     left = progress.count - progress.done
     if per_second is not None and left:
         left_s = left / per_second
-        parts += [_rate_words(per_second), f"about {_time_words(left_s)} left"]
+        parts += [_rate_text(per_second), f"about {_time_text(left_s)} left"]
     return ", ".join(parts)
 
 
-def result_words(report: AutomaticReport, added: int) -> str:
+def result_text(report: AutomaticReport, added: int) -> str:
     """A line about a run that has ended."""
     text = f"Done: {_count(added, 'object')} added to the labels"
     left_out = report.objects - added
@@ -83,7 +83,7 @@ def result_words(report: AutomaticReport, added: int) -> str:
     return f"{text}. Looked for objects of about {report.object_size:.0f} pixels."
 
 
-def failure_words(failures: Sequence[TileFailure]) -> str:
+def failure_text(failures: Sequence[TileFailure]) -> str:
     """Where windows failed, and why; a line each."""
     if not failures:
         return ""
@@ -98,34 +98,34 @@ def failure_words(failures: Sequence[TileFailure]) -> str:
     return "\n".join(lines)
 
 
-def unfinished_words(run: UnfinishedRun) -> str:
+def unfinished_text(run: UnfinishedRun) -> str:
     """A line about a run that was left unfinished."""
     far = f"{run.tiles_done} of {run.tile_count} tiles found"
     if not run.fits_image:
-        return f"A run on other pixels was left here ({far}); Start replaces it."
+        return f"A run on other pixels was left here ({far}); a new run replaces it."
     if not run.fits_model:
         return (
             f"A run with another model was left here ({far}): choose that model to go "
-            "on with it. Start replaces it."
+            "on with it. A new run replaces it."
         )
     if run.failures:
-        return failure_words(run.failures)
+        return failure_text(run.failures)
     if run.tiles_done == run.tile_count:
         return "All tiles are found: Continue puts the objects into the labels."
-    return f"{far}: Continue goes on. Start with other settings replaces them."
+    return f"{far}: Continue goes on. A run with other settings replaces them."
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _rate_words(per_second: float) -> str:
+def _rate_text(per_second: float) -> str:
     if per_second >= 1:
         return f"{per_second:.1f} tiles/s"
     return f"{60 * per_second:.2g} tiles/min"
 
 
-def _time_words(seconds: float) -> str:
+def _time_text(seconds: float) -> str:
     if seconds < 90:
         return f"{max(round(seconds), 1)} s"
     if seconds < 90 * 60:

@@ -10,8 +10,12 @@ import pytest
 import zarr
 from cli_scene import CHUNK, OBJECTS, SIDE, Desk, labels_of, run, write_scene
 
-from napari_sam.cli.everything_request import chosen_planes, parse_planes, parse_region
-from napari_sam.cli.request import RequestError
+from napari_sam.cli.request import (
+    RequestError,
+    chosen_planes,
+    parse_planes,
+    parse_region,
+)
 from napari_sam.geometry import Box
 
 

@@ -4,25 +4,25 @@ from pathlib import Path
 
 import pytest
 
+from napari_sam.annotator.run_merge import RegionRequest, UnfinishedRun
+from napari_sam.annotator.run_text import (
+    SHOWN_FAILURES,
+    Speed,
+    failure_text,
+    progress_text,
+    result_text,
+    unfinished_text,
+    window_text,
+)
 from napari_sam.automatic.plan import Tile
 from napari_sam.automatic.run import RunProgress
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.tile import TileFailure
-from napari_sam.everything import EverythingRequest, UnfinishedRun
 from napari_sam.geometry import Box
-from napari_sam.napari_plugin.everything_words import (
-    SHOWN_FAILURES,
-    Speed,
-    failure_words,
-    look_words,
-    progress_words,
-    result_words,
-    unfinished_words,
-)
 from napari_sam.predictor.progress import WindowProgress
 
 FAILURE = TileFailure((2, 0), Box(0, 96, 64, 192), "the device is gone")
-REQUEST = EverythingRequest(((),), Box(0, 0, 9, 9))
+REQUEST = RegionRequest(((),), Box(0, 0, 9, 9))
 
 
 def at(done: int, count: int = 40, failures: int = 0) -> RunProgress:
@@ -41,23 +41,23 @@ def at(done: int, count: int = 40, failures: int = 0) -> RunProgress:
 def test_progress_is_tiles_objects_rate_and_time_left(
     rate: float | None, words: str
 ) -> None:
-    assert progress_words(at(10), rate) == words
+    assert progress_text(at(10), rate) == words
 
 
 def test_before_a_tile_is_done_it_is_the_windows_that_are_told() -> None:
     assert (
-        look_words(WindowProgress(0, Box(0, 0, 9, 9), 3, 3, 40))
+        window_text(WindowProgress(0, Box(0, 0, 9, 9), 3, 3, 40))
         == "Window 4 of at most 40"
     )
-    assert "how large" in look_words(WindowProgress(0, Box(0, 0, 9, 9), 0, 0, 0))
+    assert "how large" in window_text(WindowProgress(0, Box(0, 0, 9, 9), 0, 0, 0))
 
 
 def test_no_time_is_left_when_all_tiles_are_done() -> None:
-    assert progress_words(at(40), 0.1) == "Tile 40 of 40: 310 objects"
+    assert progress_text(at(40), 0.1) == "Tile 40 of 40: 310 objects"
 
 
 def test_failures_are_counted_while_the_run_goes_on() -> None:
-    assert "1 window failed" in progress_words(at(10, failures=1), None)
+    assert "1 window failed" in progress_text(at(10, failures=1), None)
 
 
 def test_tiles_of_an_earlier_call_do_not_count_for_the_rate() -> None:
@@ -74,17 +74,17 @@ def test_tiles_of_an_earlier_call_do_not_count_for_the_rate() -> None:
 
 
 def test_failures_have_a_place_and_a_reason_and_are_not_endless() -> None:
-    words = failure_words([FAILURE] * (SHOWN_FAILURES + 3))
+    words = failure_text([FAILURE] * (SHOWN_FAILURES + 3))
     assert "plane 2, 0, y 0 to 64, x 96 to 192: the device is gone" in words
     assert words.endswith("and 3 more")
-    assert failure_words(()) == ""
+    assert failure_text(()) == ""
 
 
 def test_the_result_says_what_was_added_and_what_was_left_out() -> None:
     report = AutomaticReport(Path(), Path(), 12, 1, 1, 0, (), 27.3)
     size = "Looked for objects of about 27 pixels."
-    assert result_words(report, 12) == f"Done: 12 objects added to the labels. {size}"
-    assert "11 objects added to the labels, 1 left out" in result_words(report, 11)
+    assert result_text(report, 12) == f"Done: 12 objects added to the labels. {size}"
+    assert "11 objects added to the labels, 1 left out" in result_text(report, 11)
 
 
 def left(
@@ -94,7 +94,7 @@ def left(
     fits_model: bool = True,
 ) -> str:
     run = UnfinishedRun(REQUEST, done, 9, fits_image, fits_model, failures)
-    return unfinished_words(run)
+    return unfinished_text(run)
 
 
 def test_a_run_that_was_left_says_how_far_it_is_and_what_it_needs() -> None:

@@ -49,8 +49,8 @@ Block = tuple[Plane, Box]
 
 
 @dataclass(frozen=True, slots=True)
-class EverythingRequest:
-    """Where a run looks, and what for.
+class RegionRequest:
+    """What a run segments.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class EverythingRequest:
         """The same for `segment_image`."""
         return AutomaticOptions(object_size=self.object_size)
 
-    def asked(self, session: Session) -> RunRequest:
+    def run_request(self, session: Session) -> RunRequest:
         """What `segment_image` keeps of it in the run's plan."""
         return RunRequest(
             session.image.fingerprint,
@@ -103,7 +103,7 @@ class UnfinishedRun:
         Windows that failed, where the run came to its end.
     """
 
-    request: EverythingRequest
+    request: RegionRequest
     tiles_done: int
     tile_count: int
     fits_image: bool
@@ -116,7 +116,7 @@ def all_planes(session: Session) -> tuple[Plane, ...]:
     return tuple(product(*map(range, session.image.stack_shape)))
 
 
-def run_place(session: Session) -> LabelLocation:
+def run_location(session: Session) -> LabelLocation:
     """Where the label volume of a session's run is, or will be."""
     beside = find_location(session.labels.path).run_folder
     return find_location(beside.with_name(f"{beside.name}.ome.zarr"))
@@ -124,12 +124,12 @@ def run_place(session: Session) -> LabelLocation:
 
 def run_plan(session: Session) -> RunPlan | None:
     """The plan of the run that is there, None if there is none."""
-    return RunFolder(run_place(session)).plan()
+    return RunFolder(run_location(session)).plan()
 
 
 def unfinished_run(session: Session) -> UnfinishedRun | None:
     """The run beside the session's labels, None if there is none; reads a folder."""
-    folder = RunFolder(run_place(session))
+    folder = RunFolder(run_location(session))
     plan = folder.plan()
     if plan is None:
         return None
@@ -137,7 +137,7 @@ def unfinished_run(session: Session) -> UnfinishedRun | None:
     is_found = folder.finished() is not None
     done = sum(1 for _ in (folder.path / "tiles").rglob("*.tile"))
     return UnfinishedRun(
-        EverythingRequest(
+        RegionRequest(
             asked.planes, asked.region, asked.options.object_size, asked.level
         ),
         plan.tile_count if is_found else done,
@@ -148,9 +148,9 @@ def unfinished_run(session: Session) -> UnfinishedRun | None:
     )
 
 
-def find_everything(
+def find_objects(
     session: Session,
-    request: EverythingRequest,
+    request: RegionRequest,
     report: Callable[[RunProgress], None],
     watch: ProgressCallback,
 ) -> AutomaticReport:
@@ -158,9 +158,9 @@ def find_everything(
 
     An unfinished run of the same request is gone on with, one of another is replaced.
     """
-    folder = RunFolder(run_place(session))
+    folder = RunFolder(run_location(session))
     plan = folder.plan()
-    is_same = plan is not None and plan.request == request.asked(session)
+    is_same = plan is not None and plan.request == request.run_request(session)
     return segment_image(
         session.image,
         folder.location.path,
@@ -178,14 +178,14 @@ def find_everything(
 
 def forget_run(session: Session) -> None:
     """Take away the run beside the labels, once all of it is in them."""
-    place = run_place(session)
+    place = run_location(session)
     RunFolder(place).clear()
     for folder in (place.path, place.folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(slots=True, eq=False)
-class Merging:
+class RunMerge:
     """Puts what was found into a session's labels; `close` it in the end.
 
     Parameters
@@ -201,7 +201,7 @@ class Merging:
     report: AutomaticReport
     store: LabelStore
     blocks: tuple[Block, ...]
-    _ids: _Ids
+    _ids: _MergedIds
     _is_wanted: NDArray[np.bool_] = field(repr=False)
     _scores_n: NDArray[np.float64] = field(repr=False)
 
@@ -209,15 +209,15 @@ class Merging:
     def begin(
         cls,
         session: Session,
-        request: EverythingRequest,
+        request: RegionRequest,
         report: AutomaticReport,
         watch: ProgressCallback,
-    ) -> Merging:
+    ) -> RunMerge:
         """Find which objects are new, and where; on a worker."""
         store = LabelStore.open(report.labels, mode="r")
         try:
-            ids = _Ids.load(session, report)
-            survey = _Survey.of(session, store, request, ids, watch)
+            ids = _MergedIds.load(session, report)
+            survey = _MergeSurvey.of(session, store, request, ids, watch)
         except BaseException:
             store.close()
             raise
@@ -256,7 +256,7 @@ class Merging:
 
 
 @dataclass(slots=True, eq=False)
-class _Ids:
+class _MergedIds:
     """Which id of the labels each object of a run has been given, 0 for none."""
 
     file: Path
@@ -264,10 +264,10 @@ class _Ids:
     of_n: NDArray[np.uint32]
 
     @classmethod
-    def load(cls, session: Session, report: AutomaticReport) -> _Ids:
+    def load(cls, session: Session, report: AutomaticReport) -> _MergedIds:
         """Those of an earlier call, if it merged the same volume."""
         file = report.objects_file.with_name("merged.npz")
-        identity = identity_at(run_place(session)) or ""
+        identity = identity_at(run_location(session)) or ""
         of_n = np.zeros(report.objects + 1, dtype=np.uint32)
         try:
             with np.load(file, allow_pickle=False) as kept:
@@ -294,7 +294,7 @@ class _Ids:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Survey:
+class _MergeSurvey:
     """What there is of each object of a run, in pixels.
 
     Parameters
@@ -315,10 +315,10 @@ class _Survey:
         cls,
         session: Session,
         store: LabelStore,
-        request: EverythingRequest,
-        ids: _Ids,
+        request: RegionRequest,
+        ids: _MergedIds,
         watch: ProgressCallback,
-    ) -> _Survey:
+    ) -> _MergeSurvey:
         count = len(ids.of_n)
         area_n, taken_n, own_n = (np.zeros(count, dtype=np.int64) for _ in range(3))
         blocks = []
