@@ -33,17 +33,13 @@ if TYPE_CHECKING:
     from napari_sam.model.registry import list_models as list_models
     from napari_sam.model.sam import Sam as Sam
     from napari_sam.model.sam_registry import sam_model_registry as sam_model_registry
-    from napari_sam.model.transforms import ResizeLongestSide as ResizeLongestSide
-    from napari_sam.model.window_model import WindowModel as WindowModel
 
 _HOMES = {
     "CACHE_VARIABLE": "registry",
     "EMBEDDING_STRIDE": "build",
     "ModelListing": "registry",
     "ModelMetadata": "metadata",
-    "ResizeLongestSide": "transforms",
     "Sam": "sam",
-    "WindowModel": "window_model",
     "build_sam": "build",
     "cache_folder": "registry",
     "choose_device": "checkpoints",
@@ -58,9 +54,7 @@ __all__ = [
     "EMBEDDING_STRIDE",
     "ModelListing",
     "ModelMetadata",
-    "ResizeLongestSide",
     "Sam",
-    "WindowModel",
     "build_sam",
     "cache_folder",
     "choose_device",

@@ -22,7 +22,7 @@ POSITION_SCALES = (0.5, 8.0)
 CROSS_ATTENTION_GAIN = 1.5
 EMBEDDING_STRIDE = 16
 DECODER_HEADS = 8
-"""The one number of a published model that no shape tells."""
+"""The one number of a published model that follows from no shape."""
 
 NAMED_KEYS = 4  # how many wrong keys an error lists
 
@@ -35,7 +35,7 @@ def build_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     state
         `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published.
     metadata
-        What the shapes do not tell; `image_size` only matters for `vit_t`.
+        What does not follow from the shapes; `image_size` only matters for `vit_t`.
 
     Raises
     ------

@@ -33,7 +33,11 @@ from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.prompt_tensors import PromptTensors
 from napari_sam.model.tiny_vit import TinyViT
-from napari_sam.model.transforms import WindowFrame, resize_for_encoder
+from napari_sam.model.transforms import (
+    ResizeLongestSide,
+    WindowFrame,
+    resize_for_encoder,
+)
 from napari_sam.model.window_model import (
     Embedding,
     PointMasks,
@@ -115,6 +119,11 @@ class Sam(nn.Module):
     def pixel_std(self) -> Tensor:
         """Standard deviation of each colour, (3, 1, 1), in grey levels 0..255."""
         return torch.tensor(self.metadata.pixel_std, device=self.device).view(-1, 1, 1)
+
+    @property
+    def transform(self) -> ResizeLongestSide:
+        """What brings images and prompts to the size that the encoder works at."""
+        return ResizeLongestSide(self.image_encoder.img_size)
 
     @property
     def needs_whole_window(self) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.automatic.window import mask_filters as islands
-from napari_sam.automatic.window.mask_filters import are_simple, in_one_piece
+from napari_sam.automatic.window.mask_filters import are_simple, as_one_island
 from napari_sam.automatic.window.segment import _best_of_overlapping
 from napari_sam.masks import bounding_box, without_specks
 from napari_sam.model.window_model.point_masks import PointMasks, boxes_of, pack
@@ -73,7 +73,7 @@ def test_a_few_masks_at_a_time_say_the_same(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_masks_are_cleaned_as_one_by_one() -> None:
     masks = many_masks()
-    found = in_one_piece(window_masks(masks), 30)
+    found = as_one_island(window_masks(masks), 30)
     wanted = []
     for index, mask in enumerate(masks):
         cleaned = without_specks(mask, share=1.0)
@@ -88,8 +88,8 @@ def test_masks_are_cleaned_as_one_by_one() -> None:
 
 
 def test_no_masks_are_no_masks() -> None:
-    assert len(in_one_piece(PointMasks.empty(), 1)) == 0
-    assert len(in_one_piece(window_masks(many_masks()[:1]), 0)) == 0
+    assert len(as_one_island(PointMasks.empty(), 1)) == 0
+    assert len(as_one_island(window_masks(many_masks()[:1]), 0)) == 0
 
 
 def test_areas_are_counted_without_drawing() -> None:

@@ -21,7 +21,7 @@ from napari_sam.automatic.seams.matching import (
     groups_of,
     whole_objects,
 )
-from napari_sam.automatic.window.window_objects import ObjectTable, Overlaps
+from napari_sam.automatic.window.window_objects import Overlaps, WindowTable
 from napari_sam.predictor.window_grid import Cell
 
 
@@ -85,7 +85,7 @@ class Stitcher:
         self._objects = _Rows("core area cut y0 x0 score")
         self._pairs = _Rows("key_a a key_b b shared common_a common_b")
 
-    def add(self, cell: Cell, table: ObjectTable) -> None:
+    def add(self, cell: Cell, table: WindowTable) -> None:
         """Take the objects of a window into account; each window once."""
         self._keys.append(key_of(cell))
         self._counts.append(len(table))

@@ -39,7 +39,7 @@ class AdaptiveBatchModel:
     model
         A `BatchEncodingModel` is given several windows; any other one at a time.
     options
-        What is looked for in each.
+        What is searched in each.
     at_once
         Windows; None: as many as suit the model.
     """

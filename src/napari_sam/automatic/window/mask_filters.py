@@ -3,7 +3,7 @@
 Duplicates, masks that an edge of a crop cuts, specks, and masks that are no object but
 what lies between objects go.
 
-Islands and holes are found from the runs of a mask's rows. Most masks are in one piece,
+Islands and holes are found from the runs of a mask's rows. Most masks are one island,
 and need no work. A row of a mask is a few runs of pixels, and runs of neighbouring rows
 that touch, corners included, are connected:
 
@@ -36,7 +36,7 @@ from napari_sam.masks import EIGHT_NEIGHBOURS, Mask, bounding_box, without_speck
 from napari_sam.model.window_model import PointMasks
 
 NEAR_EDGE = 20  # pixels
-ISLAND_SHARE = 1.0  # of the largest island of a mask: an object is in one piece
+ISLAND_SHARE = 1.0  # of the largest island of a mask: an object is one island
 PIXELS_AT_ONCE = 2**24
 """Of masks that are cleaned together, unless a single one has more."""
 CLEAR_VOTE = 0.75
@@ -105,7 +105,7 @@ def without_small_regions(mask: Mask, min_area: int) -> tuple[Mask, bool]:
     return cleaned, changed
 
 
-def in_one_piece(masks: PointMasks, least_area: float) -> PointMasks:
+def as_one_island(masks: PointMasks, least_area: float) -> PointMasks:
     """Masks without islands and holes, and only those with at least so many pixels."""
     boxes, packed = masks.boxes_n4.copy(), list(masks.packed)
     areas = masks.areas_n

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_sam.automatic.window.label_image import paint
 from napari_sam.automatic.window.mask_filters import (
-    in_one_piece,
+    as_one_island,
     resembles_background,
     spans_window,
     without_duplicates,
@@ -79,7 +79,7 @@ def objects_in(
         without_duplicates(masks.boxes_n4, _ranks(masks), options.max_box_overlap)
     )
     least = options.min_object_share * (options.object_size or 0) ** 2
-    masks = in_one_piece(masks, least)
+    masks = as_one_island(masks, least)
     if options.reject_background:
         gray_hw = pixels_hwc.mean(axis=2, dtype=np.float32)
         masks = masks.take(np.flatnonzero(~resembles_background(masks, gray_hw)))

@@ -30,7 +30,7 @@ class WindowObjects:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ObjectTable:
+class WindowTable:
     """The n objects of a window, without their pixels.
 
     Parameters
@@ -75,7 +75,7 @@ class WindowResult:
     window: Box
     core: Box
     labels_hw: Labels
-    table: ObjectTable
+    table: WindowTable
 
     @classmethod
     def of(
@@ -89,7 +89,7 @@ class WindowResult:
             [(rows.start, cols.start, rows.stop, cols.stop) for rows, cols in slices],
             dtype=np.int64,
         ).reshape(-1, 4)
-        table = ObjectTable(
+        table = WindowTable(
             np.asarray(found.scores_n, dtype=np.float32),
             _areas(labels_hw, count),
             _areas(labels_hw[core.relative_to(window).slices], count),
