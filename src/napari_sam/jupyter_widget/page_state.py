@@ -27,7 +27,7 @@ def state_to_json(state: AnnotatorState, versions: Mapping[str, int]) -> dict[st
     prompts = enumerate(state.prompts)
     return {
         "plane": list(state.plane),
-        "draftPlane": list(state.prompt_plane),
+        "promptPlane": list(state.prompt_plane),
         "prompts": [_prompt(p, is_met=i not in state.unmet) for i, p in prompts],
         "scores": [round(float(c.score), 3) for c in state.candidates],
         "chosen": state.chosen,

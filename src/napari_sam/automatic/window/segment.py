@@ -26,7 +26,7 @@ from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.automatic.window.point_grid import point_grid
 from napari_sam.automatic.window.window_objects import WindowObjects
 from napari_sam.geometry import Box
-from napari_sam.masks import stability
+from napari_sam.masks import stability_score
 from napari_sam.model.window_model import (
     ManyPointModel,
     PointMasks,
@@ -113,7 +113,7 @@ def _wanted(index: int, masks: Sequence[WindowMask], query: PointQuery) -> Point
         sharp = (
             1.0
             if mask.logits_hw is None
-            else stability(mask.logits_hw, query.stability_score_offset)
+            else stability_score(mask.logits_hw, query.stability_score_offset)
         )
         sure = query.min_score <= 0 or mask.score > query.min_score
         if sure and (
