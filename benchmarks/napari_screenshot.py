@@ -12,6 +12,7 @@ import napari
 from PIL import Image
 from qtpy.QtTest import QTest
 
+from napari_sam.annotator.commands import Accept
 from napari_sam.napari_plugin import sample_data
 from napari_sam.napari_plugin.dock import SegmentDock
 from napari_sam.prompts import BoxPrompt, Click
@@ -39,16 +40,15 @@ def draw_napari(path: Path) -> None:
     viewer.add_image(pixels, **facts)
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment Anything")
-    wait_until(lambda: dock.controller.workspace is not None)
-    workspace = dock.controller.workspace
+    controller = dock.controller
+    wait_until(lambda: controller.screen is not None)
     viewer.reset_view()
     for prompt in ACCEPTED:
-        workspace.point_at(prompt, ())
-        workspace.accept()
-        wait_until(lambda: workspace.writing.is_free)
+        controller.add(prompt, ())
+        controller.post(Accept())
     for prompt in LAST:
-        workspace.point_at(prompt, ())
-    wait_until(lambda: not workspace.asking.is_pending)
+        controller.add(prompt, ())
+    wait_until(lambda: controller.annotator.wait(0.1) and controller.is_up_to_date)
     # The labels' thumbnail follows a little later.
     QTest.qWait(1000)
     picture = viewer.screenshot(canvas_only=False, flash=False)

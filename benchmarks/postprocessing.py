@@ -28,7 +28,7 @@ from napari_sam.model.inference.postprocessing import (
     PointLogits,
     draw_masks,
 )
-from napari_sam.model.sam import PUBLISHED_QUERY
+from napari_sam.model.metadata import PUBLISHED_QUERY
 from napari_sam.model.window_model import PointMasks
 
 LOW = 256

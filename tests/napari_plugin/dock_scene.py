@@ -13,11 +13,14 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator.state import AnnotatorState
 from napari_sam.model.window_model import WindowMask
 from napari_sam.napari_plugin.dock import SegmentDock
 from napari_sam.napari_plugin.opening import Models
-from napari_sam.napari_plugin.screen import Workspace
+from napari_sam.napari_plugin.screen import NapariScreen
 from napari_sam.prompts import BoxPrompt, Click, Prompt
+from napari_sam.session import Session
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 NO_KEY, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -93,29 +96,47 @@ class Person:
         self.dock = SegmentDock(self.viewer, models)
         self.viewer.window.add_dock_widget(self.dock, name="Segment Anything")
         self.until(lambda: not self.dock.controller.is_opening)
-        assert self.dock.controller.workspace, _last_message()
+        assert self.dock.controller.screen, _last_message()
         self.viewer.reset_view()
         self.qtbot.wait(50)
         return self.dock
 
     @property
-    def workspace(self) -> Workspace:
-        workspace = self.dock.controller.workspace
-        assert workspace is not None
-        return workspace
+    def screen(self) -> NapariScreen:
+        screen = self.dock.controller.screen
+        assert screen is not None
+        return screen
+
+    @property
+    def annotator(self) -> Annotator:
+        annotator = self.dock.controller.annotator
+        assert annotator is not None
+        return annotator
+
+    @property
+    def session(self) -> Session:
+        """To read from while nothing is under way."""
+        return self.annotator.session
+
+    @property
+    def state(self) -> AnnotatorState:
+        """What the dock shows."""
+        return self.dock.controller.state
 
     def until(self, is_so: Callable[[], bool]) -> None:
         self.qtbot.waitUntil(is_so, timeout=WAIT_MS)
 
     def wait(self) -> None:
-        """Until everything that was asked for is done."""
-        self.until(
-            lambda: (
-                self.workspace.writing.is_free
-                and not self.workspace.asking.is_pending
-                and not self.dock.controller.jobs.is_busy_for_user
-            )
-        )
+        """Until everything that was asked for is done, and drawn."""
+        controller = self.dock.controller
+        self.until(lambda: self.annotator.wait(0.1) and controller.is_up_to_date)
+
+    def rest(self) -> None:
+        """Until no window is encoded either that nobody waits for."""
+        actions = self.annotator._actions
+        for queue in (actions._jobs, actions._run._jobs):
+            self.until(lambda queue=queue: self.annotator.call(lambda _: queue.is_idle))
+        self.wait()
 
     @property
     def canvas(self) -> object:
@@ -123,8 +144,9 @@ class Person:
 
     def pixel(self, y: float, x: float) -> QPoint:
         """Where a point of the image is on the canvas."""
-        place = self.workspace.placement
-        world = place.world_at(self.workspace.plane_in_view, (y, x))
+        view = self.screen.view
+        place = view.placement
+        world = place.world_at(view.plane, (y, x))
         wy, wx = world[place.axes.index("y")], world[place.axes.index("x")]
         (height, width), camera = self.viewer.canvas.size, self.viewer.scene.camera
         cy, cx = camera.center[-2:]

@@ -44,7 +44,7 @@ def main() -> None:
         person.press(Qt.Key.Key_Return)
         person.wait()
         QTest.qWait(PAUSE_MS)
-        ids = [found.label_id for found in person.workspace.session.objects]
+        ids = [found.label_id for found in person.state.objects]
         assert ids == list(range(1, number + 2)), ids
         viewer.layers.selection.active = viewer.layers["stack"]
         dock.start.click()

@@ -11,6 +11,7 @@ from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 
+from napari_sam.annotator.commands import Delete
 from napari_sam.labels import LabelStore
 from napari_sam.napari_plugin import sample_data
 from napari_sam.prompts import BoxPrompt, MaskPrompt
@@ -40,6 +41,10 @@ def flat(person: Person, model: SquaresModel) -> Person:
     return person
 
 
+def area_of(person: Person, label_id: int) -> int:
+    return person.annotator.call(lambda session: session.labels.area(label_id))
+
+
 def labels_on_disk(path: Path) -> np.ndarray:
     with LabelStore.open(path, mode="r") as store:
         return np.asarray(store.levels[0])
@@ -51,11 +56,11 @@ def test_a_click_and_enter_on_a_real_picture_write_a_coin(person: Person) -> Non
     person.open_dock()
     person.click(50, 110)
     person.wait()
-    candidate = person.workspace.session.candidate
+    candidate = person.state.candidate
     assert 500 < candidate.mask.sum() < 2000  # about 35 pixels across
     person.press(Qt.Key.Key_Return)
     person.wait()
-    path = person.workspace.session.labels.path
+    path = person.session.labels.path
     area = int(candidate.mask.sum())
     person.dock.controller.leave()
     labels = labels_on_disk(path)
@@ -69,7 +74,7 @@ def test_the_mouse_says_positive_negative_and_box(flat: Person) -> None:
     flat.click(100, 60, key=SHIFT)
     flat.drag((150, 150), (190, 200))
     flat.wait()
-    *clicks, box = flat.workspace.session.prompts
+    *clicks, box = flat.state.prompts
     assert [click.positive for click in clicks] == [True, False, False]
     assert isinstance(box, BoxPrompt)
     np.testing.assert_allclose(
@@ -80,39 +85,41 @@ def test_the_mouse_says_positive_negative_and_box(flat: Person) -> None:
 def test_fast_clicks_are_all_in_however_slow_the_model(
     flat: Person, model: SquaresModel
 ) -> None:
+    flat.rest()
+    flat.dock.controller.cache.clear()
     model.may_encode.clear()
     for x in (50, 60, 70):
         flat.click(60, x)
-    assert flat.workspace.asking.is_pending
-    assert flat.workspace.session.prompts == ()
+    flat.until(lambda: len(flat.state.prompts) == 3)
+    assert flat.state.is_pending
+    assert flat.session.prompts == ()
     model.may_encode.set()
     flat.wait()
-    assert len(flat.workspace.session.prompts) == 3
+    assert len(flat.state.prompts) == 3
 
 
 def test_keys_choose_accept_undo_redo_and_discard(flat: Person) -> None:
-    session = flat.workspace.session
     flat.click(60, 60)
     flat.wait()
     flat.press(Qt.Key.Key_2)
     flat.wait()
-    assert session.chosen == 1
+    assert flat.state.chosen == 1
     flat.press(Qt.Key.Key_Return)
     flat.wait()
-    assert [found.label_id for found in session.objects] == [1]
+    assert [found.label_id for found in flat.state.objects] == [1]
     flat.press(Qt.Key.Key_Z, CTRL)
     flat.wait()
-    assert session.objects == ()
-    assert session.prompts
+    assert flat.state.objects == ()
+    assert flat.state.prompts
     flat.press(Qt.Key.Key_Z, CTRL | SHIFT)
     flat.wait()
-    assert len(session.objects) == 1
+    assert len(flat.state.objects) == 1
     flat.click(60, 160)
     flat.wait()
     flat.press(Qt.Key.Key_Escape)
     flat.wait()
-    assert session.prompts == ()
-    assert flat.workspace.candidate.candidate is None
+    assert flat.state.prompts == ()
+    assert flat.screen.candidate.candidate is None
 
 
 def test_enter_right_after_a_click_waits_for_its_answer(
@@ -124,8 +131,8 @@ def test_enter_right_after_a_click_waits_for_its_answer(
     flat.click(60, 160)
     model.may_encode.set()
     flat.wait()
-    assert len(flat.workspace.session.objects) == 1
-    assert len(flat.workspace.session.prompts) == 1
+    assert len(flat.state.objects) == 1
+    assert len(flat.state.prompts) == 1
 
 
 def test_the_window_goes_on_while_a_slow_model_encodes(
@@ -135,14 +142,14 @@ def test_the_window_goes_on_while_a_slow_model_encodes(
     timer = QTimer()
     timer.timeout.connect(lambda: beats.append(1))
     timer.start(5)
-    flat.until(lambda: flat.dock.controller.jobs.is_idle)
+    flat.rest()
+    flat.dock.controller.cache.clear()
     model.may_encode.clear()
-    before = model.encodes
     flat.click(200, 200)
-    flat.until(lambda: flat.dock.controller.jobs.is_busy_for_user)
+    flat.until(lambda: flat.state.is_pending)
     beats.clear()
     flat.until(lambda: len(beats) >= 20)
-    assert flat.workspace.asking.is_pending or model.encodes == before
+    assert flat.state.is_pending
     model.may_encode.set()
     flat.wait()
     timer.stop()
@@ -152,9 +159,10 @@ def test_many_boxes_become_many_objects(flat: Person) -> None:
     flat.press(Qt.Key.Key_M)
     flat.drag((20, 20), (50, 50))
     flat.drag((20, 100), (50, 140))
-    assert len(flat.workspace.boxes) == 2
-    flat.dock.draft.boxes.click()
-    flat.until(lambda: len(flat.workspace.session.objects) == 2)
+    flat.wait()
+    assert len(flat.state.boxes) == 2
+    flat.dock.object_panel.boxes.click()
+    flat.until(lambda: len(flat.state.objects) == 2)
     flat.wait()
 
 
@@ -164,11 +172,11 @@ def test_prompts_are_saved_and_loaded(flat: Person, tmp_path: Path) -> None:
     flat.wait()
     flat.dock.labels.save_to(tmp_path / "prompts.json")
     flat.wait()
-    flat.workspace.delete([1])
+    flat.annotator.post(Delete((1,)))
     flat.wait()
-    assert flat.workspace.session.objects == ()
+    assert flat.state.objects == ()
     flat.dock.labels.load_from(tmp_path / "prompts.json")
-    flat.until(lambda: len(flat.workspace.session.objects) == 1)
+    flat.until(lambda: len(flat.state.objects) == 1)
     flat.wait()
 
 
@@ -179,11 +187,10 @@ def test_what_is_painted_is_saved_and_undone_in_one_step(flat: Person) -> None:
     painting.layer.paint((30, 30), 5)
     flat.dock.painting.commit()
     flat.wait()
-    session = flat.workspace.session
-    assert len(session.objects) == 1
+    assert len(flat.state.objects) == 1
     flat.press(Qt.Key.Key_Z, CTRL)
     flat.wait()
-    assert session.objects == ()
+    assert flat.state.objects == ()
 
 
 def test_a_rough_mask_is_a_prompt(flat: Person) -> None:
@@ -192,12 +199,11 @@ def test_a_rough_mask_is_a_prompt(flat: Person) -> None:
     flat.dock.painting.painting.layer.paint((60, 60), 1)
     flat.dock.painting.commit()
     flat.wait()
-    (prompt,) = flat.workspace.session.prompts
+    (prompt,) = flat.state.prompts
     assert isinstance(prompt, MaskPrompt)
 
 
 def test_an_object_is_listed_edited_merged_and_deleted(flat: Person) -> None:
-    session = flat.workspace.session
     flat.click(60, 60)
     flat.press(Qt.Key.Key_Return)
     flat.wait()
@@ -206,16 +212,16 @@ def test_an_object_is_listed_edited_merged_and_deleted(flat: Person) -> None:
     table.table.selectRow(0)
     table.edit_button.click()
     flat.wait()
-    assert session.target == 1
+    assert flat.state.target == 1
     flat.press(Qt.Key.Key_Escape)
     flat.wait()
-    before = session.labels.area(1)
+    before = area_of(flat, 1)
     flat.click(60, 160)
     flat.wait()
     table.table.selectRow(0)
     table.merge_button.click()
     flat.wait()
-    assert session.labels.area(1) > before
+    assert area_of(flat, 1) > before
     table.table.selectRow(0)
     table.delete_button.click()
     flat.wait()
@@ -225,20 +231,20 @@ def test_an_object_is_listed_edited_merged_and_deleted(flat: Person) -> None:
 def test_a_preview_is_drawn_only_where_it_is_encoded(
     flat: Person, model: SquaresModel
 ) -> None:
-    flat.dock.draft.previews.setChecked(True)
+    flat.dock.object_panel.previews.setChecked(True)
     flat.click(60, 60)
     flat.wait()
-    flat.until(lambda: flat.dock.controller.jobs.is_idle)
+    flat.rest()
     encodes = model.encodes
     flat.move(62, 64)
-    flat.until(lambda: flat.workspace.preview.candidate is not None)
+    flat.until(lambda: flat.screen.preview.candidate is not None)
     assert model.encodes == encodes
 
 
 def test_an_error_is_a_notification_and_the_dock_goes_on(
     flat: Person, model: SquaresModel
 ) -> None:
-    flat.until(lambda: flat.dock.controller.jobs.is_idle)
+    flat.rest()
     flat.dock.controller.cache.clear()
     model.is_broken = True
     flat.click(60, 60)
@@ -247,4 +253,4 @@ def test_an_error_is_a_notification_and_the_dock_goes_on(
     model.is_broken = False
     flat.click(60, 60)
     flat.wait()
-    assert len(flat.workspace.session.prompts) == 1
+    assert len(flat.state.prompts) == 1

@@ -13,6 +13,7 @@ from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
+from napari_sam.annotator.commands import Undo
 from napari_sam.labels import LabelStore
 from napari_sam.napari_plugin.layers.placement import Placement
 
@@ -59,8 +60,8 @@ def test_a_click_is_where_it_is_in_each_kind_of_layer(
     person.click(61.5, 40.5)
     person.press(Qt.Key.Key_Return)
     person.wait()
-    session = person.workspace.session
-    (found,) = session.objects
+    session = person.session
+    (found,) = person.state.objects
     assert found.planes == (((3,),) if kind == "stack" else ((),))
     assert session.labels.label_at(found.planes[0], 61, 40) == 1
     assert _transform(layer) == before
@@ -88,44 +89,44 @@ def accept_one(person: Person, y: float = 60, x: float = 60) -> None:
 
 
 def test_a_layer_that_was_removed_comes_back(flat: Person) -> None:
-    workspace = flat.workspace
+    screen = flat.screen
     flat.click(60, 60)
     flat.wait()
-    for part in (workspace.labels, workspace.candidate):
+    for part in (screen.labels, screen.candidate):
         flat.viewer.layers.remove(part.layer)
-    flat.viewer.layers.remove(workspace.prompts.points)
-    flat.dock.draft.point.click()
-    assert workspace.labels.is_shown
+    flat.viewer.layers.remove(screen.prompts.points)
+    flat.dock.object_panel.point.click()
+    assert screen.labels.is_shown
     accept_one(flat, 60, 120)
-    assert len(workspace.session.objects) == 1
+    assert len(flat.state.objects) == 1
 
 
 def test_layers_that_are_renamed_and_reordered_work_on(flat: Person) -> None:
     for index, layer in enumerate(flat.viewer.layers):
         layer.name = f"other {index}"
     flat.viewer.layers.move(0, len(flat.viewer.layers))
-    flat.viewer.layers.selection.active = flat.workspace.prompts.points
+    flat.viewer.layers.selection.active = flat.screen.prompts.points
     accept_one(flat)
-    assert len(flat.workspace.session.objects) == 1
+    assert len(flat.state.objects) == 1
 
 
 def test_removing_the_image_closes_the_labels_for_others_to_open(flat: Person) -> None:
     accept_one(flat)
-    path = flat.workspace.session.labels.path
-    flat.viewer.layers.remove(flat.workspace.layer)
-    assert flat.dock.controller.workspace is None
+    path = flat.session.labels.path
+    flat.viewer.layers.remove(flat.screen.view.placement.layer)
+    assert flat.dock.controller.screen is None
     with LabelStore.open(path) as store:
         assert [found.label_id for found in store.objects()] == [1]
     assert len(flat.viewer.layers) == 0
 
 
 def test_an_image_that_is_swapped_is_opened_anew(flat: Person) -> None:
-    before = flat.workspace
-    before.layer.data = noise(SIDE + 50, SIDE + 20)
-    flat.until(lambda: flat.dock.controller.workspace not in {None, before})
-    assert flat.workspace.session.image.shape == (SIDE + 50, SIDE + 20)
+    before = flat.screen
+    before.view.placement.layer.data = noise(SIDE + 50, SIDE + 20)
+    flat.until(lambda: flat.dock.controller.screen not in {None, before})
+    assert flat.session.image.shape == (SIDE + 50, SIDE + 20)
     accept_one(flat)
-    assert len(flat.workspace.session.objects) == 1
+    assert len(flat.state.objects) == 1
 
 
 def test_clicks_in_3d_do_nothing_and_back_in_2d_they_work(person: Person) -> None:
@@ -135,13 +136,14 @@ def test_clicks_in_3d_do_nothing_and_back_in_2d_they_work(person: Person) -> Non
     person.viewer.dims.ndisplay = 3
     person.qtbot.mouseClick(person.canvas, Qt.MouseButton.LeftButton, pos=at)
     person.qtbot.wait(50)
-    assert not person.workspace.asking.prompts
+    person.wait()
+    assert not person.state.prompts
     person.viewer.dims.ndisplay = 2
     person.viewer.reset_view()
-    person.workspace.show_layers()
+    person.screen.show_layers()
     person.qtbot.wait(50)
     accept_one(person)
-    assert len(person.workspace.session.objects) == 1
+    assert len(person.state.objects) == 1
 
 
 def test_a_viewer_closed_while_working_leaves_whole_labels(person: Person) -> None:
@@ -149,7 +151,7 @@ def test_a_viewer_closed_while_working_leaves_whole_labels(person: Person) -> No
     person.viewer.add_image(noise(SIDE, SIDE), name="flat")
     dock = person.open_dock(model)
     accept_one(person)
-    path = person.workspace.session.labels.path
+    path = person.session.labels.path
     dock.controller.cache.clear()
     model.may_encode.clear()
     person.click(150, 150)
@@ -163,14 +165,14 @@ def test_a_viewer_closed_while_working_leaves_whole_labels(person: Person) -> No
 
 
 def test_a_dock_that_is_closed_gives_the_labels_back(flat: Person) -> None:
-    path = flat.workspace.session.labels.path
+    path = flat.session.labels.path
     flat.viewer.window.remove_dock_widget(flat.dock)
     assert flat.dock.controller.is_closed
     LabelStore.open(path).close()
 
 
 def test_what_is_painted_is_kept_when_the_dock_is_closed(flat: Person) -> None:
-    path = flat.workspace.session.labels.path
+    path = flat.session.labels.path
     flat.dock.painting.begin(is_mask=False)
     flat.until(lambda: flat.dock.painting.painting is not None)
     painting = flat.dock.painting.painting
@@ -183,22 +185,21 @@ def test_what_is_painted_is_kept_when_the_dock_is_closed(flat: Person) -> None:
 
 def test_reopening_goes_on_with_ids_and_undo(flat: Person) -> None:
     accept_one(flat)
-    before = flat.workspace
+    before = flat.screen
     flat.dock.controller.reopen(level=0)
-    flat.until(lambda: flat.dock.controller.workspace not in {None, before})
+    flat.until(lambda: flat.dock.controller.screen not in {None, before})
     accept_one(flat, 60, 140)
-    session = flat.workspace.session
-    assert [found.label_id for found in session.objects] == [1, 2]
+    assert [found.label_id for found in flat.state.objects] == [1, 2]
     for _ in range(4):
-        flat.workspace.undo()
+        flat.annotator.post(Undo())
         flat.wait()
-    assert session.objects == ()
+    assert flat.state.objects == ()
 
 
 def test_a_moved_image_takes_its_layers_along(flat: Person) -> None:
-    image = flat.workspace.layer
+    image = flat.screen.view.placement.layer
     image.translate = (500, 500)
-    np.testing.assert_array_equal(flat.workspace.labels.layer.translate, (500, 500))
+    np.testing.assert_array_equal(flat.screen.labels.layer.translate, (500, 500))
     place = Placement(image, "yx")
     assert place.yx_at(place.world_at((), (10.5, 20.5)).tolist()) == (10.5, 20.5)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from everything_scene import BACKGROUND, COUNT, SHAPE, SQUARE, IslandsModel, squares
+from islands_scene import BACKGROUND, COUNT, SHAPE, SQUARE, IslandsModel, squares
 
 from napari_sam.annotator.run_merge import (
     RegionRequest,

@@ -16,7 +16,7 @@ from napari_sam.labels import LabelStore
 from napari_sam.napari_plugin.layers.candidate import CandidatePresenter
 from napari_sam.napari_plugin.layers.labels import LabelPresenter
 from napari_sam.napari_plugin.layers.placement import Placement
-from napari_sam.napari_plugin.layers.prompts import PromptLayers
+from napari_sam.napari_plugin.layers.prompts import PromptPresenter
 from napari_sam.prompts import BoxPrompt, Click
 
 SIDE = 256
@@ -35,7 +35,7 @@ class Drawn:
         self.store: LabelStore = labels_of(self.place, folder / "labels.ome.zarr")
         self.labels = LabelPresenter(viewer, self.store, self.place, "labels")
         self.candidate = CandidatePresenter(viewer, self.place, "candidate")
-        self.prompts = PromptLayers(viewer, self.place, "prompts")
+        self.prompts = PromptPresenter(viewer, self.place, "prompts")
         for layer in (self.labels, self.candidate, self.prompts):
             layer.show()
         viewer.dims.set_current_step(0, 0)

@@ -38,7 +38,6 @@ def keys() -> object:
 def test_the_wheel_with_shift_goes_through_the_candidates_and_zooms_without(
     person: Person,
 ) -> None:
-    session = person.workspace.session
     person.click(60, 60)
     person.wait()
     zoom = person.viewer.scene.camera.zoom
@@ -46,18 +45,17 @@ def test_the_wheel_with_shift_goes_through_the_candidates_and_zooms_without(
     for steps in (1, 1, 1, -1, 2):
         person.turn_wheel(steps, SHIFT)
         person.wait()
-        chosen.append(session.chosen)
+        chosen.append(person.state.chosen)
     assert chosen == [1, 2, 0, 2, 1]
     assert person.viewer.scene.camera.zoom == zoom
     person.turn_wheel(-1)
     person.until(lambda: person.viewer.scene.camera.zoom > zoom)
-    assert session.chosen == 1
+    assert person.state.chosen == 1
 
 
 def test_a_key_of_the_users_choice_counts_at_once_and_the_one_before_no_more(
     person: Person, keys: object
 ) -> None:
-    session = person.workspace.session
     assert "<b>Enter</b>" in person.dock.help.text()
     keys.accept = "Ctrl+Shift+A"
     assert "<b>Ctrl+Shift+A</b>" in person.dock.help.text()
@@ -66,10 +64,10 @@ def test_a_key_of_the_users_choice_counts_at_once_and_the_one_before_no_more(
     person.wait()
     person.press(Qt.Key.Key_Return)
     person.wait()
-    assert session.objects == ()
+    assert person.state.objects == ()
     person.press(Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier | SHIFT)
     person.wait()
-    assert len(session.objects) == 1
+    assert len(person.state.objects) == 1
 
 
 @pytest.mark.parametrize(
@@ -83,11 +81,11 @@ def test_a_key_that_cannot_be_is_said_in_plain_words(
     person.click(60, 60)
     person.press(Qt.Key.Key_Return if says == "is no key" else Qt.Key.Key_Escape)
     person.wait()
-    assert len(person.workspace.session.objects) == 1
+    assert len(person.state.objects) == 1
 
 
 def test_a_closed_dock_leaves_no_keys_behind(person: Person, keys: object) -> None:
-    points = person.workspace.prompts.points
+    points = person.screen.prompts.points
     assert points.keymap
     person.viewer.window.remove_dock_widget(person.dock)
     assert not points.keymap

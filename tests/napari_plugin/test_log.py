@@ -16,9 +16,12 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(
         "platformdirs.user_log_dir", lambda *names, **facts: str(tmp_path / "log")
     )
+    before = set(log.logger.handlers)
     log.start_logging()
     yield log.log_path()
-    log.stop_logging()
+    for handler in set(log.logger.handlers) - before:
+        log.logger.removeHandler(handler)
+        handler.close()
 
 
 def shown(error: BaseException) -> str:

@@ -14,11 +14,13 @@ from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QComboBox
 
+from napari_sam.annotator.state import AnnotatorState
 from napari_sam.model import registry
 from napari_sam.model.download import RetryPolicy, fetch
 from napari_sam.model.registry import Checksum, ModelRow, find_row
 from napari_sam.napari_plugin.dock import SegmentDock
 from napari_sam.napari_plugin.opening import Models
+from napari_sam.napari_plugin.queued_screen import QueuedScreen
 
 WEIGHTS = bytes(range(256)) * 4096  # 1 MiB
 HALF = len(WEIGHTS) // 2
@@ -101,7 +103,7 @@ def person(
     sat = Person(viewer, qtbot)
     sat.dock = SegmentDock(viewer, Models(load))
     viewer.window.add_dock_widget(sat.dock)
-    sat.until(lambda: sat.dock.controller.workspace is not None)
+    sat.until(lambda: sat.dock.controller.screen is not None)
     return sat
 
 
@@ -114,19 +116,32 @@ def pick(person: Person, name: str) -> QComboBox:
     return names
 
 
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """How much of a download is done, and the total, as the dock is told."""
+    told: list[tuple[int, int]] = []
+    show = QueuedScreen.show
+
+    def record(self: QueuedScreen, state: AnnotatorState) -> None:
+        if state.job.done:
+            told.append((state.job.done, state.job.count))
+        show(self, state)
+
+    monkeypatch.setattr(QueuedScreen, "show", record)
+    return told
+
+
 def test_a_download_shows_how_far_it_is_and_then_the_model_is_there(
-    person: Person, server: Server
+    person: Person, server: Server, seen: list[tuple[int, int]]
 ) -> None:
     dock = person.dock
-    seen: list[tuple[int, int]] = []
-    dock.controller.jobs.progressed.connect(lambda *parts: seen.append(parts))
     pick(person, "weights")
-    person.until(lambda: bool(seen))
+    person.until(lambda: dock.progress.value() > 0)
     assert 0 < seen[-1][0] <= HALF
     assert seen[-1][1] == len(WEIGHTS)
     assert 0 < dock.progress.value() <= dock.progress.maximum() // 2
     server.may_go_on.set()
-    person.until(lambda: dock.controller.workspace is not None)
+    person.until(lambda: dock.controller.screen is not None)
     assert seen[-1] == (len(WEIGHTS), len(WEIGHTS))
     assert dock.controller.choices.model == "weights"
     assert dock.image.picker.names.currentData() == "weights"
@@ -145,18 +160,20 @@ def test_a_download_that_fails_is_said_in_plain_words_and_the_dock_goes_on(
     assert "should not have" not in message  # which is what unforeseen errors are told
     assert dock.image.picker.names.currentData() == "default"
     dock.start.click()
-    person.until(lambda: dock.controller.workspace is not None)
+    person.until(lambda: dock.controller.screen is not None)
 
 
-def test_a_download_can_be_cancelled(person: Person, server: Server) -> None:
+def test_a_download_can_be_cancelled(
+    person: Person, server: Server, seen: list[tuple[int, int]]
+) -> None:
     dock = person.dock
-    seen: list[object] = []
-    dock.controller.jobs.progressed.connect(lambda *parts: seen.append(parts))
     pick(person, "weights")
     person.until(lambda: bool(seen))
-    dock.draft.cancel.click()
+    annotator = dock.controller.annotator
+    dock.object_panel.cancel.click()
     assert not dock.controller.is_opening
     server.may_go_on.set()
-    person.until(lambda: dock.controller.jobs.is_idle)
-    assert dock.controller.workspace is None
+    annotator.close()  # it is closed, but what it was opening may not have ended
+    person.qtbot.wait(50)
+    assert dock.controller.screen is None
     assert dock.image.picker.names.currentData() == "default"

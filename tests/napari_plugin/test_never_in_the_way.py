@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_sam.napari_plugin.jobs import Jobs
+from napari_sam.napari_plugin.queued_screen import QueuedScreen
 
 BEAT_MS = 5
 LISTENED_MS = 400
@@ -66,7 +66,7 @@ def test_the_heart_of_the_window_beats_on_while_a_slow_model_encodes(
 ) -> None:
     model = SquaresModel()
     dock = flat.open_dock(model)
-    flat.until(lambda: dock.controller.jobs.is_idle)
+    flat.rest()
     heart = Heart(qtbot)
     at_rest = heart.listen()
     dock.controller.cache.clear()
@@ -75,7 +75,7 @@ def test_the_heart_of_the_window_beats_on_while_a_slow_model_encodes(
     flat.click(100, 100)
     flat.until(lambda: model.encodes == encodes + 1)
     while_encoding = heart.listen()
-    assert flat.workspace.asking.is_pending
+    assert flat.state.is_pending
     model.may_encode.set()
     flat.wait()
     # The same on the window's own thread: what the worker is there for.
@@ -116,9 +116,9 @@ def test_an_object_in_huge_labels_touches_its_own_chunks_only(person: Person) ->
         huge_pyramid(), multiscale=True, contrast_limits=(0, 255), name="huge"
     )
     person.open_dock(SquaresModel())
-    session = person.workspace.session
+    session = person.session
     levels = len(session.labels.levels)
-    person.workspace.go_to((), (70_000.5, 50_000.5))
+    person.screen.view.go_to((), (70_000.5, 50_000.5))
     person.viewer.scene.camera.zoom = 4
     person.qtbot.wait(50)
     before = chunks_in(session.labels.path)
@@ -129,7 +129,7 @@ def test_an_object_in_huge_labels_touches_its_own_chunks_only(person: Person) ->
     person.qtbot.wait(600)  # the layers follow
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    (found,) = session.objects
+    (found,) = person.state.objects
     assert found.box.contains_point(70_000, 50_000)
     written = chunks_in(session.labels.path) - before
     # A small object is in one chunk a level; all of a plane would be 40 GB.
@@ -170,7 +170,7 @@ def test_a_closed_dock_leaves_no_thread_timer_widget_or_callback_behind(
                 thread.name.startswith("napari-sam") for thread in threading.enumerate()
             ),
             "timers": len(timers),
-            "queues": len(living(Jobs)),
+            "queues": len(living(QueuedScreen)),
             "widgets": len(ours()),
             "callbacks": sum(len(emitter.callbacks) for emitter in emitters),
             "layers": len(viewer.layers),

@@ -28,7 +28,7 @@ import platformdirs
 from napari_sam.errors import LabelError, LabelWriteError, SamError
 from napari_sam.images.stored import one_line
 from napari_sam.labels.location import LabelLocation
-from napari_sam.labels.ome_zarr import ZarrNode
+from napari_sam.zarr_nodes import ZarrNode
 
 ROOT_FILES = (".zmetadata", ".zattrs", ".zgroup", "zarr.json")
 """What makes a folder a volume, in the order in which it is written."""
@@ -299,5 +299,5 @@ class RemoteLabels:
                 f"The labels could not be put to {self.url} ({one_line(error)}). That "
                 "needs a bucket that exists, and the right to write to it. Nothing is "
                 f"lost: what was found is in {self.location.path.parent}; the same "
-                "call goes on with it",
+                "call continues with it",
             ) from error

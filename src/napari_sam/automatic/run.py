@@ -33,16 +33,15 @@ from napari_sam.automatic.seams.write_labels import LabelWriting, StitchingStep
 from napari_sam.automatic.tiles.pipeline import Concurrency, run_tiles
 from napari_sam.automatic.tiles.tile_files import TileFiles, TileSummary
 from napari_sam.automatic.window.options import AutomaticOptions
-from napari_sam.errors import ImageError, LabelWriteError
+from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelGeometry, LabelOptions
-from napari_sam.labels.bulk import BulkLabels, as_write_error
-from napari_sam.labels.location import find_location, is_url
-from napari_sam.labels.lock import lock_for_writing, release_without_trace
-from napari_sam.labels.volume import settle_drafts
+from napari_sam.labels.bulk import BulkLabels
+from napari_sam.labels.location import find_location
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.progress import ProgressCallback, WindowProgress
+from napari_sam.zarr_nodes import is_url
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -184,16 +183,9 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     folder = RunFolder(location, remote)
     concurrency = concurrency or Concurrency()
     run = _Run(opened, loaded, folder, on_progress, watch, concurrency, cluster)
-    lock = lock_for_writing(location)
-    try:
-        volume = replace(label_options or LabelOptions(), overwrite=False)
+    volume = replace(label_options or LabelOptions(), overwrite=False)
+    with BulkLabels.locked(location):
         return run.carry_out(request, volume, overwrite=overwrite)
-    except OSError as error:
-        if isinstance(error, LabelWriteError) or error.errno is None:
-            raise
-        raise as_write_error(location, error) from error
-    finally:
-        release_without_trace(location, lock)
 
 
 @dataclass(slots=True)
@@ -219,7 +211,7 @@ class _Run:
     ) -> AutomaticReport:
         """Do what is left of the run."""
         folder = self.folder
-        settle_drafts(folder.location)
+        BulkLabels.settle(folder.location)
         folder.sweep()
         plan = folder.plan()
         if overwrite and plan is not None:

@@ -22,7 +22,7 @@ from napari_sam.automatic.remote_labels import RemoteLabels
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.automatic.tiles.tile_files import failure_from_json
 from napari_sam.errors import LabelError
-from napari_sam.labels.bulk import identity_at, was_edited
+from napari_sam.labels.bulk import BulkLabels
 from napari_sam.labels.location import LabelLocation
 
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
@@ -172,7 +172,7 @@ class RunFolder:
     def made(self) -> AutomaticReport | None:
         """The report of complete labels that are on this machine."""
         written = self._complete()
-        if written is None or identity_at(self.location) != written.identity:
+        if written is None or BulkLabels.identity_at(self.location) != written.identity:
             return None
         return written.report
 
@@ -187,19 +187,20 @@ class RunFolder:
     def check_replaceable(self) -> None:
         """Raise a LabelError if there are labels that are more than this run's own."""
         location = self.location
-        if identity_at(location) is None and not location.journal.exists():
+        identity = BulkLabels.identity_at(location)
+        if identity is None and not location.journal.exists():
             return
         written = self.written()
         if written is None or not self._is_there(written):
             # A journal alone, without edits, is what a kill between the two leaves.
-            if identity_at(location) is None and not was_edited(location):
+            if identity is None and not BulkLabels.was_edited(location):
                 return
             raise LabelError(
                 f"There are labels at {location.path} already, which segmenting "
                 "everything would replace. Choose another place, or overwrite them "
                 "(overwrite=True, --overwrite)."
             )
-        if was_edited(location):
+        if BulkLabels.was_edited(location):
             raise LabelError(
                 f"The labels {location.path} were edited since this run wrote them, "
                 "and writing them again would drop the edits. Choose another place, or "
@@ -226,7 +227,7 @@ class RunFolder:
         return written
 
     def _is_there(self, written: WrittenLabels) -> bool:
-        if identity_at(self.location) == written.identity:
+        if BulkLabels.identity_at(self.location) == written.identity:
             return True
         return self.remote is not None and self.remote.identity() == written.identity
 

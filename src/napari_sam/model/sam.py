@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_sam.model.distance_decoder import DistanceDecoder
 from napari_sam.model.image_encoder import ImageEncoderViT
 from napari_sam.model.inference import (
     AxisScaling,
@@ -24,10 +25,13 @@ from napari_sam.model.inference import (
     RecentImages,
     decoder_image,
     draw_masks,
+    encode_with_maps,
     precision_name,
     predict_masks,
     predict_points,
 )
+from napari_sam.model.instance_decoder import InstanceHead
+from napari_sam.model.instances import InstanceMaps
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.prompt_encoder import PromptEncoder
@@ -38,25 +42,11 @@ from napari_sam.model.transforms import (
     WindowFrame,
     resize_for_encoder,
 )
-from napari_sam.model.window_model import (
-    Embedding,
-    PointMasks,
-    PointQuery,
-    WindowMask,
-)
+from napari_sam.model.window_model import Embedding, PointMasks, PointQuery, WindowMask
 from napari_sam.prompts import Click, Prompt, sam_points
 
 WINDOWS_ON_GPU = 4
 """Windows that fill a large GPU; more only take more memory."""
-
-PUBLISHED_QUERY = PointQuery()
-OWN_QUERY = PointQuery(
-    min_score=0.5, min_stability_score=0.6, stability_score_offset=0.25
-)
-"""For weights that this project trained: their logits are flatter, and they predict
-lower IoUs, than those of the published models. Chosen on windows of 24 of the images
-that the default was trained on.
-"""
 
 
 class Sam(nn.Module):
@@ -66,6 +56,8 @@ class Sam(nn.Module):
     ----------
     metadata : ModelMetadata
         Name, fingerprint, image size, normalisation.
+    instance_decoder : InstanceHead, DistanceDecoder or None
+        What finds all objects of a window without a prompt; None: it has none.
     mask_threshold : float
         A logit above this is inside.
     inference : InferenceForm or None
@@ -85,11 +77,13 @@ class Sam(nn.Module):
         prompt_encoder: PromptEncoder,
         mask_decoder: MaskDecoder,
         metadata: ModelMetadata,
+        instance_decoder: InstanceHead | DistanceDecoder | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
+        self.instance_decoder = instance_decoder
         self.metadata = metadata
         self.mask_threshold = metadata.mask_threshold
         self.inference: InferenceForm | None = None
@@ -153,13 +147,25 @@ class Sam(nn.Module):
         return f"{self.metadata.fingerprint}-{precision_name(self.precision)}"
 
     @property
-    def point_query(self) -> PointQuery:
-        """Which masks of a grid of clicks are worth having.
+    def instance_share(self) -> float | None:
+        """As `object_share`, for the instance decoder's maps."""
+        return self.metadata.instance_share
 
-        Weights that this project trained need other thresholds; their metadata say so.
-        """
-        is_own = "training" in self.metadata.file_metadata
-        return OWN_QUERY if is_own else PUBLISHED_QUERY
+    @property
+    def finds_instances(self) -> bool:
+        """Whether `encode_maps` says where all objects of a window are."""
+        return self.instance_decoder is not None
+
+    @property
+    def maps_fingerprint(self) -> str:
+        """Names what the maps are made by: the weights, and the precision."""
+        names = self.metadata.maps_fingerprint or self.metadata.fingerprint
+        return f"{names}-{precision_name(self.precision)}-maps"
+
+    @property
+    def point_query(self) -> PointQuery:
+        """Which masks of a grid of clicks are worth having."""
+        return self.metadata.point_query
 
     def preprocess(self, image_bchw: Tensor) -> Tensor:
         """Normalise images of 0..255 and pad them, right and below, to a square."""
@@ -215,15 +221,23 @@ class Sam(nn.Module):
         """Embed windows as `encode` does, in one go."""
         if not windows:
             return []
-        size = self.image_encoder.img_size
-        images = [
-            self._square(resize_for_encoder(pixels_hwc, size)) for pixels_hwc in windows
-        ]
-        features_bchw = self._encode_images(torch.stack(images)).half().cpu().numpy()
-        return [
-            Embedding(features_chw, (pixels_hwc.shape[0], pixels_hwc.shape[1]))
-            for features_chw, pixels_hwc in zip(features_bchw, windows, strict=True)
-        ]
+        return _embeddings(self.encode_images(self._squares(windows)), windows)
+
+    def encode_maps(
+        self, windows: Sequence[NDArray[np.uint8]]
+    ) -> list[tuple[Embedding, InstanceMaps]]:
+        """Embed windows as `encode` does, and say where objects are, in one go.
+
+        Raises
+        ------
+        MapError
+            The model has no instance decoder.
+        """
+        if not windows:
+            return []
+        shapes = [(pixels.shape[0], pixels.shape[1]) for pixels in windows]
+        features, maps = encode_with_maps(self, self._squares(windows), shapes)
+        return list(zip(_embeddings(features, windows), maps, strict=True))
 
     def embed(self, image_bchw: Tensor) -> Tensor:
         """Embed images that fill the encoder's square along their longest side.
@@ -238,7 +252,13 @@ class Sam(nn.Module):
         Tensor
             (b, c, side / 16, side / 16), float32.
         """
-        return self._encode_images(self.preprocess(image_bchw.float()))
+        return self.encode_images(self.preprocess(image_bchw.float()))
+
+    def _squares(self, windows: Sequence[NDArray[np.uint8]]) -> Tensor:
+        size = self.image_encoder.img_size
+        return torch.stack(
+            [self._square(resize_for_encoder(pixels, size)) for pixels in windows]
+        )
 
     def _square(self, pixels_hwc: NDArray[np.uint8]) -> Tensor:
         # Bytes go to the device, and become numbers there.
@@ -246,7 +266,8 @@ class Sam(nn.Module):
         return self.preprocess(image.float())
 
     @torch.no_grad()
-    def _encode_images(self, image_bchw: Tensor) -> Tensor:
+    def encode_images(self, image_bchw: Tensor) -> Tensor:
+        """Embed normalised images that are padded to the encoder's square."""
         if self.inference is None or self.image_encoder.training:
             features: Tensor = self.image_encoder(image_bchw)
             return features
@@ -302,22 +323,7 @@ class Sam(nn.Module):
     def predict_many(
         self, embedding: Embedding, clicks: Sequence[Click], query: PointQuery
     ) -> PointMasks:
-        """Answer many clicks, each about an object of its own, with all it may mean.
-
-        Parameters
-        ----------
-        embedding
-            Of the window.
-        clicks
-            In pixels of the window.
-        query
-            Which of the three masks of a click are wanted.
-
-        Returns
-        -------
-        PointMasks
-            In the order of the clicks.
-        """
+        """Answer many clicks, each about an object of its own, with all it may mean."""
         features = torch.tensor(embedding.features_chw, device=self.device)
         frame = self._frame(embedding.window_shape)
         points_xy, _ = sam_points(clicks)
@@ -344,11 +350,6 @@ class Sam(nn.Module):
             (height, width) of the window.
         query
             Which masks are wanted.
-
-        Returns
-        -------
-        PointMasks
-            In the order of the points.
         """
         frame = self._frame(shape)
         rows, columns = (
@@ -380,3 +381,13 @@ class Sam(nn.Module):
     def _mask_side(self) -> int:
         """Of the decoder's logits, and of the prompt encoder's mask prompts."""
         return 4 * self.prompt_encoder.image_embedding_side
+
+
+def _embeddings(
+    features_bchw: Tensor, windows: Sequence[NDArray[np.uint8]]
+) -> list[Embedding]:
+    features = features_bchw.half().cpu().numpy()
+    return [
+        Embedding(features_chw, (pixels.shape[0], pixels.shape[1]))
+        for features_chw, pixels in zip(features, windows, strict=True)
+    ]

@@ -1,8 +1,8 @@
-"""The running job in napari's activity dock, with a Cancel that works.
+"""What takes time in napari's activity dock, with a Cancel that works.
 
-A job is shown once it has run for a while, so that quick clicks make nothing flash.
-napari's progress bars run the event loop whenever they change: a job may begin or end
-in the middle of any method here, hence the looking twice.
+It is shown once it has gone on for a while, so that quick clicks make nothing flash.
+napari's progress bars run the event loop whenever they change: another state may be
+drawn in the middle of any method here, hence the checks after.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam.napari_plugin.jobs import Jobs
+from napari_sam.annotator.state import JobState
 
 DELAY_MS = 500
-"""A job that takes less than this is not shown."""
+"""What takes less than this is not shown."""
 
 
 class _Bar(cancelable_progress):
@@ -32,70 +32,60 @@ class _Bar(cancelable_progress):
 
 
 class Activity(QObject):
-    """Shows what `jobs` do; `close` it before them."""
+    """Shows one thing that takes time; `close` it at the end.
 
-    def __init__(self, jobs: Jobs) -> None:
+    Parameters
+    ----------
+    cancel
+        Gives it up.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
         super().__init__()
-        self._jobs = jobs
-        self._text = ""
+        self._cancel = cancel
+        self._job = JobState()
         self._bar: _Bar | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
         self._timer.timeout.connect(self._show)
-        jobs.busy.connect(self._on_busy)
-        jobs.progressed.connect(self._on_progressed)
-        jobs.idle.connect(self._on_idle)
 
     @property
     def is_shown(self) -> bool:
         """Whether there is a bar."""
         return self._bar is not None
 
-    def cancel(self) -> None:
-        """Cancel all that runs or waits."""
-        self._jobs.cancel()
+    def draw(self, job: JobState) -> None:
+        """Show this job instead of the one before; without a text, none."""
+        before, self._job = self._job, job
+        if job.text == before.text:
+            self._progress(job)
+            return
+        self._timer.stop()
+        bar, self._bar = self._bar, None
+        if job.text:
+            self._timer.start()
+        if bar is not None:
+            bar.close()
 
     def close(self) -> None:
-        """Take the bar away, and stay quiet from now on."""
-        self._jobs.busy.disconnect(self._on_busy)
-        self._jobs.progressed.disconnect(self._on_progressed)
-        self._jobs.idle.disconnect(self._on_idle)
-        self._on_idle()
+        """Take the bar away."""
+        self.draw(JobState())
 
-    def _on_busy(self, text: str) -> None:
-        if text == self._text:
-            return
-        self._hide()
-        self._text = text
-        if text:
-            self._timer.start()
-        else:
-            self._timer.stop()
-
-    def _on_idle(self) -> None:
-        self._timer.stop()
-        self._text = ""
-        self._hide()
-
-    def _on_progressed(self, done: int, total: int) -> None:
+    def _progress(self, job: JobState) -> None:
         bar = self._bar
-        if bar is None:
+        if bar is None or (bar.n, bar.total) == (job.done, job.count):
             return
-        if bar.total != total:
-            bar.total = total
+        if bar.total != job.count:
+            bar.total = job.count
         bar.n = 0
-        bar.update(done)
+        bar.update(job.done)
 
     def _show(self) -> None:
-        text = self._text
-        bar = _Bar(text, self.cancel)
-        if self._text != text or self._bar is not None:
+        text = self._job.text
+        bar = _Bar(text, self._cancel)
+        if self._job.text != text or self._bar is not None:
             bar.close()
             return
         self._bar = bar
-
-    def _hide(self) -> None:
-        bar, self._bar = self._bar, None
-        if bar is not None:
-            bar.close()
+        self._progress(self._job)

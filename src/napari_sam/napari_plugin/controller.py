@@ -1,32 +1,46 @@
-"""The dock's other half: workers, model and cache, and the workspace that is open.
+"""The dock's other half: which image is open, the model and the cache, the choices.
 
-No widgets here; the dock draws what this says, and calls it.
+No widgets here. An `Annotator` is opened for an image layer; its states are drawn by a
+`NapariScreen` and by the dock, and what the user does is posted to it.
+
+    open(layer) -> Annotator ... state.is_open -> NapariScreen ... leave()
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam.errors import Cancelled
-from napari_sam.geometry import Box
+from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator.commands import (
+    AddPrompts,
+    Cancel,
+    CancelRun,
+    ChooseNext,
+    CollectBox,
+    Command,
+    SetBoxCollecting,
+    SetLevel,
+    SetPreviews,
+    StartRun,
+    Where,
+)
+from napari_sam.annotator.state import AnnotatorState, JobState, Plane
+from napari_sam.automatic.plan import Tile
+from napari_sam.errors import SessionError
 from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.activity import Activity
-from napari_sam.napari_plugin.everything_run import EverythingRun
-from napari_sam.napari_plugin.hovering import Hovering
-from napari_sam.napari_plugin.jobs import Job, Jobs, JobWatch
+from napari_sam.napari_plugin.image_view import ImageView
+from napari_sam.napari_plugin.layers.placement import Placement
 from napari_sam.napari_plugin.mouse import Mouse
-from napari_sam.napari_plugin.opening import Choices, Models, Opened, open_session
-from napari_sam.napari_plugin.prefetch import Prefetch
-from napari_sam.napari_plugin.screen import Workspace
+from napari_sam.napari_plugin.opening import Choices, Models, SessionOpener
+from napari_sam.napari_plugin.queued_screen import QueuedScreen
+from napari_sam.napari_plugin.screen import NapariScreen
 from napari_sam.napari_plugin.settings import read_settings
 from napari_sam.napari_plugin.sources import LayerSource
 from napari_sam.prompts import BoxPrompt, Prompt
@@ -35,34 +49,16 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
-OPEN = "open"
 
-VIEW_MS = 300
-"""The view has to rest so long before windows in it are prepared."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labelling:
+    """An image that is open, or being opened."""
 
-
-@dataclass(slots=True, eq=False)
-class _Handover:
-    """A session on its way from the worker: exactly one side closes it."""
-
-    lock: Lock = field(default_factory=Lock)
-    opened: Opened | None = None
-    is_unwanted: bool = False
-
-    def give(self, opened: Opened) -> Opened:
-        with self.lock:
-            if not self.is_unwanted:
-                self.opened = opened
-                return opened
-        opened.session.close()
-        raise Cancelled("Nobody waits for this image any more.")
-
-    def refuse(self) -> None:
-        with self.lock:
-            self.is_unwanted = True
-            opened, self.opened = self.opened, None
-        if opened is not None:
-            opened.session.close()
+    layer: ImageLayer
+    choices: Choices
+    opener: SessionOpener
+    queue: QueuedScreen
+    annotator: Annotator
 
 
 class Controller:
@@ -79,45 +75,56 @@ class Controller:
     ----------
     changed
         Emits when what the dock shows has changed.
-    edited
-        Emits when the labels have changed, or are others.
+    choices
+        Of the image that is open, or for the next one.
+    screen
+        Of the image that is open, None if there is none.
     """
 
     changed = Signal()
-    edited = Signal()
 
     def __init__(self, viewer: ViewerModel, models: Models | None = None) -> None:
         log.start_logging()
         settings = read_settings()
         self.viewer = viewer
         self.choices = Choices(settings.model, settings.device)
-        self.jobs = Jobs()
-        self.activity = Activity(self.jobs)
-        # A worker of its own: clicks do not wait for a run that takes hours.
-        self.long_jobs = Jobs()
-        self._long_activity = Activity(self.long_jobs)
-        self.everything: EverythingRun | None = None
         self.cache = settings.cache()
-        self.workspace: Workspace | None = None
-        self.takes_many_boxes = False
+        self.screen: NapariScreen | None = None
+        self._state = AnnotatorState()
         self._models = models or Models()
         self._prefetches = settings.prefetch
-        self._prefetch: Prefetch | None = None
+        self._has_previews = self._collects_boxes = False
+        self._labelling: _Labelling | None = None
         self._mouse: Mouse | None = None
-        self.hovering: Hovering | None = None
-        self._previews = False
-        self._handover: _Handover | None = None
+        self._ending: Annotator | None = None
         self._is_closed = False
-        self._view_timer = _timer(VIEW_MS, self._prepare_view)
-        self._swap_timer = _timer(0, self._open_swapped)
+        self._activity = Activity(self.cancel)
+        self._run_activity = Activity(lambda: self.post(CancelRun()))
+        self._swap_timer = QTimer()
+        self._swap_timer.setSingleShot(True)
+        self._swap_timer.setInterval(0)
+        self._swap_timer.timeout.connect(self._open_swapped)
         viewer.layers.events.removed.connect(self._on_removed)
-        viewer.scene.camera.events.connect(self._on_view)
-        viewer.dims.events.current_step.connect(self._on_view)
+
+    @property
+    def state(self) -> AnnotatorState:
+        """What there is to show of the image that is open or being opened."""
+        return self._state
+
+    @property
+    def annotator(self) -> Annotator | None:
+        """Of the image that is open or being opened."""
+        return None if self._labelling is None else self._labelling.annotator
 
     @property
     def is_opening(self) -> bool:
         """Whether an image is being opened."""
-        return self._handover is not None
+        return self._labelling is not None and self.screen is None
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether all that the annotator has passed on is drawn."""
+        return self._labelling is None or self._labelling.queue.is_up_to_date
 
     @property
     def is_closed(self) -> bool:
@@ -125,9 +132,9 @@ class Controller:
         return self._is_closed
 
     @property
-    def previews(self) -> bool:
-        """Whether the mask under the mouse is shown."""
-        return self._previews
+    def collects_boxes(self) -> bool:
+        """Whether boxes are collected for an object each."""
+        return self._collects_boxes
 
     def open(self, layer: ImageLayer, choices: Choices | None = None) -> None:
         """Begin to label an image layer, with these choices."""
@@ -136,159 +143,179 @@ class Controller:
         choices = choices or replace(
             self.choices, channels=None, contrast=None, labels=None, level=None
         )
-        self.leave()
+        self._leave(wait=False)
         try:
             source = LayerSource.of(layer)
         except Exception as error:  # noqa: BLE001 - whatever a layer is made of
             log.show(error)
             return
-        handover = self._handover = _Handover()
-        models, cache = self._models, self.cache
-
-        def work(watch: JobWatch) -> Opened:
-            return handover.give(open_session(source, choices, models, cache, watch))
-
-        self.jobs.submit(
-            Job(
-                work,
-                done=lambda opened: self._on_opened(layer, opened, choices, handover),
-                failed=self._on_not_opened,
-                dropped=self._on_open_dropped,
-                topic=OPEN,
-                text=f"Opening {layer.name} with the model {choices.model}",
-            )
+        opener = SessionOpener(
+            source, choices, self._models, self.cache, after=_ended(self._ending)
         )
+        queue = QueuedScreen(self._draw, self._draw_tile, log.show)
+        annotator = Annotator(opener, self.cache, queue, prefetches=self._prefetches)
+        self._labelling = _Labelling(layer, choices, opener, queue, annotator)
         self.changed()
 
     def reopen(self, **other: Any) -> None:
         """Open the same layer again, with other `Choices`."""
-        if self.workspace is None:
+        if self.screen is None or self._labelling is None:
             self.choices = replace(self.choices, **other)
             self.changed()
             return
-        labels = self.workspace.session.labels.path
-        choices = replace(self.choices, labels=Path(labels))
-        self.open(self.workspace.layer, replace(choices, **other))
+        labels = Path(self.screen.opened.session.labels.path)
+        choices = replace(self.choices, labels=labels)
+        self.open(self._labelling.layer, replace(choices, **other))
 
     def leave(self) -> None:
         """Close the image that is open, or the one that is being opened."""
-        self.jobs.cancel()
-        self._refuse()
-        workspace, self.workspace = self.workspace, None
-        if workspace is None:
-            return
-        for part in (self.everything, self._prefetch, self.hovering, self._mouse):
-            if part is not None:
-                part.close()
-        self.everything = self._prefetch = self.hovering = self._mouse = None
-        workspace.layer.events.data.disconnect(self._on_swapped)
-        try:
-            workspace.close()
-        except Exception as error:  # noqa: BLE001 - a full disk; the journal has it all
-            log.show(error)
-        self.edited()
-        self.changed()
+        self._leave(wait=True)
 
     def close(self) -> None:
         """End all work and let go of everything; afterwards it does nothing."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._view_timer.stop()
         self._swap_timer.stop()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
-        self.viewer.scene.camera.events.disconnect(self._on_view)
-        self.viewer.dims.events.current_step.disconnect(self._on_view)
         self.leave()
-        for activity in (self.activity, self._long_activity):
-            activity.close()
-        for jobs in (self.long_jobs, self.jobs):
-            jobs.close()
-        self._refuse()
+        _ended(self._ending)()
         self.changed.disconnect()
-        self.edited.disconnect()
 
-    def set_previews(self, previews: bool) -> None:
-        """Show what a click would give, or do not."""
-        self._previews = previews
-        if self.hovering is not None:
-            self.hovering.set_on(previews)
-        self.changed()
+    def post(self, command: Command) -> None:
+        """Pass on what the user does to the annotator, if an image is open."""
+        if self.screen is not None and self._labelling is not None:
+            self._labelling.annotator.post(command)
 
-    def set_many_boxes(self, takes: bool) -> None:
-        """Collect boxes for an object each, instead of asking about each at once."""
-        self.takes_many_boxes = takes
-        self.changed()
-
-    def point_at(self, prompt: Prompt, plane: tuple[int, ...]) -> None:
-        """Take a prompt of the mouse."""
-        workspace = self.workspace
-        if workspace is None:
-            return
-        area = None if self.everything is None else self.everything.area
-        if area is not None and area.is_drawing and isinstance(prompt, BoxPrompt):
-            area.take(prompt.box)
-        elif self.takes_many_boxes and isinstance(prompt, BoxPrompt):
-            workspace.collect(prompt, plane)
+    def cancel(self) -> None:
+        """Give up what takes time: opening, an answer, a batch, an undo; not a run."""
+        if self.is_opening:
+            self.leave()
         else:
-            workspace.point_at(prompt, plane)
+            self.post(Cancel())
 
-    def view(self) -> Box | None:
-        """The pixels of level 0 in view; None if there are none."""
-        workspace = self.workspace
-        if workspace is None or workspace.plane_in_view is None:
-            return None
-        return view_box(workspace)
+    def add(self, prompt: Prompt, plane: Plane) -> None:
+        """Take a prompt of the mouse: for the rectangle, for many objects, or one."""
+        rectangle = None if self.screen is None else self.screen.rectangle
+        if not isinstance(prompt, BoxPrompt):
+            self.post(AddPrompts((prompt,), plane))
+        elif rectangle is not None and rectangle.is_drawing:
+            rectangle.take(prompt.box)
+        elif self._collects_boxes:
+            self.post(CollectBox(prompt, plane))
+        else:
+            self.post(AddPrompts((prompt,), plane))
 
-    def _on_opened(
-        self, layer: ImageLayer, opened: Opened, choices: Choices, handover: _Handover
-    ) -> None:
-        if handover is not self._handover or layer not in self.viewer.layers:
-            handover.refuse()
-            self._handover = None
-            self.changed()
+    def set_previews(self, is_on: bool) -> None:
+        """Show what a click would give, or do not; also for images opened later."""
+        self._has_previews = is_on
+        self.post(SetPreviews(is_on))
+
+    def set_box_collecting(self, is_on: bool) -> None:
+        """Collect boxes for an object each; also for images opened later."""
+        self._collects_boxes = is_on
+        self.post(SetBoxCollecting(is_on))
+        self.changed()
+
+    def set_level(self, level: int | None) -> None:
+        """Look at no level finer than this; None: as the object needs it."""
+        self.choices = replace(self.choices, level=level)
+        self.post(SetLevel(level))
+
+    def start_run(self, where: Where, object_size: float | None) -> None:
+        """Segment everything in a part of the image.
+
+        Raises
+        ------
+        SessionError
+            The viewer shows no such part.
+        """
+        screen = self.screen
+        if screen is None:
             return
-        self._handover = None
-        self.choices = choices
-        workspace = Workspace(self.viewer, layer, opened, self.jobs, log.show)
-        self.workspace = workspace
-        workspace.changed.connect(self._on_workspace)
-        workspace.edited.connect(self._on_edited)
-        layer.events.data.connect(self._on_swapped)
-        self.hovering = Hovering(workspace, self.jobs, is_on=self._previews)
-        points = workspace.prompts.points
+        rectangle = screen.rectangle.rectangle if where is Where.RECTANGLE else None
+        if where is not Where.STACK and screen.view.plane is None:
+            raise SessionError(
+                "Segmenting a plane needs one on show: leave the 3D view, and move the "
+                "sliders onto the image; or choose all planes."
+            )
+        screen.send_view()
+        self.post(StartRun(where, rectangle, object_size))
+
+    def _draw(self, state: AnnotatorState) -> None:
+        labelling = self._labelling
+        if labelling is None:
+            return
+        self._state = state
+        if self.screen is not None:
+            self.screen.draw(state)
+        elif state.is_open:
+            self._begin(labelling, state)
+        elif not state.job.text:  # cancelled, or it cannot be opened
+            self.leave()
+        self._draw_activities()
+        self.changed()
+
+    def _draw_tile(self, tile: Tile | None) -> None:
+        if self.screen is not None:
+            self.screen.draw_tile(tile)
+
+    def _draw_activities(self) -> None:
+        # Last of all: napari's progress bars run the event loop.
+        state, labelling = self._state, self._labelling
+        self._activity.draw(state.job)
+        run = JobState()
+        if state.run.is_running and labelling is not None:
+            text = f"Segmenting everything in {labelling.layer.name}"
+            run = JobState(text, state.run.done, state.run.count)
+        self._run_activity.draw(run)
+
+    def _begin(self, labelling: _Labelling, state: AnnotatorState) -> None:
+        """The image is open."""
+        opened = labelling.opener.opened
+        if opened is None:
+            raise SessionError("An image needs to be opened before it is drawn.")
+        self.choices = labelling.choices
+        view = ImageView(self.viewer, Placement(labelling.layer, opened.axes))
+        screen = self.screen = NapariScreen(view, opened, self.post)
+        labelling.layer.events.data.connect(self._on_swapped)
         self._mouse = Mouse(
-            workspace, points, self.point_at, self.hovering.at, workspace.choose_next
+            view,
+            screen.prompts.points,
+            self.add,
+            screen.move_mouse,
+            lambda step: self.post(ChooseNext(step)),
         )
-        self._prefetch = Prefetch(opened.session, self.jobs, self.cache)
-        self.everything = EverythingRun(workspace, self.long_jobs, self.view)
-        workspace.begin()
-        self._on_view()
-        self.edited()
+        if self.choices.level is not None:
+            self.post(SetLevel(self.choices.level))
+        self.post(SetPreviews(self._has_previews))
+        self.post(SetBoxCollecting(self._collects_boxes))
+        screen.begin(state)
+
+    def _leave(self, *, wait: bool) -> None:
+        """Close the image; what is being opened is never waited for.
+
+        Where it is not waited for, the next one is opened as soon as it has ended.
+        """
+        labelling, self._labelling = self._labelling, None
+        screen, self.screen = self.screen, None
+        self._state = AnnotatorState()
+        if labelling is None:
+            return
+        labelling.annotator.close(wait=wait and screen is not None)
+        self._ending = labelling.annotator
+        labelling.queue.close()
+        if self._mouse is not None:
+            self._mouse.close()
+            self._mouse = None
+        if screen is not None:
+            labelling.layer.events.data.disconnect(self._on_swapped)
+            screen.close()
+        self._draw_activities()
         self.changed()
-
-    def _on_not_opened(self, error: BaseException) -> None:
-        self._handover = None
-        log.show(error)
-        self.changed()
-
-    def _on_open_dropped(self) -> None:
-        self._refuse()
-        self.changed()
-
-    def _refuse(self) -> None:
-        handover, self._handover = self._handover, None
-        if handover is not None:
-            handover.refuse()
-
-    def _on_workspace(self) -> None:
-        self.changed()
-
-    def _on_edited(self) -> None:
-        self.edited()
 
     def _on_removed(self, event: Any) -> None:
-        if self.workspace is not None and event.value is self.workspace.layer:
+        if self._labelling is not None and event.value is self._labelling.layer:
             self.leave()
         self.changed()
 
@@ -298,49 +325,15 @@ class Controller:
         self._swap_timer.start()
 
     def _open_swapped(self) -> None:
-        if self.workspace is not None:
-            self.open(self.workspace.layer)
-
-    def _on_view(self, event: Any = None) -> None:
-        if self.workspace is not None and self._prefetches:
-            self._view_timer.start()
-
-    def _prepare_view(self) -> None:
-        workspace, view = self.workspace, self.view()
-        if workspace is not None and view is not None and self._prefetch is not None:
-            plane = workspace.plane_in_view
-            if plane is not None:
-                self._prefetch.look_at(plane, view)
+        if self._labelling is not None:
+            self.open(self._labelling.layer)
 
 
-def _timer(interval_ms: int, on_timeout: Callable[[], None]) -> QTimer:
-    timer = QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(interval_ms)
-    timer.timeout.connect(on_timeout)
-    return timer
+def _ended(annotator: Annotator | None) -> Callable[[], None]:
+    """Waits for an annotator that is closed."""
 
+    def wait() -> None:
+        if annotator is not None:
+            annotator.close()
 
-def view_box(workspace: Workspace) -> Box | None:
-    """The pixels of level 0 in the canvas, as far as there are any."""
-    viewer = workspace.viewer
-    camera, (height, width) = viewer.scene.camera, viewer.canvas.size
-    half = np.array((height, width)) / 2 / camera.zoom
-    middle = np.array(camera.center[-2:])
-    corners = [_yx(workspace, middle + sign * half) for sign in (-1, 1)]
-    low, high = np.min(corners, axis=0), np.max(corners, axis=0)
-    image = Box.of_shape(workspace.session.image.shape)
-    seen = Box(*np.floor(low).astype(int).tolist(), *_above(low, high))
-    return seen.clip(image) if seen.intersects(image) else None
-
-
-def _above(low: NDArray[np.float64], high: NDArray[np.float64]) -> list[int]:
-    ends = np.maximum(np.ceil(high), np.floor(low) + 1)
-    return [int(end) for end in ends]
-
-
-def _yx(workspace: Workspace, shown: NDArray[np.float64]) -> tuple[float, float]:
-    dims = workspace.viewer.dims
-    world = np.array(dims.point, dtype=float)
-    world[list(dims.displayed)[-2:]] = shown
-    return workspace.placement.yx_at(world.tolist())
+    return wait

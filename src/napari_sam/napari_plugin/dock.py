@@ -1,4 +1,4 @@
-"""The dock: it draws what a `Controller` says, and passes on what the user wants."""
+"""The dock: it draws the state of a `Controller`, and passes on what the user does."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sam.annotator.commands import Delete, EditObject, MergeInto
+from napari_sam.annotator.state import JobState
+from napari_sam.labels import ObjectSummary
 from napari_sam.napari_plugin.controller import Controller
 from napari_sam.napari_plugin.keys import Keys
 from napari_sam.napari_plugin.layers.encoded_windows import EncodedPresenter
 from napari_sam.napari_plugin.layers.gl_context import DrawingContext
 from napari_sam.napari_plugin.opening import Models
 from napari_sam.napari_plugin.panels.automatic_panel import AutomaticPanel
-from napari_sam.napari_plugin.panels.guarded import for_workspace, guarded
 from napari_sam.napari_plugin.panels.labels_panel import LabelsPanel
 from napari_sam.napari_plugin.panels.object_list import ObjectList
 from napari_sam.napari_plugin.panels.object_panel import ObjectPanel
@@ -27,7 +29,7 @@ from napari_sam.napari_plugin.panels.widgets import (
     note,
     section,
 )
-from napari_sam.napari_plugin.screen import Workspace
+from napari_sam.napari_plugin.screen import NapariScreen
 
 if TYPE_CHECKING:
     import napari
@@ -50,22 +52,18 @@ class SegmentDock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._was_in_dock = False
-        self._bound: Workspace | None = None
+        self._bound: NapariScreen | None = None
+        self._listed: tuple[ObjectSummary, ...] = ()
         self._encoded: EncodedPresenter | None = None
         self._context = DrawingContext(viewer)
         controller = self.controller = Controller(viewer, models)
         self._make_widgets()
         self._lay_out()
         controller.changed.connect(self._draw)
-        controller.edited.connect(self._list_objects)
-        controller.jobs.busy.connect(self._on_busy)
-        controller.jobs.progressed.connect(self._on_progressed)
-        controller.jobs.idle.connect(self._on_idle)
         viewer.layers.selection.events.active.connect(self._on_selection)
         # Not a method: by then only the C++ side of this is left.
         self.destroyed.connect(partial(_end, controller, self.keys))
         self._draw()
-        self._on_idle()
         self._start()
 
     def closeEvent(self, event: Any) -> None:
@@ -75,7 +73,7 @@ class SegmentDock(QWidget):
 
     def showEvent(self, event: Any) -> None:
         """Get to know the window."""
-        self._context.look_in(self)
+        self._context.find_canvases(self)
         super().showEvent(event)
 
     def changeEvent(self, event: Any) -> None:
@@ -96,7 +94,7 @@ class SegmentDock(QWidget):
 
     def _make_widgets(self) -> None:
         controller = self.controller
-        act = partial(for_workspace, controller)
+        post = controller.post
         self.start = button(
             "Segment the selected image", "Begin with this layer", self._start
         )
@@ -104,20 +102,22 @@ class SegmentDock(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setMaximumHeight(8)
-        self.draft = ObjectPanel(controller)
+        self.object_panel = ObjectPanel(controller)
         self.painting = PaintingPanel(controller)
-        self.everything = AutomaticPanel(controller)
+        self.automatic = AutomaticPanel(controller)
         self.objects = ObjectList()
-        self.objects.visited.connect(act(Workspace.visit))
-        self.objects.edited.connect(act(Workspace.edit))
-        self.objects.merged.connect(act(Workspace.merge_into))
-        self.objects.deleted.connect(act(Workspace.delete))
-        self.image = ImagePanel(controller.reopen, controller.choices.model)
+        self.objects.visited.connect(self._visit)
+        self.objects.edited.connect(lambda label_id: post(EditObject(label_id)))
+        self.objects.merged.connect(lambda label_id: post(MergeInto(label_id)))
+        self.objects.deleted.connect(lambda ids: post(Delete(tuple(ids))))
+        self.image = ImagePanel(
+            controller.reopen, controller.set_level, controller.choices.model
+        )
         self.image.contrast.toggled.connect(self._on_contrast)
         self.encoded = QCheckBox("Show what is encoded")
         self.encoded.toggled.connect(self._show_encoded)
         self.labels = LabelsPanel(controller)
-        self.keys = Keys(self.draft.actions())
+        self.keys = Keys(self.object_panel.actions())
         self.keys.changed.connect(self._show_keys)
         self.help = note()
         # A section allows for no text that wraps: the last lines would be cut off.
@@ -126,17 +126,17 @@ class SegmentDock(QWidget):
 
     def _lay_out(self) -> None:
         content = QWidget()
-        everything = section("Segment everything", self.everything)
-        self.everything.section = everything
+        automatic = section("Segment everything", self.automatic)
+        self.automatic.section = automatic
         layout = QVBoxLayout(content)
         layout.setContentsMargins(6, 6, 6, 6)
         for part in (
             self.start,
             self.status,
             self.progress,
-            self.draft,
+            self.object_panel,
             self.painting,
-            everything,
+            automatic,
             section("Objects", self.objects, is_open=True),
             section("Image and model", self.image, self.encoded),
             section("Labels and prompts", self.labels),
@@ -171,10 +171,15 @@ class SegmentDock(QWidget):
         if not self.controller.is_closed:
             self._draw()
 
+    def _visit(self, label_id: int) -> None:
+        if self.controller.screen is not None:
+            self.controller.screen.visit(label_id)
+
     def _on_contrast(self, is_layers: bool) -> None:
-        workspace = self.controller.workspace
-        if workspace is not None:
-            limits = tuple(workspace.layer.contrast_limits) if is_layers else None
+        screen = self.controller.screen
+        if screen is not None:
+            layer = screen.view.placement.layer
+            limits = tuple(layer.contrast_limits) if is_layers else None
             self.controller.reopen(contrast=limits)
 
     def _show_keys(self) -> None:
@@ -184,91 +189,91 @@ class SegmentDock(QWidget):
         encoded, self._encoded = self._encoded, None
         if encoded is not None:
             encoded.close()
-        workspace = self.controller.workspace
-        if is_shown and workspace is not None:
-            self._encoded = EncodedPresenter(workspace, self.controller.cache)
-            guarded(self._encoded.draw)
+        screen = self.controller.screen
+        if is_shown and screen is not None:
+            session = screen.opened.session
+            self._encoded = EncodedPresenter(
+                screen.view,
+                session.image,
+                session.predictor.model.fingerprint,
+                self.controller.cache,
+            )
 
-    def _on_workspace(self, workspace: Workspace | None) -> None:
-        """Another image: keys, levels and the place of its labels."""
-        self._bound = workspace
+    def _bind(self, screen: NapariScreen | None) -> None:
+        """Another image: keys, levels and channels."""
+        self._bound = screen
         self.encoded.setChecked(False)
-        if workspace is None:
+        if screen is None:
             self.keys.bind(None)
             return
-        self.keys.bind(workspace.prompts.points)
-        choices = self.controller.choices
-        self.image.show_image(workspace.session.image, choices.level)
-        model = workspace.session.predictor.model
+        self.keys.bind(screen.prompts.points)
+        session = screen.opened.session
+        self.image.show_image(session.image, self.controller.choices.level)
+        model = session.predictor.model
         self.image.device.setText(str(getattr(model, "device", "this computer")))
 
     def _draw(self) -> None:
-        controller, workspace = self.controller, self.controller.workspace
-        if workspace is not self._bound:
-            self._on_workspace(workspace)
+        controller, screen = self.controller, self.controller.screen
+        if screen is not self._bound:
+            self._bind(screen)
         for part in (self.objects, self.encoded):
-            part.setEnabled(workspace is not None)
-        for panel in (self.draft, self.painting, self.everything, self.labels):
+            part.setEnabled(screen is not None)
+        for panel in (self.object_panel, self.painting, self.automatic, self.labels):
             panel.draw()
-        is_other = self._selected_image() is not (workspace and workspace.layer)
         active = self._viewer.layers.selection.active
+        is_other = screen is not None and (
+            self._selected_image() is not screen.view.placement.layer
+        )
         self.start.setVisible(
-            workspace is None or (is_other and isinstance(active, ImageLayer))
+            screen is None or (is_other and isinstance(active, ImageLayer))
         )
         self.start.setEnabled(not controller.is_opening)
         if not controller.is_opening:
             # Where another model could not be had, the one before is still chosen.
             self.image.picker.set_name(controller.choices.model)
-        self.status.setText(self._status(workspace))
+        self.status.setText(self._status(screen))
+        self._draw_progress(controller.state.job)
+        if controller.state.objects is not self._listed:
+            self._listed = controller.state.objects
+            self.objects.set_objects(self._listed)
 
-    def _status(self, workspace: Workspace | None) -> str:
+    def _status(self, screen: NapariScreen | None) -> str:
         if self.controller.is_opening:
             return "Opening the image and the model..."
-        if workspace is None:
+        if screen is None:
             return "Select an image layer, and begin."
-        states = (
+        state = self.controller.state
+        cases = (
             (
                 self.painting.painting is not None,
                 "Paint with napari's tools, then Done.",
             ),
-            (workspace.is_walking, "Undo or redo: saving... Cancel stops it."),
-            (workspace.writing.is_lent, "Saving..."),
-            (workspace.asking.is_pending, "Looking..."),
-            (not workspace.is_pointing, "Press Point: then clicks are prompts."),
+            (state.is_saving, "Undo or redo: saving... Cancel stops it."),
+            (state.is_pending, "Looking..."),
+            (not screen.takes_clicks, "Press Point: then clicks are prompts."),
             (
-                workspace.session.target is not None,
-                f"Editing object {workspace.session.target}: Enter saves, Esc leaves.",
+                state.target is not None,
+                f"Editing object {state.target}: Enter saves, Esc leaves.",
             ),
-            (
-                bool(workspace.session.prompts),
-                "Click to refine, Enter to accept, Esc to discard.",
-            ),
+            (bool(state.prompts), "Click to refine, Enter to accept, Esc to discard."),
         )
-        begin = f"Click on an object in {workspace.layer.name}, or drag a box."
-        return next((text for is_so, text in states if is_so), begin)
+        begin = (
+            f"{state.notice} Click on an object in {screen.view.name}, or drag a box."
+        )
+        return next((text for is_so, text in cases if is_so), begin.strip())
 
-    def _list_objects(self) -> None:
-        workspace = self.controller.workspace
-        self.objects.set_objects(workspace.objects if workspace is not None else ())
-
-    def _on_busy(self, text: str) -> None:
-        self.progress.setRange(0, 0)
-        self.progress.setToolTip(text)
-        self.draft.draw_cancel()
-
-    def _on_progressed(self, done: int, total: int) -> None:
-        # Bytes of a large download are beyond Qt's numbers.
-        self.progress.setRange(0, 1000 if total else 0)
-        if total:
-            self.progress.setValue(round(1000 * done / total))
-
-    def _on_idle(self) -> None:
+    def _draw_progress(self, job: JobState) -> None:
         # Not `reset`, which paints at once, and with it the canvas, whatever state
         # that is in.
-        self.progress.setRange(0, 1)
-        self.draft.draw_cancel()
-        if self._encoded is not None:
-            guarded(self._encoded.draw)
+        self.progress.setToolTip(job.text)
+        if not job.text:
+            self.progress.setRange(0, 1)
+        elif not job.count:
+            self.progress.setRange(0, 0)
+        else:
+            # Bytes of a large download are beyond Qt's numbers.
+            self.progress.setRange(0, 1000)
+            self.progress.setValue(round(1000 * job.done / job.count))
 
 
 def _end(controller: Controller, keys: Keys, *_: object) -> None:

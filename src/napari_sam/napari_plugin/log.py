@@ -52,13 +52,6 @@ def start_logging() -> Path | None:
     return path
 
 
-def stop_logging() -> None:
-    """Close the file."""
-    for handler in [h for h in logger.handlers if _writes_to(h, log_path())]:
-        logger.removeHandler(handler)
-        handler.close()
-
-
 def show(error: BaseException) -> None:
     """Tell the user in a notification, and the log with the traceback."""
     logger.error("%s", error, exc_info=error)

@@ -1,4 +1,4 @@
-"""What a mouse on the canvas says, while the layer of clicks is the selected one.
+"""What a mouse on the canvas does, while the layer of clicks is the selected one.
 
 left click                        on the object
 right click, or with Shift        not on the object
@@ -11,15 +11,16 @@ wheel with Shift                  the next candidate, or the one before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.napari_plugin.layers.placement import Placement
+from napari_sam.annotator.state import Plane
+from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
-LEFT, RIGHT, MIDDLE = 1, 2, 3
+LEFT, MIDDLE = 1, 3
 
 DRAG_PX = 3
 """A mouse that moves at most this far between press and release has clicked."""
@@ -28,46 +29,35 @@ SMALLEST_BOX = 2
 """Shortest side of a box, in pixels of level 0; hands make smaller ones by mistake."""
 
 
-class Canvas(Protocol):
-    """What the mouse is about."""
-
-    placement: Placement
-    viewer: Any
-
-    @property
-    def plane_in_view(self) -> tuple[int, ...] | None:
-        """The plane on show, if any."""
-
-
 class Mouse:
     """Turns the mouse on a layer into prompts; `close` it with the layer.
 
     Parameters
     ----------
-    canvas
-        Where the image is.
+    view
+        Of the image.
     layer
         Of clicks; it gets the callbacks.
-    point_at
-        Is told of each prompt, and of its plane.
-    hover
-        Is told where the mouse is, in the world, while no button is down.
+    add
+        Gets each prompt, and its plane.
+    move
+        Gets where the mouse is, in the world, while no button is down.
     step
-        Is told to go to the next candidate, 1, or to the one before, -1.
+        Gets 1 for the next candidate, -1 for the one before.
     """
 
     def __init__(
         self,
-        canvas: Canvas,
+        view: ImageView,
         layer: Any,
-        point_at: Callable[[Prompt, tuple[int, ...]], None],
-        hover: Callable[[NDArray[np.float64]], None],
+        add: Callable[[Prompt, Plane], None],
+        move: Callable[[NDArray[np.float64]], None],
         step: Callable[[int], None],
     ) -> None:
-        self._canvas = canvas
+        self._view = view
         self._layer = layer
-        self._point_at = point_at
-        self._hover = hover
+        self._add = add
+        self._move = move
         self._step = step
         self._turned = 0.0  # of the wheel, since the last step
         layer.mouse_pan = False
@@ -92,7 +82,7 @@ class Mouse:
             self._layer.mouse_pan = False
 
     def _on_move(self, layer: Any, event: Any) -> None:
-        self._hover(np.asarray(event.position, dtype=float))
+        self._move(np.asarray(event.position, dtype=float))
 
     def _on_wheel(self, layer: Any, event: Any) -> None:
         if _names(event.modifiers) != {"Shift"}:
@@ -110,10 +100,10 @@ class Mouse:
         button, keys = event.button, _names(event.modifiers)
         start_px, start = np.array(event.pos), np.array(event.position)
         moves = button == MIDDLE or (button == LEFT and "Alt" in keys)
-        camera = self._canvas.viewer.scene.camera
+        camera = self._view.viewer.scene.camera
         centre = np.array(camera.center)
         # The plane that was on show at the press; the user may play a movie.
-        plane = self._canvas.plane_in_view
+        plane = self._view.plane
         reach = 0.0
         event.handled = True
         yield
@@ -133,37 +123,28 @@ class Mouse:
             self._box(start, np.array(event.position), plane)
 
     def _click(
-        self, world: NDArray[np.float64], plane: tuple[int, ...], *, positive: bool
+        self, world: NDArray[np.float64], plane: Plane, *, positive: bool
     ) -> None:
-        y, x = self._canvas.placement.yx_at(world.tolist())
-        if self._is_on_image(y, x):
-            self._point_at(Click(y, x, positive), plane)
+        yx = self._view.yx_at(world.tolist())
+        if yx is not None:
+            self._add(Click(*yx, positive), plane)
 
     def _box(
         self,
         start: NDArray[np.float64],
         end: NDArray[np.float64],
-        plane: tuple[int, ...],
+        plane: Plane,
     ) -> None:
-        placement = self._canvas.placement
+        placement = self._view.placement
         (ya, xa), (yb, xb) = (
             placement.yx_at(start.tolist()),
             placement.yx_at(end.tolist()),
         )
-        height, width = self._sides()
+        height, width = self._view.shape
         y0, y1 = (min(max(y, 0.0), height) for y in sorted((ya, yb)))
         x0, x1 = (min(max(x, 0.0), width) for x in sorted((xa, xb)))
         if min(y1 - y0, x1 - x0) >= SMALLEST_BOX:
-            self._point_at(BoxPrompt(y0, x0, y1, x1), plane)
-
-    def _is_on_image(self, y: float, x: float) -> bool:
-        height, width = self._sides()
-        return 0 <= y < height and 0 <= x < width
-
-    def _sides(self) -> tuple[int, int]:
-        placement = self._canvas.placement
-        axes, shape = placement.axes, placement.shape
-        return shape[axes.index("y")], shape[axes.index("x")]
+            self._add(BoxPrompt(y0, x0, y1, x1), plane)
 
 
 def _names(modifiers: Any) -> set[str]:

@@ -1,4 +1,4 @@
-"""From an image layer and what the user chose to a `Session`; all of it in a worker."""
+"""From a layer and what the user chose to a `Session`, on the session's thread."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_sam.labels import ObjectSummary
+from napari_sam.annotator.jobs import JobWatch
+from napari_sam.annotator.label_location import LabelsProposal, propose_labels
 from napari_sam.model.window_model import WindowModel
-from napari_sam.napari_plugin.jobs import JobWatch
-from napari_sam.napari_plugin.label_places import LabelsProposal, propose_labels
-from napari_sam.napari_plugin.sources import LayerSource, Limits
+from napari_sam.napari_plugin.sources import LayerSource, Limits, OpenedLayer
 from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.candidates import PredictorOptions
 from napari_sam.predictor.image import ImagePredictor
@@ -45,16 +44,6 @@ class Choices:
     level: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """A session, and what else is known about it."""
-
-    session: Session
-    axes: str  # of the image layer
-    place: LabelsProposal
-    objects: tuple[ObjectSummary, ...]  # that are in the labels already
-
-
 def load_by_name(name: str, device: str, *, progress: Any) -> WindowModel:
     """Load a model; torch is imported only now, off the window's thread."""
     from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
@@ -85,32 +74,85 @@ class Models:
         return self._kept[1]
 
 
-def open_session(
-    source: LayerSource,
-    choices: Choices,
-    models: Models,
-    cache: EmbeddingCache,
-    watch: JobWatch,
-) -> Opened:
-    """Open image, labels and model of a layer.
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedSession:
+    """A session, and what else is known about it.
 
-    Raises
-    ------
-    ImageError, CheckpointError, DownloadError, LabelsLockedError, LabelWriteError
-        What cannot be opened; then nothing stays open.
+    Parameters
+    ----------
+    session
+        For the session's thread; a window reads what never changes.
+    axes
+        Of the image layer.
+    location
+        Of the labels.
     """
-    opened = source.open(choices.channels, choices.contrast)
-    model = models.get(choices.model, choices.device, watch)
-    watch()
-    place = _place(source, opened, choices)
-    options = PredictorOptions(finest_level=choices.level or 0)
-    predictor = ImagePredictor(model, opened.image, cache=cache, options=options)
-    session = Session(opened.image, place.path, model, predictor=predictor)
-    return Opened(session, opened.axes, place, session.objects)
+
+    session: Session
+    axes: str
+    location: LabelsProposal
 
 
-def _place(source: LayerSource, opened: Any, choices: Choices) -> LabelsProposal:
-    if choices.labels is not None:
-        text = f"Labels are kept in {choices.labels}, as you chose."
-        return LabelsProposal(choices.labels, text)
-    return propose_labels(opened, source.path, source.name)
+class SessionOpener:
+    """Opens image, labels and model of a layer, once.
+
+    Parameters
+    ----------
+    source, choices
+        The layer, and what the user chose.
+    models, cache
+        Those of the dock.
+    after
+        Waits for what has to end first: it may hold the model, or the lock of the
+        labels.
+
+    Attributes
+    ----------
+    opened
+        What came of it; None before.
+    """
+
+    def __init__(
+        self,
+        source: LayerSource,
+        choices: Choices,
+        models: Models,
+        cache: EmbeddingCache,
+        after: Callable[[], None],
+    ) -> None:
+        self._source, self._choices = source, choices
+        self._models, self._cache, self._after = models, cache, after
+        self.opened: OpenedSession | None = None
+
+    def __call__(self, watch: JobWatch) -> Session:
+        """Open them; for an `Annotator`.
+
+        Raises
+        ------
+        ImageError, CheckpointError, DownloadError, LabelsLockedError, LabelWriteError
+            What cannot be opened; then nothing stays open.
+        """
+        self._after()
+        watch()
+        choices = self._choices
+        opened = self._source.open(choices.channels, choices.contrast)
+        model = self._models.get(choices.model, choices.device, watch)
+        watch()
+        location = self._location(opened)
+        options = PredictorOptions(finest_level=choices.level or 0)
+        predictor = ImagePredictor(
+            model, opened.image, cache=self._cache, options=options
+        )
+        session = Session(opened.image, location.path, model, predictor=predictor)
+        self.opened = OpenedSession(session, opened.axes, location)
+        return session
+
+    def _location(self, opened: OpenedLayer) -> LabelsProposal:
+        labels = self._choices.labels
+        if labels is not None:
+            text = f"Labels are kept in {labels}, as you chose."
+            return LabelsProposal(labels, text)
+        source = self._source
+        return propose_labels(
+            opened.image, opened.file, source.path, source.name, in_image=True
+        )

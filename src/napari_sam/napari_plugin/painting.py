@@ -3,7 +3,7 @@
 A pyramid on disk cannot be painted in napari. What is in view is copied into a small
 layer of its own, painted there with all of napari's tools, and written in one step:
 
-    labels on disk --> crop in memory, painted --> session.paint(crop), one undo step
+    labels on disk --> crop in memory, painted --> Paint(crop), one step for undo
 
 The same layer, empty, takes a rough mask, by brush or lasso, for a prompt.
 """
@@ -11,75 +11,85 @@ The same layer, empty, takes a rough mask, by brush or lasso, for a prompt.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
 
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Qt, Signal
 
+from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator.commands import AddPrompts, Command, Paint
+from napari_sam.annotator.state import Plane
 from napari_sam.errors import PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import bounding_box
-from napari_sam.napari_plugin.screen import Workspace
+from napari_sam.napari_plugin.screen import NapariScreen
 from napari_sam.prompts import MaskPrompt
+from napari_sam.session import Session
 
 MOST_SIDE = 2048
 """Longest side of the crop, in pixels: what is further from the middle is left out."""
 
+LabelsRead = tuple[NDArray[np.integer], int]
+
 
 class Painting:
-    """A layer to paint in; ends with `commit`, `as_prompt` or `close`.
+    """A layer to paint in; ends with `commit` or `close`.
 
     Parameters
     ----------
-    workspace
-        Whose labels are painted.
+    screen
+        Of the image that is painted on.
     box, plane
         Where.
     labels_hw
         What is there; None for a rough mask: what is painted is a prompt.
+    label_id
+        What the brush paints at first.
     """
 
     def __init__(
         self,
-        workspace: Workspace,
+        screen: NapariScreen,
         box: Box,
-        plane: tuple[int, ...],
-        labels_hw: NDArray[np.integer] | None,
+        plane: Plane,
+        labels_hw: NDArray[np.integer] | None = None,
+        label_id: int = 1,
     ) -> None:
-        self._workspace = workspace
+        self._screen = screen
         self.box = box
         self.plane = plane
         is_mask = self.is_mask = labels_hw is None
         pixels_hw: NDArray[np.integer] = (
             np.zeros(box.shape, np.uint8) if labels_hw is None else labels_hw.copy()
         )
-        placement = workspace.placement
-        axes = placement.axes
-        channel = placement.channel_at(workspace.viewer.dims.point)
-        origin = placement.point(plane, (self.box.y0 + 0.5, self.box.x0 + 0.5), channel)
+        viewer, placement = screen.view.viewer, screen.view.placement
+        channel = placement.channel_at(viewer.dims.point)
+        origin = placement.point(plane, (box.y0 + 0.5, box.x0 + 0.5), channel)
         what = "rough mask" if is_mask else "painting"
         self.layer = Labels(
-            _over_axes(pixels_hw, axes),
-            name=f"{workspace.layer.name} {what}",
+            _over_axes(pixels_hw, placement.axes),
+            name=f"{screen.view.name} {what}",
             **placement.transform(origin),
             **placement.names(),
         )
-        self.layer.selected_label = 1 if is_mask else workspace.session.labels.next_id
-        workspace.viewer.add_layer(self.layer)
+        self.layer.selected_label = label_id
+        viewer.add_layer(self.layer)
         self.layer.mode = "paint"
 
     @property
     def is_shown(self) -> bool:
         """Whether the user has not removed the layer."""
-        return self.layer in self._workspace.viewer.layers
+        return self.layer in self._screen.view.viewer.layers
 
-    def is_current(self, workspace: Workspace | None) -> bool:
-        """Whether it can go on: of this workspace, and still there."""
-        return workspace is self._workspace and self.is_shown
+    def is_current(self, screen: NapariScreen | None) -> bool:
+        """Whether it can go on: of this screen, and still there."""
+        return screen is self._screen and self.is_shown
 
     def painted(self) -> NDArray[np.integer]:
         """(height, width) of the box, as it looks now."""
-        axes = self._workspace.placement.axes
+        axes = self._screen.view.placement.axes
         pixels: NDArray[np.integer] = np.asarray(self.layer.data).reshape(
             [
                 n
@@ -89,13 +99,18 @@ class Painting:
         )
         return pixels.T if axes.index("y") > axes.index("x") else pixels
 
-    def commit(self) -> None:
-        """Write what was painted, or point at it, and end."""
+    def finish(self) -> Command:
+        """Take the layer away; what it comes to is a command.
+
+        Raises
+        ------
+        PromptError
+            A rough mask is empty.
+        """
         painted = self.painted().copy()
         self.close()
         if not self.is_mask:
-            self._workspace.paint(painted, self.box, self.plane)
-            return
+            return Paint(painted, self.box, self.plane)
         mask = painted > 0
         inner = bounding_box(mask)
         if inner is None:
@@ -103,44 +118,63 @@ class Painting:
         prompt = MaskPrompt.from_mask(
             mask[inner.slices], inner.shift(self.box.y0, self.box.x0)
         )
-        self._workspace.point_at(prompt, self.plane)
+        return AddPrompts((prompt,), self.plane)
 
     def close(self) -> None:
-        """Take the layer away, and point at objects again."""
+        """Take the layer away, and have clicks be prompts again."""
         if self.is_shown:
-            self._workspace.viewer.layers.remove(self.layer)
-        self._workspace.show_layers()
+            self._screen.view.viewer.layers.remove(self.layer)
+        self._screen.show_layers()
 
 
-def begin_painting(
-    workspace: Workspace,
-    view: Box,
-    plane: tuple[int, ...],
-    done: Callable[[Painting], None],
-    *,
-    is_mask: bool,
-) -> None:
-    """Make a `Painting` of what is in view, once the worker has read the labels there.
+class LabelsReader(QObject):
+    """Reads labels off the window's thread, after what the user did before is done.
 
     Parameters
     ----------
-    workspace, plane
-        As of `Painting`.
-    view
-        In pixels of level 0; the middle of it is painted where it is too large.
+    annotator
+        Of the labels.
+    box, plane
+        What to read.
     done
-        Gets it.
-    is_mask
-        For a rough mask: the layer begins empty.
+        Gets the reader, and (height, width) ids with the next free id, or why they
+        cannot be read; in the window's thread.
     """
-    box, labels = _middle_of(view), workspace.session.labels
-    workspace.writing.read(
-        lambda: None if is_mask else labels.read(plane, box),
-        lambda labels_hw: done(Painting(workspace, box, plane, labels_hw)),
-    )
+
+    _ended = Signal(object)
+
+    def __init__(
+        self,
+        annotator: Annotator,
+        box: Box,
+        plane: Plane,
+        done: Callable[[LabelsReader, LabelsRead | Exception], None],
+    ) -> None:
+        super().__init__()
+        self._annotator, self._box, self._plane = annotator, box, plane
+        self._done = done
+        self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
+        Thread(target=self._run, name="napari-sam reader", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._annotator.wait()
+            found = self._annotator.call(self._read)
+        except Exception as error:  # noqa: BLE001 - shown in the window's thread
+            self._ended.emit(error)
+        else:
+            self._ended.emit(found)
+
+    def _read(self, session: Session) -> LabelsRead:
+        labels = session.labels
+        return labels.read(self._plane, self._box), labels.next_id
+
+    def _on_ended(self, found: LabelsRead | Exception) -> None:
+        self._done(self, found)
 
 
-def _middle_of(view: Box) -> Box:
+def middle_of(view: Box) -> Box:
+    """As much of a view as there is to paint in."""
     y, x = (int(c) for c in view.center)
     half = MOST_SIDE // 2
     return view.clip(Box(y - half, x - half, y + half, x + half))

@@ -11,7 +11,7 @@ from pathlib import Path
 from napari.settings import get_plugin_settings
 
 from napari_sam.model.registry import cache_folder
-from napari_sam.predictor.cache import EmbeddingCache
+from napari_sam.napari_plugin.signalling_cache import SignallingCache
 
 PLUGIN = "napari-sam-zarr"
 """The plugin's name in its manifest, which has to be the distribution's."""
@@ -29,10 +29,10 @@ class Settings:
     disk_mb: int  # most embeddings on disk; 0: none are kept there
     prefetch: bool  # encode the windows in view while nobody waits
 
-    def cache(self) -> EmbeddingCache:
+    def cache(self) -> SignallingCache:
         """An embedding cache of these sizes."""
         folder = embeddings_folder() if self.disk_mb else None
-        return EmbeddingCache(self.memory_mb * MIB, folder, self.disk_mb * MIB)
+        return SignallingCache(self.memory_mb * MIB, folder, self.disk_mb * MIB)
 
 
 def read_settings() -> Settings:

@@ -7,7 +7,7 @@ came from. So the file counts if its shape and some of its pixels are the layer'
     axes of the file    t c z y x     the layer has
     t c z y x                         all of them, channels with a slider
     t   z y x                         one channel, split off by a reader; which one
-                                      it is, the pixels tell
+                                      it is, the pixels show
     t   z y x  and rgb                the channels as colours
 """
 
@@ -27,7 +27,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.images.axes import CHANNEL, PLANE, SAMPLES, guess_axes
 from napari_sam.images.stored import LazyArray
-from napari_sam.labels.location import is_zarr
+from napari_sam.zarr_nodes import is_zarr
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -64,7 +64,7 @@ class LayerSource:
 
     @classmethod
     def of(cls, layer: ImageLayer, axes: str | None = None) -> LayerSource:
-        """Look at a layer; quick, and for the window's thread.
+        """Take note of a layer; quick, and for the window's thread.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class LayerSource:
             alike = [
                 image
                 for image in self._choices(self.path, whole, axes)
-                if _look_alike(image, shown)
+                if _is_alike(image, shown)
             ]
         except (ImageError, ImageReadError):
             # Another reader's format, or a file that has moved: the data will do.
@@ -193,11 +193,11 @@ def _home_of(arrays: Sequence[LazyArray]) -> str | None:
     first = arrays[0]
     if not isinstance(first, zarr.Array) or not isinstance(first.store, LocalStore):
         return None
-    place = Path(first.store.root) / first.path
-    return str(place.parent if first.path and is_zarr(place.parent) else place)
+    path = Path(first.store.root) / first.path
+    return str(path.parent if first.path and is_zarr(path.parent) else path)
 
 
-def _look_alike(image: Image, shown: Image) -> bool:
+def _is_alike(image: Image, shown: Image) -> bool:
     """Whether the two have the same pixels in a few small squares of a plane."""
     plane = tuple(n // 2 for n in image.stack_shape)
     return image.dtype == shown.dtype and all(

@@ -8,11 +8,8 @@ from skimage.measure import label
 
 from napari_sam.automatic.seams.stitching import Assignment, Stitcher
 from napari_sam.automatic.seams.write_labels import paint
-from napari_sam.automatic.window.window_objects import (
-    WindowObjects,
-    WindowResult,
-    overlaps,
-)
+from napari_sam.automatic.window.window_labels import WindowObjects
+from napari_sam.automatic.window.window_objects import WindowResult, overlaps
 from napari_sam.geometry import Box
 from napari_sam.predictor.window_grid import Cell, WindowGrid
 

@@ -22,8 +22,7 @@ from napari_sam.images import open_image
 from napari_sam.masks import iou
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.metadata import ModelMetadata
-from napari_sam.model.sam import OWN_QUERY, PUBLISHED_QUERY
+from napari_sam.model.metadata import OWN_QUERY, PUBLISHED_QUERY, ModelMetadata
 from napari_sam.model.window_model import WindowMask
 from napari_sam.model.window_model.point_masks import (
     PointQuery,

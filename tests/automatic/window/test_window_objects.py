@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from napari_sam.automatic.window.window_objects import (
-    WindowObjects,
-    WindowResult,
-    overlaps,
-)
+from napari_sam.automatic.window.window_labels import WindowObjects
+from napari_sam.automatic.window.window_objects import WindowResult, overlaps
 from napari_sam.geometry import Box
 
 PLANE = Box(0, 0, 100, 100)

@@ -90,7 +90,7 @@ class Cluster:
         def hand_out() -> None:
             for tile in islice(waiting, self._room() - len(running)):
                 before_tile(files.plan, tile)
-                # Not `pure`: a run that goes on must not be given the failure of the
+                # Not `pure`: a continued run must not be given the failure of the
                 # one before.
                 future = self.client.submit(compute_on_worker, name, tile, pure=False)
                 running.add(future)

@@ -8,25 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.automatic.window.window_labels import WindowObjects
 from napari_sam.geometry import Box
 
 Labels = NDArray[np.uint16]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WindowObjects:
-    """The objects of a window.
-
-    Parameters
-    ----------
-    labels_hw
-        i + 1 where object i is seen, 0 where none is.
-    scores_n
-        0..1, the predicted IoU of each object.
-    """
-
-    labels_hw: NDArray[np.uint32]
-    scores_n: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

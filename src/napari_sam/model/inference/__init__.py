@@ -6,6 +6,7 @@ and of the attention that suits a device (`attention_cpu`, `attention_cuda`,
 a device computes with. `mask_decoder` answers prompts: `image_tokens` are what it
 computes of an image before there is a prompt, `cross_attention` is between these and
 the prompts, `upscaling` draws logits, and `postprocessing` makes masks of them.
+`instance_maps` are those of all objects at once, by a fast `instance_head`.
 
 The names here are loaded on first use, so that no module has to load all the others.
 """
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from napari_sam.model.inference.encoder import InferenceForm as InferenceForm
     from napari_sam.model.inference.image_tokens import DecoderImage as DecoderImage
     from napari_sam.model.inference.image_tokens import RecentImages as RecentImages
+    from napari_sam.model.inference.instance_maps import (
+        encode_with_maps as encode_with_maps,
+    )
     from napari_sam.model.inference.mask_decoder import decoder_image as decoder_image
     from napari_sam.model.inference.mask_decoder import predict_masks as predict_masks
     from napari_sam.model.inference.mask_decoder import predict_points as predict_points
@@ -40,6 +44,7 @@ _HOMES = {
     "choose_precision": "precision",
     "decoder_image": "mask_decoder",
     "draw_masks": "postprocessing",
+    "encode_with_maps": "instance_maps",
     "precision_in": "precision",
     "precision_name": "precision",
     "predict_masks": "mask_decoder",
@@ -55,6 +60,7 @@ __all__ = [
     "choose_precision",
     "decoder_image",
     "draw_masks",
+    "encode_with_maps",
     "precision_in",
     "precision_name",
     "predict_masks",

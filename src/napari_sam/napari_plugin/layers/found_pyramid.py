@@ -25,7 +25,6 @@ from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.tiles.tile_files import TileFiles
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
-from napari_sam.labels.pyramid import plane_index
 
 CHUNK = 512
 COARSEST_SIDE = 1024
@@ -85,13 +84,13 @@ class FoundPyramid:
 
     def draw(self, tile: Tile) -> None:
         """Draw what was found in a tile that is done."""
-        pieces = self.files.load(tile).values()
-        if not pieces:
+        results = self.files.load(tile).values()
+        if not results:
             return
-        box = Box.around(piece.window for piece in pieces).clip(self.plan.area)
-        index = plane_index(tile.plane, box)
+        box = Box.around(result.window for result in results).clip(self.plan.area)
+        index: tuple[int | slice, ...] = (*tile.plane, *box.slices)
         drawn_hw = np.array(self.levels[0][index], dtype=np.uint32)
-        self._paint(drawn_hw, box, pieces)
+        self._paint(drawn_hw, box, results)
         self.levels[0][index] = drawn_hw
         for finer, coarser in pairwise(self.levels):
             box = Box(box.y0 // 2, box.x0 // 2, -(-box.y1 // 2), -(-box.x1 // 2))
@@ -100,31 +99,32 @@ class FoundPyramid:
                 slice(2 * box.y0, 2 * box.y1 - 1, 2),
                 slice(2 * box.x0, 2 * box.x1 - 1, 2),
             )
-            coarser[plane_index(tile.plane, box)] = finer[under]
+            index = (*tile.plane, *box.slices)
+            coarser[index] = finer[under]
 
     def _paint(
-        self, drawn_hw: NDArray[np.uint32], box: Box, pieces: Collection[WindowResult]
+        self, drawn_hw: NDArray[np.uint32], box: Box, results: Collection[WindowResult]
     ) -> None:
-        for piece in pieces:
-            part = piece.window.clip(box)
-            ids_hw = self._ids(piece)[part.relative_to(piece.window).slices]
+        for result in results:
+            part = result.window.clip(box)
+            ids_hw = self._ids(result)[part.relative_to(result.window).slices]
             there_hw = drawn_hw[part.relative_to(box).slices]
             np.copyto(there_hw, ids_hw, where=ids_hw > 0)
 
-    def _ids(self, piece: WindowResult) -> NDArray[np.uint32]:
+    def _ids(self, result: WindowResult) -> NDArray[np.uint32]:
         """What a window draws, over all of it."""
-        table, count = piece.table, len(piece.table)
+        table, count = result.table, len(result.table)
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.uint32)
         self._next_id += count
         y_n, x_n = (table.boxes_n4[:, :2] + table.boxes_n4[:, 2:]).T // 2
-        core = piece.core
+        core = result.core
         is_own = (core.y0 <= y_n) & (y_n < core.y1) & (core.x0 <= x_n) & (x_n < core.x1)
         own, cut = (
             np.concatenate([[0], np.where(is_drawn, ids, 0)]).astype(np.uint32)
             for is_drawn in (is_own & ~table.is_cut_n, table.is_cut_n)
         )
-        drawn_hw: NDArray[np.uint32] = own[piece.labels_hw]
-        inner = core.relative_to(piece.window).slices
-        cut_hw = cut[piece.labels_hw[inner]]
+        drawn_hw: NDArray[np.uint32] = own[result.labels_hw]
+        inner = core.relative_to(result.window).slices
+        cut_hw = cut[result.labels_hw[inner]]
         np.copyto(drawn_hw[inner], cut_hw, where=cut_hw > 0)
         return drawn_hw

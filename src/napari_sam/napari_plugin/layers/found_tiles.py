@@ -1,8 +1,8 @@
 """What a run has found so far, over the image: a layer that is there while it runs.
 
-    run's thread        add(tile)
-    a thread of its own       draw into the pyramid
-    window                                 the layer appears, then is refreshed
+    any thread             add(tile)                                      clear()
+    a thread of its own       draw into the pyramid                          delete it
+    window's thread                 the layer appears, then is refreshed       it goes
 
 Drawing a tile takes a while, which neither the model nor the window waits for.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +21,11 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_sam.annotator.run_merge import run_location, run_plan
 from napari_sam.automatic.plan import Tile
+from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
 from napari_sam.napari_plugin.layers.labels import LabelPresenter
 from napari_sam.napari_plugin.layers.placement import Placement
-from napari_sam.napari_plugin.screen import Workspace
+from napari_sam.session import Session
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ OPACITY = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelPlacement(Placement):
-    """The place of a layer that has the pixels of a coarser level.
+    """The placement of a layer that has the pixels of a coarser level.
 
     Parameters
     ----------
@@ -59,27 +59,38 @@ class LevelPlacement(Placement):
 
 
 class FoundPresenter(QObject):
-    """Shows tiles of one run as they are done; `close` it with the run.
+    """Shows the tiles of a run as they are done; `close` it with the image.
 
     Parameters
     ----------
-    workspace
-        Whose image is segmented.
+    view
+        Of the image.
+    session
+        Gives the location of the run, and the shape of the stack.
+    below
+        The layer that it is drawn over.
     """
 
     _drawn = Signal()
+    _cleared = Signal()
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(
+        self, view: ImageView, session: Session, below: LabelPresenter
+    ) -> None:
         super().__init__()
-        self._workspace = workspace
-        # Not within the run's own folder of tiles: what is for the eye may be lost.
-        self._run_folder = run_location(workspace.session).run_folder
-        self._folder = self._run_folder / "preview"
+        self._view, self._session, self._below = view, session, below
+        location = run_location(session)
+        self._run_folder = location.run_folder
+        # Beside the run, which goes as soon as all of it is in the labels.
+        self._folder = location.path.with_name(f"{location.path.name}.preview")
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam-found")
         self._pyramid: FoundPyramid | None = None
         self._shown: LabelPresenter | None = None
         self._is_closed = False
-        self._drawn.connect(self._on_drawn, Qt.ConnectionType.QueuedConnection)
+        self._clears = 0
+        queued = Qt.ConnectionType.QueuedConnection
+        self._drawn.connect(self._on_drawn, queued)
+        self._cleared.connect(self._on_cleared, queued)
 
     @property
     def layer(self) -> Any:
@@ -87,9 +98,13 @@ class FoundPresenter(QObject):
         return None if self._shown is None else self._shown.layer
 
     def add(self, tile: Tile) -> None:
-        """Draw a tile that is done, soon; from any thread."""
-        with suppress(RuntimeError):  # closed meanwhile
-            self._pool.submit(self._draw, tile)
+        """Draw a tile that is done, soon."""
+        self._pool.submit(self._draw, tile, self._clears)
+
+    def clear(self) -> None:
+        """Take the layer away, and what it shows from the disk."""
+        self._clears += 1
+        self._pool.submit(self._delete)
 
     def follow(self, placement: Placement) -> None:
         """Take over the image layer's transform, which the user may have changed."""
@@ -97,16 +112,15 @@ class FoundPresenter(QObject):
             self._shown.follow(self._placement_of(placement))
 
     def close(self) -> None:
-        """Take the layer away, and what it shows from the disk."""
-        if self._is_closed:
-            return
+        """Clear it, and end."""
         self._is_closed = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._shown is not None:
-            self._shown.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.clear()
+        self._on_cleared()
+        self._pool.shutdown(wait=True)
 
-    def _draw(self, tile: Tile) -> None:
+    def _draw(self, tile: Tile, clears: int) -> None:
+        if clears != self._clears:
+            return
         try:
             if self._pyramid is None:
                 self._pyramid = self._made()
@@ -114,37 +128,50 @@ class FoundPresenter(QObject):
                 self._pyramid.draw(tile)
                 self._drawn.emit()
         except Exception:
-            # What was found is safe in the run; only the look at it is missing.
+            if clears != self._clears:
+                return  # the run has ended, and its tiles are gone
+            # What was found is safe in the run; only the sight of it is missing.
             logger.exception("A tile could not be shown: %s", tile)
 
     def _made(self) -> FoundPyramid | None:
-        session = self._workspace.session
-        plan = run_plan(session)
+        plan = run_plan(self._session)
         if plan is None:
             return None
         shutil.rmtree(self._folder, ignore_errors=True)
-        stack_shape = session.image.stack_shape
+        stack_shape = self._session.image.stack_shape
         return FoundPyramid.make(self._folder, self._run_folder, plan, stack_shape)
 
+    def _delete(self) -> None:
+        if self._pyramid is not None:
+            self._pyramid = None
+            self._cleared.emit()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _on_cleared(self) -> None:
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            shown.close()
+
     def _on_drawn(self) -> None:
-        if self._is_closed or self._pyramid is None:
+        pyramid = self._pyramid
+        if self._is_closed or pyramid is None:
             return
         if self._shown is not None:
             self._shown.refresh()
             return
-        workspace, layers = self._workspace, self._workspace.viewer.layers
+        view, layers = self._view, self._view.viewer.layers
         self._shown = LabelPresenter(
-            workspace.viewer,
-            self._pyramid,
-            self._placement_of(workspace.placement),
-            f"{workspace.layer.name} found so far",
+            view.viewer,
+            pyramid,
+            self._placement_of(view.placement),
+            f"{view.name} found so far",
         )
         active = layers.selection.active
         layer = self._shown.show()
         layer.opacity = OPACITY
-        if workspace.labels.is_shown:
-            # Below candidate and prompts: the user may go on pointing.
-            above = layers.index(workspace.labels.layer) + 1
+        if self._below.is_shown:
+            # Below candidate and prompts: the user may go on with clicks.
+            above = layers.index(self._below.layer) + 1
             layers.move(layers.index(layer), above)
         layers.selection.active = active
 

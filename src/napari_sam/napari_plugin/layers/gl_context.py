@@ -31,7 +31,7 @@ class DrawingContext:
         self._canvases: list[QOpenGLWidget] = []
         viewer.layers.events.removing.connect(self._on_removing)
 
-    def look_in(self, widget: QWidget) -> None:
+    def find_canvases(self, widget: QWidget) -> None:
         """Find the canvases of the window that a docked widget is in."""
         top = widget
         # Not `window()`: a floating dock is a window, below the one with the canvas.

@@ -61,23 +61,17 @@ class LabelArray:
         return found.transpose([left.index(name) for name in shown])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        everything = self[(slice(None),) * self.ndim]
-        return (
-            np.array(everything, dtype=dtype)
-            if copy
-            else np.asarray(everything, dtype=dtype)
-        )
+        whole = self[(slice(None),) * self.ndim]
+        return np.array(whole, dtype=dtype) if copy else np.asarray(whole, dtype=dtype)
 
     def _by_axis(self, index: Index | tuple[Index, ...]) -> dict[str, int | slice]:
         given = list(index) if isinstance(index, tuple) else [index]
         at = given.index(...) if ... in given else len(given)
-        before = [place for place in given[:at] if not isinstance(place, EllipsisType)]
-        after = [
-            place for place in given[at + 1 :] if not isinstance(place, EllipsisType)
-        ]
+        before = [part for part in given[:at] if not isinstance(part, EllipsisType)]
+        after = [part for part in given[at + 1 :] if not isinstance(part, EllipsisType)]
         between = [slice(None)] * (self.ndim - len(before) - len(after))
-        places = zip(self._axes, [*before, *between, *after], strict=True)
-        return {n: p if isinstance(p, slice) else int(p) for n, p in places}
+        parts = zip(self._axes, [*before, *between, *after], strict=True)
+        return {n: p if isinstance(p, slice) else int(p) for n, p in parts}
 
 
 def as_shown(

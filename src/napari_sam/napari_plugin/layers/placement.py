@@ -31,7 +31,7 @@ CENTRE = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """The place of an image layer, as it is at the moment of asking.
+    """The place of an image layer, as it is at the moment.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ class Placement:
         self, plane: Sequence[int], yx: Sequence[float], channel: int = 0
     ) -> NDArray[np.float64]:
         """(y, x) of a plane in the layer's own coordinates."""
-        places = dict(zip(self.stack_axes, map(float, plane), strict=True))
-        places |= {"y": yx[0] - CENTRE, "x": yx[1] - CENTRE, CHANNEL: float(channel)}
-        return np.array([places[name] for name in self.axes])
+        found = dict(zip(self.stack_axes, map(float, plane), strict=True))
+        found |= {"y": yx[0] - CENTRE, "x": yx[1] - CENTRE, CHANNEL: float(channel)}
+        return np.array([found[name] for name in self.axes])
 
     def world_at(
         self, plane: Sequence[int], yx: Sequence[float]
@@ -149,9 +149,9 @@ class Placement:
         for name in axes:
             if name not in self.axes:
                 continue
-            place = self.axes.index(name)
-            index = int(np.round(point[place]))
-            if not 0 <= index < self.shape[place]:
+            axis = self.axes.index(name)
+            index = int(np.round(point[axis]))
+            if not 0 <= index < self.shape[axis]:
                 return None
             found.append(index)
         return tuple(found)

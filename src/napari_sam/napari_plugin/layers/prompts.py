@@ -1,8 +1,8 @@
-"""What was said about the object: clicks as points, boxes as rectangles.
+"""The prompts of the object at hand: clicks as points, boxes as rectangles.
 
-Drawn from the session's prompts, and read only: the session is where prompts come and
-go. Positive and negative clicks differ in colour and in symbol, since many people do
-not tell every colour from every other.
+Drawn from the annotator's state, and read only: that is where prompts come and go.
+Positive and negative clicks differ in colour and in symbol, since many people do not
+tell every colour from every other.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EDGE_SHARE = 0.01
 """Width of a rectangle's edge over its longer side: seen with all of it in view."""
 
 
-class PromptLayers:
+class PromptPresenter:
     """Draws prompts; `close` it with the session.
 
     Parameters

@@ -1,42 +1,32 @@
-"""Where everything is to be segmented: what is in view, a rectangle, planes.
+"""The rectangle that a run is to segment.
 
-A rectangle comes from a drag on the canvas, while the button for it is down, or from
-four typed numbers. It is drawn over the image as long as it counts.
+It comes from a drag on the canvas, while the button for it is down, or from four typed
+numbers. It is drawn over the image as long as it counts.
 """
 
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
 from napari.layers import Shapes
 from psygnal import Signal
 
 from napari_sam.errors import GeometryError, SessionError
 from napari_sam.geometry import Box
-from napari_sam.napari_plugin.screen import Workspace
+from napari_sam.napari_plugin.image_view import ImageView
 
 COLOR = "#2ca02c"
 EDGE_SHARE = 0.005
 """Width of the edge over the longer side."""
 
 
-class Where(StrEnum):
-    """What the user may choose."""
-
-    VIEW = "In view"
-    RECTANGLE = "In a rectangle"
-    PLANE = "Whole plane"
-    STACK = "All planes"
-
-
 class RectanglePresenter:
-    """The rectangle; `close` it with the workspace.
+    """Draws the rectangle; `close` it with the image.
 
     Parameters
     ----------
-    workspace
-        The image.
+    view
+        Of the image.
 
     Attributes
     ----------
@@ -46,14 +36,14 @@ class RectanglePresenter:
 
     changed = Signal()
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, view: ImageView) -> None:
+        self._view = view
         self._rectangle: Box | None = None
         self._is_drawing = False
         self._is_shown = False
         self._plane: tuple[int, ...] | None = None  # that it is drawn in
         self._layer: Shapes | None = None
-        workspace.viewer.dims.events.current_step.connect(self._on_step)
+        view.viewer.dims.events.current_step.connect(self._on_step)
 
     @property
     def rectangle(self) -> Box | None:
@@ -74,13 +64,11 @@ class RectanglePresenter:
     def begin_drawing(self, is_drawing: bool = True) -> None:
         """Take the next drag on the canvas for the rectangle; or do not."""
         self._is_drawing = is_drawing
-        if is_drawing:
-            self._workspace.show_layers()
         self.changed()
 
     def take(self, box: Box) -> None:
         """Make this the rectangle, as far as it is on the image."""
-        image = Box.of_shape(self._workspace.session.image.shape)
+        image = Box.of_shape(self._view.shape)
         try:
             self._rectangle = box.clip(image)
         except GeometryError as error:
@@ -124,18 +112,18 @@ class RectanglePresenter:
 
     def close(self) -> None:
         """Take it away."""
-        self._workspace.viewer.dims.events.current_step.disconnect(self._on_step)
+        self._view.viewer.dims.events.current_step.disconnect(self._on_step)
         self._is_shown = False
         self._draw()
 
     def _draw(self) -> None:
-        workspace, layers = self._workspace, self._workspace.viewer.layers
-        box, plane = self._rectangle, workspace.plane_in_view
+        view, layers = self._view, self._view.viewer.layers
+        box, plane = self._rectangle, view.plane
         if box is None or plane is None or not self._is_shown:
             if self._layer is not None and self._layer in layers:
                 layers.remove(self._layer)
             return
-        point = workspace.placement.point
+        point = view.placement.point
         corners = (
             (box.y0, box.x0),
             (box.y0, box.x1),
@@ -151,23 +139,23 @@ class RectanglePresenter:
             face_color="transparent",
             edge_width=max(1.0, EDGE_SHARE * max(box.shape)),
         )
-        for name, value in workspace.placement.transform().items():
+        for name, value in view.placement.transform().items():
             setattr(layer, name, value)
         layer.editable = False
         if layer not in layers:
             active = layers.selection.active
-            workspace.viewer.add_layer(layer)
+            view.viewer.add_layer(layer)
             layers.selection.active = active
 
     def _made(self) -> Shapes:
-        placement = self._workspace.placement
+        placement = self._view.placement
         return Shapes(
-            name=f"{self._workspace.layer.name} rectangle",
+            name=f"{self._view.name} rectangle",
             ndim=len(placement.axes),
             **placement.names(),
         )
 
     def _on_step(self, event: object = None) -> None:
         """The rectangle counts in the plane on show, whichever that is."""
-        if self._is_shown and self._workspace.plane_in_view != self._plane:
+        if self._is_shown and self._view.plane != self._plane:
             self._draw()

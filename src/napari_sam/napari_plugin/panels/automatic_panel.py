@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -16,17 +16,19 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_sam.annotator.commands import CancelRun, ContinueRun, Where
+from napari_sam.errors import SamError
+from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.controller import Controller
-from napari_sam.napari_plugin.everything_run import EverythingRun
-from napari_sam.napari_plugin.layers.rectangle import Where
 from napari_sam.napari_plugin.panels.guarded import guarded
 from napari_sam.napari_plugin.panels.widgets import button, note, row
+from napari_sam.napari_plugin.screen import NapariScreen
 
 MOST_SIZE = 100_000  # pixels
 
 
 class AutomaticPanel(QWidget):
-    """Draws an `EverythingRun`, and passes on what the user wants of it.
+    """Draws the state of a run, and passes on what the user wants of it.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ class AutomaticPanel(QWidget):
         super().__init__()
         self._controller = controller
         self.section: QCollapsible | None = None
-        self._run: EverythingRun | None = None
+        self._screen: NapariScreen | None = None
+        self._refusal = ""  # why the last run could not be started
         self._height = 0  # that the section makes room for
         self._make_widgets()
         layout = QFormLayout(self)
@@ -53,33 +56,24 @@ class AutomaticPanel(QWidget):
         layout.addRow("Object size", self.size)
         layout.addRow(row(self.start, self.cancel, self.go_on))
         layout.addRow(self.bar)
-        layout.addRow(self.said)
+        layout.addRow(self.text)
 
     def draw(self) -> None:
         """Show the state of the run."""
-        run = self._controller.everything
-        if run is not self._run:
-            self._bind(run)
-        is_running = run is not None and run.is_running
-        is_rectangle = self._where is Where.RECTANGLE
-        if run is not None:
-            guarded(lambda: run.area.show(is_rectangle))
-        self._rectangle_row.setVisible(is_rectangle)
+        screen, run = self._controller.screen, self._controller.state.run
+        if screen is not self._screen:
+            self._bind(screen)
+        self._draw_rectangle()
         for part in (self.where, self.rectangle, self.drawn, self.size, self.start):
-            part.setEnabled(run is not None and not is_running)
-        self.cancel.setEnabled(is_running)
-        can_continue = run is not None and run.can_continue
-        if can_continue and not self.go_on.isEnabled() and self.section is not None:
+            part.setEnabled(screen is not None and not run.is_running)
+        self.cancel.setEnabled(run.is_running)
+        if run.can_continue and not self.go_on.isEnabled() and self.section is not None:
             self.section.expand(animate=False)
-        self.go_on.setEnabled(can_continue)
-        self.said.setText("" if run is None else run.text)
+        self.go_on.setEnabled(run.can_continue)
+        if run.is_running:
+            self._refusal = ""
+        self.text.setText(self._refusal or run.text)
         self._fit()
-        if run is None:
-            self.bar.setRange(0, 1)
-            return
-        self.drawn.setChecked(run.area.is_drawing)
-        if not self.rectangle.hasFocus():
-            self.rectangle.setText(run.area.text)
         # Not 0 of 0 where it is not known: Qt shows that as a bar that is busy.
         self.bar.setRange(0, run.count)
         self.bar.setValue(run.done)
@@ -118,19 +112,24 @@ class AutomaticPanel(QWidget):
         self.start = button(
             "Start", "Find every object, and add it to the labels", self._on_start
         )
-        self.cancel = button("Cancel", "Stop; what was found is kept", self._on_cancel)
+        post = self._controller.post
+        self.cancel = button(
+            "Cancel", "Stop; what was found is kept", partial(post, CancelRun())
+        )
         self.go_on = button(
-            "Continue", "Go on with the run that was left unfinished", self._on_go_on
+            "Continue",
+            "Go on with the run that was left unfinished",
+            partial(post, ContinueRun()),
         )
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(8)
-        self.said = note()
+        self.text = note()
 
     def _fit(self) -> None:
         """Have all of it seen: a section keeps the height that it was unfolded with."""
-        needed = self.said.heightForWidth(self.width())
-        self.said.setMinimumHeight(max(needed, 0))  # of an empty text it is -1
+        needed = self.text.heightForWidth(self.width())
+        self.text.setMinimumHeight(max(needed, 0))  # of an empty text it is -1
         layout, section = self.layout(), self.section
         height = layout.sizeHint().height()
         if section is not None and section.isExpanded() and height != self._height:
@@ -138,47 +137,50 @@ class AutomaticPanel(QWidget):
             layout.activate()
             section.expand(animate=False)
 
-    def _bind(self, run: EverythingRun | None) -> None:
-        """Another image: another run."""
-        if self._run is not None:
-            # Qt may have let go of it together with its workspace.
-            with suppress(RuntimeError, TypeError):
-                self._run.changed.disconnect(self.draw)
-                self._run.area.changed.disconnect(self.draw)
-        self._run = run
+    def _bind(self, screen: NapariScreen | None) -> None:
+        """Another image: another rectangle, and perhaps a stack."""
+        if self._screen is not None:
+            self._screen.rectangle.changed.disconnect(self.draw)
+        self._screen, self._refusal = screen, ""
         chosen = self.where.currentText()
         self.where.blockSignals(True)
         self.where.clear()
-        has_stack = run is not None and run.has_stack
-        places = [where for where in Where if where is not Where.STACK or has_stack]
-        self.where.addItems([str(where) for where in places])
+        has_stack = screen is not None and any(
+            n > 1 for n in screen.opened.session.image.stack_shape
+        )
+        parts = [where for where in Where if where is not Where.STACK or has_stack]
+        self.where.addItems([str(where) for where in parts])
         self.where.setCurrentIndex(max(self.where.findText(chosen), 0))
         self.where.blockSignals(False)
-        if run is not None:
-            run.changed.connect(self.draw)
-            run.area.changed.connect(self.draw)
+        if screen is not None:
+            screen.rectangle.changed.connect(self.draw)
+
+    def _draw_rectangle(self) -> None:
+        is_chosen = self._where is Where.RECTANGLE
+        self._rectangle_row.setVisible(is_chosen)
+        if self._screen is None:
+            return
+        rectangle = self._screen.rectangle
+        guarded(lambda: rectangle.show(is_chosen))
+        self.drawn.setChecked(rectangle.is_drawing)
+        if not self.rectangle.hasFocus():
+            self.rectangle.setText(rectangle.text)
 
     def _on_start(self) -> None:
-        run = self._run
-        if run is not None:
-            size = self.size.value() or None
-            level = self._controller.choices.level
-            guarded(lambda: run.start(self._where, size, level))
-
-    def _on_cancel(self) -> None:
-        if self._run is not None:
-            guarded(self._run.cancel)
-
-    def _on_go_on(self) -> None:
-        if self._run is not None:
-            guarded(self._run.go_on)
+        self._refusal = ""
+        try:
+            self._controller.start_run(self._where, self.size.value() or None)
+        except SamError as error:
+            self._refusal = str(error)
+            log.show(error)
+        self.draw()
 
     def _on_draw(self) -> None:
-        if self._run is not None:
-            self._run.area.begin_drawing(self.drawn.isChecked())
+        if self._screen is not None:
+            self._screen.draw_rectangle(self.drawn.isChecked())
 
     def _on_typed(self) -> None:
-        run, text = self._run, self.rectangle.text()
-        if run is not None and text != run.area.text:
-            guarded(lambda: run.area.take_text(text))
+        screen, text = self._screen, self.rectangle.text()
+        if screen is not None and text != screen.rectangle.text:
+            guarded(lambda: screen.rectangle.take_text(text))
             self.draw()

@@ -21,7 +21,7 @@ COLUMNS = ("Id", "Score", "Pixels", "Plane")
 
 
 class ObjectTable(QAbstractTableModel):
-    """Objects as Qt asks for them."""
+    """Objects as Qt reads them, row by row."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -49,7 +49,7 @@ class ObjectTable(QAbstractTableModel):
         return len(self._objects)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
-        """How much is said of each."""
+        """How many facts there are of each."""
         return len(COLUMNS)
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:

@@ -8,11 +8,17 @@ from typing import Any
 
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_sam.napari_plugin import batch
+from napari_sam.annotator.commands import (
+    Accept,
+    Choose,
+    ChooseNext,
+    Discard,
+    Redo,
+    SegmentBoxes,
+    Undo,
+)
 from napari_sam.napari_plugin.controller import Controller
-from napari_sam.napari_plugin.panels.guarded import for_workspace
 from napari_sam.napari_plugin.panels.widgets import CandidateButtons, button, row
-from napari_sam.napari_plugin.screen import Workspace
 
 
 class ObjectPanel(QWidget):
@@ -21,28 +27,25 @@ class ObjectPanel(QWidget):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
-        act = partial(for_workspace, controller)
-        self._jobs = jobs = controller.jobs
+        post = controller.post
         self.point = button(
             "Point",
             "Clicks on the image are prompts",
-            act(Workspace.show_layers),
+            self._take_clicks,
             checkable=True,
         )
         self.previews = _check("Preview", "Show what a click would give")
         self.previews.toggled.connect(controller.set_previews)
         self.many = _check("Many boxes", "Each box becomes an object")
-        self.many.toggled.connect(controller.set_many_boxes)
-        self.candidates = CandidateButtons(act(Workspace.choose))
-        self.accept = button("Accept", "Write the object", act(Workspace.accept))
-        self.discard = button("Discard", "Drop the prompts", act(Workspace.discard))
-        self.undo = button("Undo", "Take back the last step", act(Workspace.undo))
-        self.redo = button("Redo", "Do it again", act(Workspace.redo))
-        self.cancel = button("Cancel", "Give up what is under way", self._cancel)
+        self.many.toggled.connect(controller.set_box_collecting)
+        self.candidates = CandidateButtons(lambda index: post(Choose(index)))
+        self.accept = button("Accept", "Write the object", partial(post, Accept()))
+        self.discard = button("Discard", "Drop the prompts", partial(post, Discard()))
+        self.undo = button("Undo", "Take back the last step", partial(post, Undo()))
+        self.redo = button("Redo", "Do it again", partial(post, Redo()))
+        self.cancel = button("Cancel", "Give up what is under way", controller.cancel)
         self.boxes = button(
-            "Segment boxes",
-            "An object for each box",
-            act(lambda workspace: batch.segment_boxes(workspace, jobs)),
+            "Segment boxes", "An object for each box", partial(post, SegmentBoxes())
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -57,58 +60,47 @@ class ObjectPanel(QWidget):
 
     def actions(self) -> Mapping[str, Callable[[], None]]:
         """What there are keys for, by the names in `keys`."""
-        act = partial(for_workspace, self._controller)
+        post = self._controller.post
         return {
-            "accept": act(Workspace.accept),
-            "discard": act(Workspace.discard),
-            "undo": act(Workspace.undo),
-            "redo": act(Workspace.redo),
-            "candidate_1": partial(act(Workspace.choose), 0),
-            "candidate_2": partial(act(Workspace.choose), 1),
-            "candidate_3": partial(act(Workspace.choose), 2),
-            "next_candidate": partial(act(Workspace.choose_next), 1),
+            "accept": partial(post, Accept()),
+            "discard": partial(post, Discard()),
+            "undo": partial(post, Undo()),
+            "redo": partial(post, Redo()),
+            "candidate_1": partial(post, Choose(0)),
+            "candidate_2": partial(post, Choose(1)),
+            "candidate_3": partial(post, Choose(2)),
+            "next_candidate": partial(post, ChooseNext()),
             "preview": self.previews.toggle,
             "many_boxes": self.many.toggle,
             "edit": self._edit_under_mouse,
         }
 
     def draw(self) -> None:
-        """Show the state of the workspace."""
-        controller, workspace = self._controller, self._controller.workspace
-        self.draw_cancel()
+        """Show the state of the object at hand."""
+        controller, screen = self._controller, self._controller.screen
+        state = controller.state
         for part in (self.point, self.accept, self.discard, self.undo, self.redo):
-            part.setEnabled(workspace is not None)
-        boxes = workspace.boxes if workspace is not None else ()
-        self.boxes.setVisible(controller.takes_many_boxes)
-        self.boxes.setEnabled(bool(boxes))
-        self.boxes.setText(f"Segment {len(boxes)} boxes")
-        self.point.setChecked(workspace is not None and workspace.is_pointing)
-        scores: list[float] = []
-        chosen = 0
-        if workspace is not None and not workspace.writing.is_lent:
-            session = workspace.session
-            if session.is_answered:
-                scores = [candidate.score for candidate in session.candidates]
-                chosen = session.chosen
-        self.candidates.show_scores(scores, chosen)
+            part.setEnabled(screen is not None)
+        self.cancel.setEnabled(
+            controller.is_opening
+            or state.is_pending
+            or state.is_saving
+            or bool(state.job.text)
+        )
+        self.boxes.setVisible(controller.collects_boxes)
+        self.boxes.setEnabled(bool(state.boxes))
+        self.boxes.setText(f"Segment {len(state.boxes)} boxes")
+        self.point.setChecked(screen is not None and screen.takes_clicks)
+        scores = [candidate.score for candidate in state.candidates]
+        self.candidates.show_scores(scores, state.chosen)
 
-    def draw_cancel(self) -> None:
-        """Show whether there is something to cancel."""
-        workspace = self._controller.workspace
-        is_walking = workspace is not None and workspace.is_walking
-        self.cancel.setEnabled(is_walking or not self._jobs.is_idle)
-
-    def _cancel(self) -> None:
-        self._jobs.cancel()
-        workspace = self._controller.workspace
-        if workspace is not None:
-            workspace.stop_walking()
+    def _take_clicks(self) -> None:
+        if self._controller.screen is not None:
+            self._controller.screen.show_layers()
 
     def _edit_under_mouse(self) -> None:
-        hovering = self._controller.hovering
-        if hovering is not None and hovering.world is not None:
-            world = hovering.world.tolist()
-            for_workspace(self._controller, Workspace.edit_at)(world)
+        if self._controller.screen is not None:
+            self._controller.screen.edit_under_mouse()
 
 
 def _check(text: str, tip: str) -> Any:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
+from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.controller import Controller
-from napari_sam.napari_plugin.painting import Painting, begin_painting
+from napari_sam.napari_plugin.painting import (
+    LabelsRead,
+    LabelsReader,
+    Painting,
+    middle_of,
+)
 from napari_sam.napari_plugin.panels.guarded import guarded
 from napari_sam.napari_plugin.panels.widgets import button
+from napari_sam.napari_plugin.screen import NapariScreen
 
 
 class PaintingPanel(QWidget):
@@ -18,6 +26,7 @@ class PaintingPanel(QWidget):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
+        self._reader: LabelsReader | None = None
         self.painting: Painting | None = None
         self.paint = button(
             "Paint",
@@ -39,23 +48,25 @@ class PaintingPanel(QWidget):
     def begin(self, *, is_mask: bool) -> None:
         """Give the user a layer to paint what is in view."""
         self.end()
-        workspace, view = self._controller.workspace, self._controller.view()
-        plane = workspace.plane_in_view if workspace is not None else None
-        if workspace is None or view is None or plane is None:
+        screen, annotator = self._controller.screen, self._controller.annotator
+        if screen is None or annotator is None:
             return
-
-        def show(painting: Painting) -> None:
-            self.end()
-            self.painting = painting
-            self._controller.changed()
-
-        begin_painting(workspace, view, plane, show, is_mask=is_mask)
+        view, plane = screen.view.box, screen.view.plane
+        if view is None or plane is None:
+            return
+        make = partial(Painting, screen, middle_of(view), plane)
+        if is_mask:
+            self.painting = make()
+        else:
+            done = partial(self._on_read, screen, make)
+            self._reader = LabelsReader(annotator, middle_of(view), plane, done)
+        self._controller.changed()
 
     def commit(self) -> None:
         """Take what was painted."""
         painting, self.painting = self.painting, None
         if painting is not None:
-            guarded(painting.commit)
+            guarded(lambda: self._controller.post(painting.finish()))
         self._controller.changed()
 
     def end(self) -> None:
@@ -74,13 +85,30 @@ class PaintingPanel(QWidget):
 
     def draw(self) -> None:
         """Show what can be pressed."""
-        if self.painting is not None and not self.painting.is_current(
-            self._controller.workspace
-        ):
+        screen = self._controller.screen
+        if self.painting is not None and not self.painting.is_current(screen):
             self.painting = None
         is_painting = self.painting is not None
         for part in (self.paint, self.mask):
             part.setVisible(not is_painting)
-            part.setEnabled(self._controller.workspace is not None)
+            part.setEnabled(screen is not None and self._reader is None)
         for part in (self.done, self.drop):
             part.setVisible(is_painting)
+
+    def _on_read(
+        self,
+        screen: NapariScreen,
+        make: Callable[..., Painting],
+        reader: LabelsReader,
+        found: LabelsRead | Exception,
+    ) -> None:
+        if reader is not self._reader:
+            return
+        self._reader = None
+        if self._controller.screen is screen:
+            if isinstance(found, Exception):
+                log.show(found)
+            else:
+                self.end()
+                self.painting = make(*found)
+        self._controller.changed()

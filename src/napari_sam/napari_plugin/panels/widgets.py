@@ -1,4 +1,4 @@
-"""Parts of the dock: widgets in rows, which say what the user wants."""
+"""Parts of the dock: buttons, rows, sections, and what the model gets to see."""
 
 from __future__ import annotations
 
@@ -108,9 +108,14 @@ class CandidateButtons(QWidget):
 
 
 class ImagePanel(QWidget):
-    """How the image is looked at: model, device, level, channels, contrast."""
+    """What the model gets to see: model, device, level, channels, contrast."""
 
-    def __init__(self, reopen: Callable[..., None], model: str) -> None:
+    def __init__(
+        self,
+        reopen: Callable[..., None],
+        set_level: Callable[[int | None], None],
+        model: str,
+    ) -> None:
         super().__init__()
         self._reopen = reopen
         self.picker = ModelPicker(model)
@@ -119,7 +124,7 @@ class ImagePanel(QWidget):
         self.level = QComboBox()
         self.level.setToolTip("The finest level of the pyramid to look at")
         self.level.activated.connect(
-            lambda index: reopen(level=None if index == 0 else index - 1)
+            lambda index: set_level(None if index == 0 else index - 1)
         )
         self.channels = QLineEdit()
         self.channels.setPlaceholderText("as they are; or 0, 2")
