@@ -14,8 +14,8 @@ the stages of `tiny_vit`, `distance_decoder` is micro-sam's over any embedding, 
 Weights: `registry` lists the published ones, `download` fetches them, `checkpoints`
 reads files and is where `load_model` is, for one of the `devices`; `metadata` is what
 shapes do not say, `file_fields` reads it from a file, and `build` makes the network
-that a file's shapes announce. `sam_registry` has the names
-that scripts for segment_anything use.
+that a file's shapes announce. `sam_registry` has the names that scripts for
+segment_anything use.
 
 The names here are loaded on first use: the registry and the protocol need no torch.
 """
