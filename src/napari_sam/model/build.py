@@ -41,6 +41,11 @@ def build_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     metadata
         What does not follow from the shapes; `image_size` only matters for `vit_t`.
 
+    Returns
+    -------
+    Sam
+        In evaluation mode, with exactly these weights.
+
     Raises
     ------
     CheckpointError

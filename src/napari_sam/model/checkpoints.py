@@ -130,6 +130,11 @@ def load_model(
         Called with bytes done and bytes in all while downloading; None: a bar on
         the terminal.
 
+    Returns
+    -------
+    Sam
+        In evaluation mode, on the device.
+
     Raises
     ------
     CheckpointError
@@ -212,6 +217,11 @@ def read_checkpoint(
         A path, or what `fetch` returned.
     name
         How to call the model; None: what the file says, else the file's stem.
+
+    Returns
+    -------
+    Checkpoint
+        Checked as far as it can be without a network.
 
     Raises
     ------

@@ -143,6 +143,11 @@ def draw_masks(
         Logits above it are inside.
     query
         Says what is stable enough.
+
+    Returns
+    -------
+    PointMasks
+        In the order of the logits.
     """
     looser = threshold - query.stability_score_offset
     busy_nij = _may_hold(logits.logits_nhw, axes, looser)
