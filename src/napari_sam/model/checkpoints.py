@@ -35,8 +35,7 @@ from napari_sam.model.download import (
     file_digests,
 )
 from napari_sam.model.file_fields import metadata_of
-from napari_sam.model.inference.encoder import InferenceForm
-from napari_sam.model.inference.precision import AUTO, choose_precision
+from napari_sam.model.inference import AUTO, InferenceForm, choose_precision
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.registry import (
     DEFAULT_MODEL,

@@ -32,7 +32,7 @@ from napari_sam.model.inference.upscaling import Upscaling, blocks_of_pixels
 from napari_sam.model.mask_decoder import MULTIPLE_MASKS, SINGLE_MASK, MaskDecoder
 from napari_sam.model.prompt_encoder import POSITIVE, PromptEncoder
 from napari_sam.model.transformer import Attention, TwoWayAttentionBlock
-from napari_sam.model.window_model.point_masks import PointQuery
+from napari_sam.model.window_model import PointQuery
 
 PIXELS_AT_ONCE_ON_CPU = 16384
 """Of all prompts that are answered together. Fewer would read the weights too often;

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model.window_model.point_masks import (
+from napari_sam.model.window_model import (
     PointMasks,
     PointQuery,
     boxes_around,
