@@ -11,7 +11,6 @@ checksum of the rest; a file that is damaged, or of another run, counts as not t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -108,12 +107,6 @@ class TileFiles:
         """The results of a tile by window; none if there is no sound result of it."""
         found = self._read(tile)
         return {} if found is None else _unpacked(self.plan, found[1])
-
-    def summaries(self) -> Iterator[TileSummary]:
-        """The summary of every tile of which there is a sound result."""
-        for tile in self.plan.tiles():
-            if (summary := self.summary(tile)) is not None:
-                yield summary
 
     def _read(self, tile: Tile) -> tuple[TileSummary, bytes] | None:
         try:
