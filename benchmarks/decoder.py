@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from measuring import interleaved, memory_of, peak_memory, show
+from measuring import Taken, interleaved, memory_of, peak_memory, show
 from torch import Tensor, nn
 
 from napari_sam.automatic.window.segment import answers
@@ -173,6 +173,21 @@ def print_memory(name: str | None, count: int, way: str) -> None:
     print(memory_of(case))
 
 
+def _shares(taken: Taken, plain: Taken) -> list[str]:
+    """Of the time of the plain way, and of its processor time."""
+    return [
+        f"{taken.wall / plain.wall:.2f}",
+        f"{taken.processor / plain.processor:.2f}",
+    ]
+
+
+def _memory(name: str, same: list[str]) -> str:
+    """The peak of a way in a process of its own, in GB."""
+    if sys.platform != "linux":
+        return "Linux only"
+    return f"{peak_memory(__file__, *same, '--memory-of', name):.2f}"
+
+
 def main() -> None:
     """Parse the command line, check, time, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -191,20 +206,10 @@ def main() -> None:
     same = ["--prompts", str(args.prompts)]
     same += ["--model", args.model] if args.model else []
     for name, taken in reversed(taken_s.items()):
-        memory = "Linux only"
-        if sys.platform == "linux":
-            memory = f"{peak_memory(__file__, *same, '--memory-of', name):.2f}"
-        rows.insert(
-            0,
-            [
-                name,
-                f"{1000 * taken.wall / args.prompts:.1f}",
-                f"{taken.wall / taken_s[PLAIN].wall:.2f}",
-                f"{taken.processor / taken_s[PLAIN].processor:.2f}",
-                f"{errors[name]:.0e}",
-                memory,
-            ],
-        )
+        shares = _shares(taken, taken_s[PLAIN])
+        milliseconds = f"{1000 * taken.wall / args.prompts:.1f}"
+        memory = _memory(name, same)
+        rows.insert(0, [name, milliseconds, *shares, f"{errors[name]:.0e}", memory])
     header = [
         "decoder",
         "ms a prompt",

@@ -16,6 +16,7 @@ import argparse
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -53,6 +54,18 @@ def record(file: Path, figures: dict[str, dict[str, object]]) -> None:
     write_metadata(file, {"evaluation": json.dumps({**before, **figures})})
 
 
+def measured(of: dict[str, Any]) -> dict[str, object]:
+    """What the metadata says of a set, from its part of the report."""
+    return {
+        "images": of["images"],
+        "objects": of["objects"],
+        "clicks": [round(iou, 4) for iou in of["clicks"]["iou"]],
+        "best_of_three": round(of["clicks"]["best_of_three"][0], 4),
+        "tight_box": round(of["tight_box"]["iou"], 4),
+        "one_click_mean_of_images": round(of["one_click_mean_of_images"], 4),
+    }
+
+
 def main() -> None:
     """Parse the command line, evaluate, print, record."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -81,23 +94,8 @@ def main() -> None:
     )
     print((args.output / "report.md").read_text())
     if args.record is not None:
-        record(
-            args.record,
-            {
-                name: {
-                    "images": of["images"],
-                    "objects": of["objects"],
-                    "clicks": [round(iou, 4) for iou in of["clicks"]["iou"]],
-                    "best_of_three": round(of["clicks"]["best_of_three"][0], 4),
-                    "tight_box": round(of["tight_box"]["iou"], 4),
-                    "one_click_mean_of_images": round(
-                        of["one_click_mean_of_images"], 4
-                    ),
-                }
-                for name, of in report["sets"].items()
-                if name != "overall"
-            },
-        )
+        sets = {name: of for name, of in report["sets"].items() if name != "overall"}
+        record(args.record, {name: measured(of) for name, of in sets.items()})
 
 
 if __name__ == "__main__":

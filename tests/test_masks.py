@@ -17,7 +17,7 @@ from napari_sam.masks import (
     from_run_lengths,
     iou,
     run_lengths,
-    stability,
+    stability_score,
     without_specks,
 )
 
@@ -75,9 +75,9 @@ def test_iou_is_that_of_the_pixel_sets(pair: tuple[Mask, Mask]) -> None:
 
 def test_stability_compares_a_loose_and_a_tight_cut() -> None:
     logits = np.array([[-3, -0.5, 0.5, 3]], dtype=np.float32)
-    assert stability(logits) == pytest.approx(1 / 3)
-    assert stability(np.full((2, 2), 5, np.float32)) == 1
-    assert stability(np.full((2, 2), -5, np.float32)) == 0
+    assert stability_score(logits) == pytest.approx(1 / 3)
+    assert stability_score(np.full((2, 2), 5, np.float32)) == 1
+    assert stability_score(np.full((2, 2), -5, np.float32)) == 0
 
 
 @given(MASKS.filter(np.any))

@@ -60,10 +60,10 @@ def iou(a: Mask, b: Mask) -> float:
     return np.count_nonzero(a & b) / union if union else 1.0
 
 
-def stability(logits: NDArray[np.float32], offset: float = 1.0) -> float:
+def stability_score(logits: NDArray[np.float32], offset: float = 1.0) -> float:
     """IoU of the masks cut at -offset and +offset: how sharply an outline is drawn.
 
-    The stability score of "Segment Anything" (2023), section 5.
+    As of "Segment Anything" (2023), section 5.
     """
     loose = np.count_nonzero(logits > -offset)
     return np.count_nonzero(logits > offset) / loose if loose else 0.0
@@ -121,7 +121,7 @@ def _cleaned(mask: Mask, keep: Mask | None, share: float, hole_share: float) -> 
         wanted[np.unique(islands[keep & mask])] = True
     kept: Mask = wanted[islands]
     # Holes are 4-connected where objects are 8-connected, so that a diagonal
-    # line of the object encloses what is behind it. They are looked for in what is
+    # line of the object encloses what is behind it. They are found in what is
     # kept: the hole of a ring that was removed is background like any other.
     holes, _ = ndimage.label(~kept)
     hole_areas = np.bincount(holes.ravel())

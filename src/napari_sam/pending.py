@@ -43,7 +43,7 @@ class PendingPrompts(ABC):
     def prompts(self) -> tuple[Prompt, ...]:
         """The prompts, also those whose answer is on its way."""
         if self._pending is not None:
-            return self._pending.draft.prompts
+            return self._pending.state.prompts
         return self._session.prompts
 
     def add(self, prompts: Iterable[Prompt]) -> None:
@@ -67,8 +67,8 @@ class PendingPrompts(ABC):
         """Take back the last step that is on its way."""
         pending = self._pending
         self.cancel()
-        if pending is not None and len(pending.drafts) > 1:
-            self._ask(replace(pending, drafts=pending.drafts[:-1]))
+        if pending is not None and len(pending.states) > 1:
+            self._ask(replace(pending, states=pending.states[:-1]))
 
     def cancel(self) -> None:
         """Give up what is on its way."""

@@ -6,8 +6,8 @@
 `points` rows are y, x, label (1 on the object, 0 off it), `box` is y0, x0, y1, x1,
 `plane` indexes the axes before y, x other than channels. A rough mask may be given as
 `"mask": {"box": [y0, x0, y1, x1], "runs": [...]}`, whose runs count false and true
-pixels of the box in turn, in C order. Everything may be left out, but an object needs
-a positive point, a box or a mask.
+pixels of the box in turn, in C order. All of them may be left out, but an object
+needs a positive point, a box or a mask.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from napari_sam.errors import MaskError, PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import from_run_lengths, run_lengths
-from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt
+from napari_sam.prompts import BoxPrompt, Click, MaskPrompt, Prompt, has_positive
 
 OBJECT_KEYS = {"id", "plane", "points", "box", "mask"}
 LARGEST_ID = 2**32 - 1
@@ -30,7 +30,7 @@ LARGEST_ID = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class ObjectPrompts:
-    """What was said about one object.
+    """The prompts of one object.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def read_prompts(path: Path | str) -> tuple[ObjectPrompts, ...]:
     Raises
     ------
     PromptError
-        The file cannot be read or is not of this form; the message says where.
+        The file cannot be read or is not of this form; the message names the entry.
     """
     try:
         # Editors on Windows begin a file with a byte order mark; it means nothing.
@@ -130,14 +130,11 @@ def parse_prompts(document: Any) -> tuple[ObjectPrompts, ...]:
 def parse_objects(
     items: Sequence[Any], *, need_positive: bool = True
 ) -> tuple[ObjectPrompts, ...]:
-    """Check the entries of "objects"; each needs something positive, if asked for."""
+    """Check the entries of "objects"; with `need_positive` for a positive prompt."""
     objects = []
     for i, item in enumerate(items):
         objects.append(_parse_object(item, f"objects[{i}]"))
-        if need_positive and not any(
-            not isinstance(prompt, Click) or prompt.positive
-            for prompt in objects[-1].prompts
-        ):
+        if need_positive and not has_positive(objects[-1].prompts):
             raise PromptError(
                 f"objects[{i}] needs a point with label 1, a box or a mask."
             )

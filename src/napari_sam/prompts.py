@@ -1,13 +1,13 @@
-"""What a person can say about an object: a click, a box, a rough mask.
+"""How a person points at an object: a click, a box, a rough mask.
 
 Coordinates are (y, x) in pixels. A click points at the pixel that holds it: (2, 3)
-and (2.9, 3.2) both mean row 2, column 3. `sam_points` and `sam_box` are the one
-place where (y, x) becomes SAM's (x, y).
+and (2.9, 3.2) both mean row 2, column 3. Only `sam_points` and
+`sam_box` turn (y, x) into SAM's (x, y).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import floor, isfinite
 from numbers import Real
@@ -135,6 +135,11 @@ def is_numbers(values: Any) -> bool:
     return isinstance(values, np.ndarray) and values.dtype.kind in "buif"
 
 
+def has_positive(prompts: Iterable[Prompt]) -> bool:
+    """Whether any of the prompts is on the object."""
+    return any(not isinstance(p, Click) or p.positive for p in prompts)
+
+
 def check_inside(prompts: Any, plane: Box) -> None:
     """Raise a PromptError for the first prompt that does not fit the image plane.
 
@@ -186,8 +191,9 @@ def in_window(
 
     Returns
     -------
-    The prompt in the window's own pixels, clipped to it, or None where no part of it
-    falls into the window.
+    Prompt or None
+        In the window's own pixels, clipped to it; None where no part of it falls into
+        the window.
     """
     if isinstance(prompt, Click):
         return _click_in_window(prompt, window, factors)

@@ -15,7 +15,7 @@ from time import monotonic
 
 from napari_sam.errors import Cancelled
 from napari_sam.session import Session
-from napari_sam.session.history import Step
+from napari_sam.session.history import HistoryStep
 from napari_sam.session.refinement import Answer, Request
 
 A_WHILE_S = 0.3
@@ -36,7 +36,7 @@ class Walk:
     def __init__(self, session: Session, *, is_undo: bool) -> None:
         self._session = session
         self._is_undo = is_undo
-        self._step: Step | None = None
+        self._step: HistoryStep | None = None
         self._stopped = Event()
 
     def stop(self) -> None:

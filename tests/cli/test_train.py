@@ -49,6 +49,7 @@ def cells(tmp_path: Path) -> Path:
     return tmp_path / "cells"
 
 
+@pytest.mark.slow
 def test_a_folder_of_data_becomes_weights(
     cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_folder_of_data_becomes_weights(
     assert "step 2: loss" in told.err
 
 
+@pytest.mark.slow
 def test_from_a_model_only_the_decoder_learns(
     cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

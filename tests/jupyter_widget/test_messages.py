@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 
+from napari_sam.annotator.commands import (
+    Accept,
+    AddPrompts,
+    Choose,
+    ChooseNext,
+    EditAt,
+    MoveBy,
+    MoveMouse,
+)
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.messages import (
-    Arrived,
-    AskedAgain,
-    Chosen,
-    Commanded,
-    Displayed,
-    Hovered,
+    DisplayChanged,
     MessageError,
-    Moved,
-    Picked,
-    Pointed,
+    RepeatState,
+    TilesArrived,
     ViewMoved,
     parse_message,
     seen_box,
@@ -39,21 +42,22 @@ CLICK = {"type": "click", "plane": [2], "y": 1.5, "x": 2, "positive": False}
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (CLICK, Pointed((2,), Click(1.5, 2, positive=False))),
+        (CLICK, AddPrompts((Click(1.5, 2, positive=False),), (2,))),
         (
             {"type": "box", "plane": [], "box": [1, 2, 3, 4.5]},
-            Pointed((), BoxPrompt(1, 2, 3, 4.5)),
+            AddPrompts((BoxPrompt(1, 2, 3, 4.5),), ()),
         ),
-        ({"type": "hover", "plane": [0], "y": 1, "x": 2}, Hovered((0,), Click(1, 2))),
-        ({"type": "hover", "plane": [0]}, Hovered((0,), None)),
-        ({"type": "pick", "plane": [0], "y": 1, "x": 2}, Picked((0,), 1, 2)),
-        ({"type": "choose", "index": 2}, Chosen(2)),
-        ({"type": "arrived", "number": 3}, Arrived(3)),
-        ({"type": "again"}, AskedAgain()),
-        ({"type": "move", "axis": 0, "step": -1}, Moved(0, -1)),
-        ({"type": "command", "command": "accept"}, Commanded("accept")),
-        ({"type": "display", "labels": "off"}, Displayed(labels="off")),
-        ({"type": "display", "preview": True}, Displayed(preview=True)),
+        ({"type": "hover", "plane": [0], "y": 1, "x": 2}, MoveMouse((0,), Click(1, 2))),
+        ({"type": "hover", "plane": [0]}, MoveMouse((0,), None)),
+        ({"type": "pick", "plane": [0], "y": 1, "x": 2}, EditAt((0,), 1, 2)),
+        ({"type": "choose", "index": 2}, Choose(2)),
+        ({"type": "arrived", "number": 3}, TilesArrived(3)),
+        ({"type": "again"}, RepeatState()),
+        ({"type": "move", "axis": 0, "step": -1}, MoveBy(0, -1)),
+        ({"type": "command", "command": "accept"}, Accept()),
+        ({"type": "command", "command": "next"}, ChooseNext()),
+        ({"type": "display", "labels": "off"}, DisplayChanged(labels="off")),
+        ({"type": "display", "preview": True}, DisplayChanged(preview=True)),
         (
             VIEW,
             ViewMoved(
@@ -91,6 +95,7 @@ def test_a_message_becomes_a_value(content: Any, message: object) -> None:
         ({"type": "arrived", "number": "1"}, "number"),
         ({"type": "move", "axis": 0}, "axis"),
         ({"type": "command", "command": "format"}, "accept"),
+        ({"type": "command", "command": ["accept"]}, "accept"),
         ({"type": "display", "labels": "pink"}, "outline"),
         ({"type": "display", "preview": "yes"}, "preview"),
         ({**VIEW, "zoom": 0}, "zoom"),

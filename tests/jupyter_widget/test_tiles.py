@@ -11,7 +11,7 @@ from PIL import Image as Picture
 
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
-from napari_sam.jupyter_widget.stage import cheap, mask_level
+from napari_sam.jupyter_widget.tile_view import cheap, mask_level
 from napari_sam.jupyter_widget.tiles import (
     SIDE,
     TileKey,

@@ -106,7 +106,7 @@ def test_looking_at_another_plane_keeps_the_candidate(widget: SegmentWidget) -> 
     clicked(widget, 70, 70)
     state = says(widget, type="move", axis=0, step=1)
     assert state["plane"] == [1]
-    assert state["draftPlane"] == [0]
+    assert state["promptPlane"] == [0]
     assert len(widget.candidates) == 3
 
 
@@ -260,16 +260,27 @@ def test_views_are_told_where_labels_have_changed(widget: SegmentWidget) -> None
     assert stale["version"] == widget.canvas.state["versions"]["labels"]
 
 
-def test_the_preview_shows_what_a_click_would_give_and_says_nothing(
+def test_the_preview_shows_what_a_click_would_give_and_adds_nothing(
     widget: SegmentWidget,
 ) -> None:
     says(widget, type="display", preview=True)
     assert widget.controls.preview.value
+    clicked(widget, 70, 230)  # the window around it is encoded now
+    says(widget, type="command", command="discard")
     says(widget, type="hover", plane=[0], y=70, x=70)
     wait_for(lambda: widget.canvas.state["previewBox"] == [40, 40, 100, 100])
     assert widget.prompts == ()
     says(widget, type="hover", plane=[0])
     assert widget.canvas.state["previewBox"] is None
+
+
+def test_what_is_in_view_is_encoded_while_nobody_waits(
+    widget: SegmentWidget, model: SquaresModel
+) -> None:
+    view = {"type": "view", "view": "v", "plane": [0], "box": [0, 0, 300, 400]}
+    says(widget, **view, zoom=1, tiles=[])
+    wait_for(lambda: model.predictions > 0)
+    assert widget.prompts == ()
 
 
 def test_keys_of_the_browser_change_the_controls(widget: SegmentWidget) -> None:
@@ -299,8 +310,10 @@ def test_another_channel_goes_on_with_prompts_and_labels(labels: Path) -> None:
     widget.accept()
     clicked(widget, 70, 230)
     assert [c for _, c in widget.controls.channel.options] == [(0, 1), (0,), (1,)]
+    version = widget.canvas.state["versions"]["image"]
     widget.controls.channel.value = (1,)
     widget.wait()
+    assert widget.canvas.state["versions"]["image"] == version + 1
     assert widget.image.channels == (1,)
     assert len(widget.prompts) == 1
     assert len(widget.objects) == 1

@@ -24,14 +24,14 @@ def store(tmp_path: Path) -> Iterator[LabelStore]:
 
 
 def accept(store: LabelStore, history: History, box: Box = BOX) -> int:
-    edit = store.add(np.ones(box.shape, dtype=bool), box, history.draft.plane)
+    edit = store.add(np.ones(box.shape, dtype=bool), box, history.state.plane)
     history.changed_labels(edit)
     return edit.label_id
 
 
 def say(history: History, *prompts: Click | BoxPrompt) -> None:
     for prompt in prompts:
-        history.change_draft(history.draft.with_prompt(prompt))
+        history.change_state(history.state.with_prompt(prompt))
 
 
 def reopened(store: LabelStore) -> tuple[LabelStore, History]:
@@ -42,7 +42,7 @@ def reopened(store: LabelStore) -> tuple[LabelStore, History]:
 
 def test_a_new_history_is_empty(store: LabelStore) -> None:
     history = History(store, PLANE)
-    assert (history.draft.plane, history.draft.prompts) == (PLANE, ())
+    assert (history.state.plane, history.state.prompts) == (PLANE, ())
     assert not history.can_undo
     assert not history.can_redo
 
@@ -52,22 +52,22 @@ def test_prompts_are_undone_and_redone_one_by_one(store: LabelStore) -> None:
     say(history, *CLICKS)
     for count in (2, 1, 0):
         assert history.undo() is None
-        assert history.draft.prompts == CLICKS[:count]
+        assert history.state.prompts == CLICKS[:count]
     assert not history.can_undo
     for count in (1, 2, 3):
         assert history.redo() is None
-        assert history.draft.prompts == CLICKS[:count]
+        assert history.state.prompts == CLICKS[:count]
     assert not history.can_redo
 
 
 def test_history_has_no_end(store: LabelStore) -> None:
     history = History(store, PLANE)
     for index in range(300):
-        history.change_draft(PromptState(PLANE, (Click(index % 32, 0),), (0,)))
+        history.change_state(PromptState(PLANE, (Click(index % 32, 0),), (0,)))
     for _ in range(300):
         history.undo()
     assert not history.can_undo
-    assert history.draft.prompts == ()
+    assert history.state.prompts == ()
 
 
 def test_something_new_ends_what_could_be_redone(store: LabelStore) -> None:
@@ -76,22 +76,22 @@ def test_something_new_ends_what_could_be_redone(store: LabelStore) -> None:
     history.undo()
     say(history, CLICKS[2])
     assert not history.can_redo
-    assert history.draft.prompts == (CLICKS[0], CLICKS[2])
+    assert history.state.prompts == (CLICKS[0], CLICKS[2])
 
 
 def test_undoing_an_object_brings_its_prompts_back(store: LabelStore) -> None:
     history = History(store, PLANE)
     say(history, *CLICKS)
     label_id = accept(store, history)
-    assert history.draft.prompts == ()
-    assert history.draft.plane == PLANE
+    assert history.state.prompts == ()
+    assert history.state.plane == PLANE
     edit = history.undo()
     assert edit is not None
     assert edit.label_id == label_id
-    assert history.draft.prompts == CLICKS
+    assert history.state.prompts == CLICKS
     assert store.label_at(PLANE, 4, 5) == 0
     history.redo()
-    assert history.draft.prompts == ()
+    assert history.state.prompts == ()
     assert store.label_at(PLANE, 4, 5) == label_id
 
 
@@ -100,10 +100,10 @@ def test_a_deletion_is_a_step_that_leaves_the_draft(store: LabelStore) -> None:
     label_id = accept(store, history)
     say(history, CLICKS[0])
     history.changed_labels(store.erase(label_id))
-    assert history.draft.prompts == CLICKS[:1]
+    assert history.state.prompts == CLICKS[:1]
     history.undo()
     assert store.label_at(PLANE, 4, 5) == label_id
-    assert history.draft.prompts == CLICKS[:1]
+    assert history.state.prompts == CLICKS[:1]
 
 
 def test_reopening_goes_on_where_it_was(store: LabelStore) -> None:
@@ -113,11 +113,11 @@ def test_reopening_goes_on_where_it_was(store: LabelStore) -> None:
     history.undo()
     opened, again = reopened(store)
     with opened:
-        assert again.draft.plane == PLANE
-        assert again.draft.prompts == CLICKS[:2]
-        assert again.draft.choices == (0, 0)
+        assert again.state.plane == PLANE
+        assert again.state.prompts == CLICKS[:2]
+        assert again.state.choices == (0, 0)
         again.redo()
-        assert again.draft.prompts == CLICKS
+        assert again.state.prompts == CLICKS
         for _ in range(4):
             again.undo()
         assert not again.can_undo
@@ -125,7 +125,7 @@ def test_reopening_goes_on_where_it_was(store: LabelStore) -> None:
         for _ in range(4):
             again.redo()
         assert opened.label_at(PLANE, 4, 5) == label_id
-        assert again.draft.prompts == CLICKS
+        assert again.state.prompts == CLICKS
 
 
 def test_what_a_script_took_back_does_not_block_undo(store: LabelStore) -> None:
@@ -148,7 +148,7 @@ def test_an_undone_object_stays_undone_after_reopening(store: LabelStore) -> Non
     history.undo()
     opened, again = reopened(store)
     with opened:
-        assert again.draft.prompts == CLICKS[:1]
+        assert again.state.prompts == CLICKS[:1]
         assert again.can_redo
         assert again.redo() is not None
         assert opened.label_at(PLANE, 4, 5) == 1

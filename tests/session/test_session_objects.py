@@ -168,7 +168,7 @@ def test_an_object_from_before_the_journal_is_edited_by_its_box(
         journal = store.journal.path
     journal.unlink()
     with Session(pixels(), folder, model) as session:
-        with pytest.raises(SessionError, match="say where it is with box"):
+        with pytest.raises(SessionError, match="give its box"):
             session.edit(9)
         assert session.edit(9, Box(0, 0, 20, 20)).box == Box(2, 2, 6, 6)
 

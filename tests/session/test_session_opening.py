@@ -102,7 +102,7 @@ def test_a_session_that_cannot_begin_gives_its_lock_back(
 
 
 def test_an_image_in_memory_needs_a_place_for_labels(model: SquaresModel) -> None:
-    with pytest.raises(SessionError, match="give one, as in Session"):
+    with pytest.raises(SessionError, match="give a path, as in Session"):
         Session(pixels(), model=model)
 
 

@@ -134,12 +134,12 @@ def test_nothing_to_do_says_what_to_do(session: Session) -> None:
         session.redo()
     with pytest.raises(SessionError, match="no prompt to remove"):
         session.remove(0)
-    with pytest.raises(SessionError, match="0 candidates to choose from"):
+    with pytest.raises(SessionError, match="0 masks to choose from"):
         session.choose(0)
     session.add(CLICK)
     with pytest.raises(SessionError, match="prompts 0 to 0, got 1"):
         session.remove(1)
-    with pytest.raises(SessionError, match=r"3 candidates .* got 3"):
+    with pytest.raises(SessionError, match=r"3 masks .* got 3"):
         session.choose(3)
     with pytest.raises(LabelError, match="Label 9"):
         session.delete(9)

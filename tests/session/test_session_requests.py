@@ -177,7 +177,7 @@ def test_threads_compute_what_the_session_would_while_it_is_read(
         ):
             assert (one.box, one.mask.tolist()) == (other.box, other.mask.tolist())
     assert session.apply(answers[11])
-    assert session.prompts == requests[11].draft.prompts
+    assert session.prompts == requests[11].state.prompts
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def stopped_after(steps: int, run: Trainer, checkpoint: Path) -> None:
         run.run(checkpoint, on_step=stop)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

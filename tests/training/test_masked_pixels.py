@@ -44,6 +44,7 @@ def pretrainer(**changes: Any) -> Trainer:
     return Trainer(task, config)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_on_a_few_images(tmp_path: Path) -> None:
     losses: list[float] = []
     run = pretrainer(steps=60)

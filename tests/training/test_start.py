@@ -118,6 +118,7 @@ def test_a_vit_learns_from_crops_smaller_than_its_window(
     assert ("image_encoder" in changed) == encoder
 
 
+@pytest.mark.slow
 def test_a_run_lowers_its_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "GENTLE_STEPS", 1)
     rate = Optimisation(learning_rate=4e-3)

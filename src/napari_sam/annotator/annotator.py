@@ -38,6 +38,7 @@ from napari_sam.annotator.state import (
 )
 from napari_sam.errors import Cancelled, SessionError
 from napari_sam.predictor.cache import EmbeddingCache
+from napari_sam.predictor.candidates import Candidate
 from napari_sam.prompts import Prompt
 from napari_sam.session import Session
 
@@ -201,6 +202,10 @@ class Annotator:
     def prompts(self) -> tuple[Prompt, ...]:
         """Those of the object at hand, also on their way; when it is its turn."""
         return self._thread.call(lambda: self._here.prompts)
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Those that are there, best first; when it is its turn."""
+        return self._thread.call(lambda: self._here.candidates)
 
     def swap_session(self, open_session: OpenSession) -> None:
         """Go on with a session of other channels, over the same labels.

@@ -75,7 +75,7 @@ class PendingPrompts:
     def prompts(self) -> tuple[Prompt, ...]:
         """The prompts, also those whose answer is on its way."""
         if self._pending is not None:
-            return self._pending.draft.prompts
+            return self._pending.state.prompts
         return self._session.prompts
 
     def add(self, prompts: Iterable[Prompt]) -> None:
@@ -117,9 +117,9 @@ class PendingPrompts:
         if pending is None:
             return False
         self.cancel()
-        is_step = pending.draft is not pending.base  # or it catches up only
-        if is_step and len(pending.drafts) > 1:
-            self._start(replace(pending, drafts=pending.drafts[:-1]))
+        is_step = pending.state is not pending.base  # or it catches up only
+        if is_step and len(pending.states) > 1:
+            self._start(replace(pending, states=pending.states[:-1]))
         return is_step
 
     def cancel(self) -> None:

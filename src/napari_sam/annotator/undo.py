@@ -15,7 +15,7 @@ from time import monotonic
 
 from napari_sam.errors import Cancelled
 from napari_sam.session import Session
-from napari_sam.session.history import Step
+from napari_sam.session.history import HistoryStep
 from napari_sam.session.refinement import Answer, Request
 
 CHUNK_S = 0.3
@@ -42,7 +42,7 @@ class UndoRun:
         self._session = session
         self._is_undo = is_undo
         self._is_given_up = is_given_up
-        self._step: Step | None = None
+        self._step: HistoryStep | None = None
         self._has_begun = False
 
     def go_on(self) -> bool:

@@ -1,4 +1,16 @@
-"""The command line: napari-sam segment | compare | demo | models.
+"""The command line: napari-sam segment | evaluate | compare | train | models | demo.
+
+app               the commands and their options
+segment_command   `segment`, whose options are many
+segment_prompts   what prompts in a file point at -> objects in a label volume
+segment_automatic everything in an image -> a label volume
+evaluate, compare, train, models, demo
+                  the command of that name
+request           what a command is to do, as values, and how they are read from text
+checking          what can be wrong with a request, found before anything is made
+label_output      the label volume of a run, opened as late as possible
+overlay           a picture of one plane with outlines and prompts
+reporting         lines on stdout and stderr, bars, errors and exit codes
 
 Only typer is imported to show help: each command imports what it needs when it runs.
 """
@@ -19,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        Always: 0 when everything asked for was done, 1 when not, 2 for arguments that
+        Always: 0 when all of the command was done, 1 when not, 2 for arguments that
         cannot be understood, 130 when interrupted.
     """
     # Loaded here, so that importing one command's module does not load them all.

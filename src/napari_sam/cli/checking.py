@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a request, found before anything is made.
+"""What can be wrong with a request, found before anything is made.
 
 Loading a model takes seconds and segmenting takes minutes, so a slip in the last
 line of a prompts file must not come to light at the end of them.
@@ -22,11 +22,11 @@ from napari_sam.session.objects import check_object
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlan:
-    """A request that can be carried out, as far as that can be told beforehand."""
+    """A request that can be carried out, as far as that can be known beforehand."""
 
     image: Image
     objects: tuple[ObjectPrompts, ...]  # each with its plane
-    place: LabelLocation
+    location: LabelLocation
     level: int | None
     pictures: tuple[tuple[tuple[int, ...], Path], ...]  # plane and file
 
@@ -37,7 +37,7 @@ def make_plan(request: SegmentRequest) -> SegmentPlan:
     Raises
     ------
     SamError
-        Says what cannot be, and why.
+        What cannot be, and why.
     """
     objects = read_prompts(request.prompts)
     if not objects:
@@ -61,9 +61,9 @@ def make_plan(request: SegmentRequest) -> SegmentPlan:
         )
     except PromptError as error:
         raise PromptError(f"{request.prompts}: {error}") from error
-    place = _checked_place(request, image)
-    pictures = _pictures(request, checked, image, place)
-    return SegmentPlan(image, checked, place, request.level, pictures)
+    location = _checked_location(request, image)
+    pictures = _pictures(request, checked, image, location)
+    return SegmentPlan(image, checked, location, request.level, pictures)
 
 
 def _check_rule(request: SegmentRequest, objects: Sequence[ObjectPrompts]) -> None:
@@ -75,18 +75,18 @@ def _check_rule(request: SegmentRequest, objects: Sequence[ObjectPrompts]) -> No
         )
 
 
-def _checked_place(request: SegmentRequest, image: Image) -> LabelLocation:
+def _checked_location(request: SegmentRequest, image: Image) -> LabelLocation:
     """Where the labels go; nothing that is read lies in there."""
     path = request.target.path or default_labels_path(image.source)
-    place = find_location(path, image.source)
+    location = find_location(path, image.source)
     for what, read in (("image", image.source), ("prompts", str(request.prompts))):
-        if read is not None and "://" not in read and _is_inside(read, place.path):
+        if read is not None and "://" not in read and _is_inside(read, location.path):
             raise RequestError(
                 f"The {what} {read} would be overwritten: it is inside of the output "
-                f"{place.path}. Choose another output."
+                f"{location.path}. Choose another output."
             )
-    check_writable(place.store.parent, f"The output {place.path}")
-    return place
+    check_writable(location.store.parent, f"The output {location.path}")
+    return location
 
 
 def _is_inside(path: str | Path, folder: Path) -> bool:
@@ -104,7 +104,7 @@ def check_writable(folder: Path, what: str) -> None:
         reason = error.strerror or str(error)
         raise RequestError(
             f"{what} needs a folder that can be written, {existing} cannot "
-            f"({reason}). Allow writing there, or choose another place."
+            f"({reason}). Allow writing there, or choose another folder."
         ) from error
 
 
@@ -112,7 +112,7 @@ def _pictures(
     request: SegmentRequest,
     objects: Sequence[ObjectPrompts],
     image: Image,
-    place: LabelLocation,
+    location: LabelLocation,
 ) -> tuple[tuple[tuple[int, ...], Path], ...]:
     """The planes to draw, and the file of each."""
     if request.overlay is None:
@@ -128,10 +128,10 @@ def _pictures(
     taken = [str(request.prompts), *([image.source] if image.source else [])]
     for picture in files:
         check_picture(picture, [Path(path) for path in taken if "://" not in path])
-        if _is_inside(picture, place.path) or _is_inside(picture, place.folder):
+        if _is_inside(picture, location.path) or _is_inside(picture, location.folder):
             raise RequestError(
-                f"The overlay {picture} cannot be inside of the labels {place.path}. "
-                "Choose a place beside them."
+                f"The overlay {picture} cannot be inside of the labels "
+                f"{location.path}. Choose a file beside them."
             )
     return tuple(zip(planes, files, strict=True))
 
@@ -160,7 +160,7 @@ def check_picture(file: Path, taken: Sequence[Path]) -> None:
         )
     if outermost_store(resolved) != resolved:
         raise RequestError(
-            f"The overlay {file} cannot be inside of a zarr store. Choose a place "
+            f"The overlay {file} cannot be inside of a zarr store. Choose a file "
             "beside it."
         )
     check_writable(file.parent, f"The overlay {file}")

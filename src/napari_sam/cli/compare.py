@@ -15,7 +15,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from napari_sam.cli.reporting import say
+from napari_sam.cli.reporting import show
 from napari_sam.evaluation.compare import Comparison, compare_labels
 from napari_sam.evaluation.compare_report import (
     report_tables,
@@ -35,8 +35,8 @@ def run_compare(tested: str, reference: str, output: Path | None) -> None:
         _print(comparison)
         return
     for path in write_comparison(comparison, output):
-        say(f"Report: {path}")
-    say(f"mSA {shown(comparison.msa)}, PQ {shown(comparison.panoptic.pq)}")
+        show(f"Report: {path}")
+    show(f"mSA {shown(comparison.msa)}, PQ {shown(comparison.panoptic.pq)}")
 
 
 def _compare(tested: str, reference: str) -> Comparison:
@@ -65,13 +65,13 @@ def _print(comparison: Comparison) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_WITHOUT_TERMINAL)
-    say(f"Tested: {comparison.tested_name}")
-    say(f"Reference: {comparison.reference_name}")
+    show(f"Tested: {comparison.tested_name}")
+    show(f"Reference: {comparison.reference_name}")
     for report in report_tables(comparison):
         table = Table(*report.header, box=None)
         for column in table.columns[1:]:
             column.justify = "right"
         for row in report.rows:
             table.add_row(*row)
-        say(f"\n{report.title}")
+        show(f"\n{report.title}")
         console.print(table)

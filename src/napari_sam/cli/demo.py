@@ -18,7 +18,7 @@ from skimage.transform import downscale_local_mean
 from zarr.storage import LocalStore
 
 from napari_sam.cli.checking import check_writable
-from napari_sam.cli.reporting import note, say
+from napari_sam.cli.reporting import note, show
 from napari_sam.cli.request import (
     ModelChoice,
     RequestError,
@@ -80,7 +80,7 @@ def run_demo(folder: Path, model: ModelChoice, *, debug: bool = False) -> int:
     )
     for written in report.written:
         height, width = (0, 0) if written.box is None else written.box.shape
-        say(
+        show(
             f"  label {written.label_id}: score {written.score:.2f}, "
             f"{height} x {width} pixels"
         )

@@ -19,7 +19,7 @@ from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
 from napari_sam.labels.location import LabelLocation, existing_labels
 from napari_sam.labels.lock import lock_for_writing
 
-BLOCK = 2048  # side, in pixels, of what is read at once to look for ids
+BLOCK = 2048  # side, in pixels, of what is read at once to find ids
 
 
 class LabelOutput:
@@ -27,7 +27,7 @@ class LabelOutput:
 
     Parameters
     ----------
-    place
+    location
         Where the labels are or will be.
     geometry
         Of the image.
@@ -46,20 +46,20 @@ class LabelOutput:
 
     def __init__(
         self,
-        place: LabelLocation,
+        location: LabelLocation,
         geometry: LabelGeometry,
         target: Target,
         named_ids: Collection[int] = (),
     ) -> None:
-        self._place, self._geometry, self._named = place, geometry, set(named_ids)
+        self._location, self._geometry, self._named = location, geometry, set(named_ids)
         version = None if target.version is None else target.version.value
         self._options = LabelOptions(version=version, overwrite=target.overwrite)
         self._store: LabelStore | None = None
-        exists = existing_labels(place) is not None
-        if (exists or place.journal.exists()) and not target.overwrite:
+        exists = existing_labels(location) is not None
+        if (exists or location.journal.exists()) and not target.overwrite:
             self._check_free(self.open())
-        elif place.lock.exists():
-            lock_for_writing(place).release()
+        elif location.lock.exists():
+            lock_for_writing(location).release()
 
     @property
     def was_opened(self) -> bool:
@@ -70,7 +70,7 @@ class LabelOutput:
         """The label store, opened or made if it is not yet."""
         if self._store is None:
             self._store = LabelStore.open(
-                self._place.path, self._geometry, options=self._options
+                self._location.path, self._geometry, options=self._options
             )
         return self._store
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from napari_sam.cli.reporting import say
+from napari_sam.cli.reporting import show
 from napari_sam.model.registry import (
     CACHE_VARIABLE,
     ModelListing,
@@ -25,7 +25,7 @@ def show_models(*, as_json: bool) -> None:
     if as_json:
         facts = [_facts(listing) for listing in listings]
         document = {"cache": str(cache_folder()), "models": facts}
-        say(json.dumps(document, indent=1))
+        show(json.dumps(document, indent=1))
         return
     console = Console()
     if not console.is_terminal:
@@ -42,8 +42,8 @@ def show_models(*, as_json: bool) -> None:
             _presence(listing),
         )
     console.print(table)
-    say("")
-    say(f"Cache: {cache_folder()} (the variable {CACHE_VARIABLE} moves it)")
+    show("")
+    show(f"Cache: {cache_folder()} (the variable {CACHE_VARIABLE} moves it)")
 
 
 def _presence(listing: ModelListing) -> str:

@@ -2,8 +2,8 @@
 
 The plane is shown whole, at a level that fits into the picture. Where such a level is
 not stored and making it would mean to read very many pixels, the picture shows the
-part with the prompts and their objects only. Nothing is told by colour alone: a click
-on the object is a disc, one off it a cross.
+part with the prompts and their objects only. Colour alone means nothing: a click on
+the object is a disc, one off it a cross.
 """
 
 from __future__ import annotations
@@ -149,21 +149,21 @@ def choose_view(image: Image, objects: Sequence[ShownObject]) -> View:
     whole = _view_of(image, bounds)
     if _read_pixels(image.levels, whole) <= LARGEST_READ:
         return whole
-    wanted = Box.around(_places(objects))
+    wanted = Box.around(_boxes(objects))
     margin = max(*wanted.shape, READ_AT_ONCE) // 4
     return _view_of(image, wanted.grow(margin).clip(bounds))
 
 
-def _places(objects: Iterable[ShownObject]) -> list[Box]:
+def _boxes(objects: Iterable[ShownObject]) -> list[Box]:
     """Boxes, in pixels of level 0, of prompts and of what came of them."""
-    places = [shown.box for shown in objects if shown.box is not None]
+    boxes = [shown.box for shown in objects if shown.box is not None]
     for prompt in (prompt for shown in objects for prompt in shown.prompts):
         if isinstance(prompt, Click):
             row, column = prompt.pixel
-            places.append(Box(row, column, row + 1, column + 1))
+            boxes.append(Box(row, column, row + 1, column + 1))
         else:
-            places.append(prompt.box)
-    return places
+            boxes.append(prompt.box)
+    return boxes
 
 
 def _view_of(image: Image, wanted: Box) -> View:
@@ -241,7 +241,7 @@ def draw_outlines(
 ) -> NDArray[np.uint8]:
     """The picture with a line along the inner rim of every label.
 
-    A thin dark line on the outside tells it from an image of the same colour.
+    A thin dark line on the outside sets it off from an image of the same colour.
     """
     size = 2 * LINE + 1
     # Outside of the picture is more of the same: no line where the picture ends.

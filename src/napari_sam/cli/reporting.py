@@ -21,7 +21,7 @@ FAILED = 1
 INTERRUPTED = 130
 
 
-def say(line: str) -> None:
+def show(line: str) -> None:
     """Print a result."""
     typer.echo(line)
 
@@ -37,7 +37,7 @@ def warn(line: str) -> None:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What an error says, on one line that ends with a full stop."""
+    """The text of an error, on one line that ends with a full stop."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         file = f": {error.filename}" if error.filename is not None else ""

@@ -125,25 +125,46 @@ class SegmentRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What only `napari-sam segment` without prompts takes."""
+
+    object_size: float | None = None  # in pixels of level 0
+    planes: PlaneRanges | None = None
+    region: Box | None = None  # in pixels of level 0
+    skip_empty: bool = True
+    objects_file: Path | None = None
+    workers: int | None = None  # processes of this machine; None: this one
+    scheduler: str | None = None  # of a dask cluster
+    staging: Path | None = None  # where labels are made that go to a URL
+
+    @property
+    def given(self) -> dict[str, bool]:
+        """For each option whether it is on the command line."""
+        return {
+            "--object-size": self.object_size is not None,
+            "--planes": self.planes is not None,
+            "--region": self.region is not None,
+            "--no-skip-empty": not self.skip_empty,
+            "--objects": self.objects_file is not None,
+            "--workers": self.workers is not None,
+            "--scheduler": self.scheduler is not None,
+            "--staging": self.staging is not None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class AutomaticRequest:
     """What `napari-sam segment` is to do without prompts: everything, or a part."""
 
     source: Source
     target: Target
     model: ModelChoice
-    object_size: float | None = None  # in pixels of level 0
-    planes: PlaneRanges | None = None
-    region: Box | None = None  # in pixels of level 0
+    run: RunOptions
     level: int | None = None
-    skip_empty: bool = True
-    objects_file: Path | None = None
     overlay: Path | None = None
-    workers: int | None = None  # processes of this machine; None: this one
-    scheduler: str | None = None  # of a dask cluster
-    staging: Path | None = None  # where labels are made that go to a URL
 
     def __post_init__(self) -> None:
-        size = self.object_size
+        size = self.run.object_size
         if size is not None and not (isfinite(size) and size > 0):
             raise RequestError(
                 f"--object-size needs to be above 0 pixels, got {size!r}. Leave it "
@@ -152,7 +173,7 @@ class AutomaticRequest:
 
 
 def parse_channels(text: str | None) -> tuple[int, ...] | None:
-    """Read "0,2"; a ValueError says what is wrong."""
+    """Read "0,2"; a ValueError if it is not so."""
     if text is None:
         return None
     try:
@@ -164,7 +185,7 @@ def parse_channels(text: str | None) -> tuple[int, ...] | None:
 
 
 def parse_contrast(text: str | None) -> Contrast | None:
-    """Read "low,high", or a pair for each channel; a ValueError says what is wrong."""
+    """Read "low,high", or a pair for each channel; a ValueError if it is not so."""
     if text is None:
         return None
     try:
@@ -184,14 +205,14 @@ def parse_contrast(text: str | None) -> Contrast | None:
 
 
 def parse_planes(text: str | None) -> PlaneRanges | None:
-    """Read "0,4-9" or, of two stack axes, "0/4-9"; a ValueError says what is wrong."""
+    """Read "0,4-9" or, of two stack axes, "0/4-9"; a ValueError if it is not so."""
     if text is None:
         return None
     return tuple(_ranges(part, text) for part in text.split("/"))
 
 
 def parse_region(text: str | None) -> Box | None:
-    """Read "y0,x0,y1,x1"; a ValueError says what is wrong."""
+    """Read "y0,x0,y1,x1"; a ValueError if it is not so."""
     if text is None:
         return None
     try:
@@ -236,8 +257,8 @@ def _ranges(part: str, text: str) -> tuple[tuple[int, int], ...] | None:
     if part.strip() == ALL:
         return None
     spans = []
-    for piece in part.split(","):
-        first, dash, last = piece.partition("-")
+    for span_text in part.split(","):
+        first, dash, last = span_text.partition("-")
         try:
             span = int(first), int(last) if dash else int(first)
         except ValueError:

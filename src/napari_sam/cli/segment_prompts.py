@@ -16,7 +16,7 @@ from napari_sam.cli.reporting import (
     Steps,
     in_one_line,
     note,
-    say,
+    show,
     warn,
 )
 from napari_sam.cli.request import ModelChoice, Rule, SegmentRequest
@@ -64,7 +64,7 @@ class SegmentReport:
 
 
 def load_window_model(choice: ModelChoice) -> WindowModel:
-    """Load the model; tests put theirs in its place."""
+    """Load the model; tests replace this by a model of theirs."""
     # Loading torch takes seconds, so it waits until the request has been checked.
     from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
 
@@ -82,8 +82,11 @@ def run_prompts(request: SegmentRequest) -> SegmentReport:
     plan = make_plan(request)
     geometry = LabelGeometry.of(plan.image)
     named = [item.label_id for item in plan.objects if item.label_id is not None]
-    report = SegmentReport(plan.place.path)
-    with plan.image, LabelOutput(plan.place, geometry, request.target, named) as output:
+    report = SegmentReport(plan.location.path)
+    with (
+        plan.image,
+        LabelOutput(plan.location, geometry, request.target, named) as output,
+    ):
         predictor = ImagePredictor(
             load_window_model(request.model),
             plan.image,
@@ -211,9 +214,9 @@ def summarise(report: SegmentReport, *, debug: bool = False) -> int:
     _list_failures(report, debug=debug)
     count = len(report.written)
     if count:
-        say(f"Labels: {report.labels} ({_counted(count)} written)")
+        show(f"Labels: {report.labels} ({_counted(count)} written)")
     for overlay in report.overlays:
-        say(f"Overlay: {overlay.file}")
+        show(f"Overlay: {overlay.file}")
     if report.was_interrupted:
         safe = f"{_counted(count)} safe in {report.labels}"
         note(f"interrupted; {safe if count else 'no object was written'}.", "error")

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from napari_sam.cli.reporting import INTERRUPTED, Bars, note, say
+from napari_sam.cli.reporting import INTERRUPTED, Bars, note, show
 from napari_sam.errors import TrainingError
 from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.training.config import (
@@ -46,7 +46,7 @@ REPORT_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """What the command line asks for; None: as the config says, or the default.
+    """The options of the command line; None: as the config says, or the default.
 
     Parameters
     ----------
@@ -95,16 +95,16 @@ def run_train(request: TrainRequest, files: RunFiles, goal: Goal, device: str) -
                 "error",
             )
             return INTERRUPTED
-    say(f"{facts.steps} steps in {facts.minutes:.1f} min on {facts.device}")
+    show(f"{facts.steps} steps in {facts.minutes:.1f} min on {facts.device}")
     for name, value in shown.marks.items():
-        say(f"{name} {value:.3f}")
-    say(f"Learning curve: {files.curve}, {files.picture.name}")
-    say(f"Weights: {files.output}")
+        show(f"{name} {value:.3f}")
+    show(f"Learning curve: {files.curve}, {files.picture.name}")
+    show(f"Weights: {files.output}")
     return 0
 
 
 def config_of(request: TrainRequest, goal: Goal = Goal.SEGMENT) -> TrainingConfig:
-    """The run that the command line asks for.
+    """The run of the command line.
 
     Raises
     ------
@@ -200,8 +200,8 @@ class _Shown(Bars):
         """Show where the run is."""
         self.marks.update(report.marks)
         values = {**report.values, **self.marks}
-        told = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-        line = f"step {report.step}: {told}"
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+        line = f"step {report.step}: {figures}"
         self.bars.update(self._bar, completed=report.progress, description=line)
         is_due = report.progress >= self._next_line or bool(report.marks)
         if is_due and not self.is_terminal:

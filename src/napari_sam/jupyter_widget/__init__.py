@@ -3,11 +3,12 @@
     browser/         draws tiles, sends what the user does; `bundle` joins its modules
        |  messages   JSON one way, JSON and bytes the other, over the kernel's comm
     canvas           the anywidget; `widget` and `controls` put ipywidgets around it
-    workspace        what each message does to the session, on a thread of its own
-    asking, worker   predictions beside it, the newest wins
+    page             a `Screen`: draws the annotator's state, posts commands
+    tile_view        what the browser shows in tiles, and which of them are old
     tiles            pixels and masks, cut and packed for the browser
 
-Nothing but `canvas`, `controls`, `page`, `widget` and the outputs knows ipywidgets.
+Nothing but `canvas`, `controls`, `automatic_row`, `page`, `widget` and the outputs
+knows ipywidgets.
 """
 
 from importlib.util import find_spec

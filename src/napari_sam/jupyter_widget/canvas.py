@@ -24,9 +24,9 @@ class Canvas(anywidget.AnyWidget):
     Attributes
     ----------
     facts
-        Of the image, as `Stage.facts` has them.
+        Of the image, as `TileView.facts` has them.
     state
-        Of the session, as the workspace describes it.
+        Of the annotator, as `page_state` has it for the browser.
     display
         tool, labels, opacity and preview.
     focus

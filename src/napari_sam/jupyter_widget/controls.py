@@ -1,7 +1,7 @@
 """Ordinary ipywidgets around the canvas: everything that a hand can do with labels.
 
-What is changed here is posted to the desk; what the desk says is drawn here, without
-being taken for another change.
+What is changed here becomes a command; the state is drawn here, without being taken for
+another change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from napari_sam.jupyter_widget.messages import Command, Displayed
+from napari_sam.annotator.commands import Choose, Command
+from napari_sam.annotator.state import AnnotatorState
+from napari_sam.jupyter_widget.automatic_row import AutomaticRow
+from napari_sam.jupyter_widget.messages import COMMANDS, DisplayChanged
 
 TOOLS = (
     ("Point", "prompt"),
@@ -23,7 +26,7 @@ TOOLS = (
     ("Pick", "pick"),
 )
 STYLES = (("Fill", "fill"), ("Outline", "outline"), ("Hide", "off"))
-COMMANDS: tuple[tuple[str, Command, str, str], ...] = (
+BUTTONS = (
     ("Accept", "accept", "Write the object into the labels (Enter)", "success"),
     ("Discard", "discard", "Drop the prompts (Escape)", ""),
     ("Undo", "undo", "Take back the last step (Ctrl+Z)", ""),
@@ -42,10 +45,8 @@ class Controls:
     ----------
     axes, counts
         Of the stack.
-    command
-        Called with the command of a button.
-    choose
-        Called with the index of a candidate.
+    post
+        Called with the commands of buttons.
 
     Attributes
     ----------
@@ -57,17 +58,21 @@ class Controls:
         self,
         axes: str,
         counts: tuple[int, ...],
-        command: Callable[[Command], None],
-        choose: Callable[[int], None],
+        post: Callable[[Command], None],
     ) -> None:
         self._drawing = local()
         self.tool = _choice("Click", TOOLS, _TOOL_TIPS)
         self.buttons = {
-            name: _button(text, tip, look, partial(command, name))
-            for text, name, tip, look in COMMANDS
+            name: _button(text, tip, style, partial(post, COMMANDS[name]))
+            for text, name, tip, style in BUTTONS
         }
         self.candidates = tuple(
-            _button("", f"Take candidate {i + 1} (key {i + 1})", "", partial(choose, i))
+            _button(
+                "",
+                f"Take candidate {i + 1} (key {i + 1})",
+                "",
+                partial(post, Choose(i)),
+            )
             for i in range(MOST_CANDIDATES)
         )
         self.sliders = tuple(
@@ -86,7 +91,7 @@ class Controls:
             0.5, min=0, max=1, step=0.05, description="Opacity"
         )
         self.preview = ipw.Checkbox(description="Preview under the mouse", indent=False)
-        self.everything = AutomaticRow()
+        self.automatic = AutomaticRow(post, has_stack=any(n > 1 for n in counts))
         for part in (self.channel, *self.ranges):
             part.layout.display = "none"
         for part in self.candidates:
@@ -103,7 +108,7 @@ class Controls:
             [
                 ipw.HBox([self.labels, self.opacity, self.preview], layout=WRAP),
                 ipw.HBox([self.channel, *self.ranges], layout=WRAP),
-                self.everything.box,
+                self.automatic.box,
             ]
         )
 
@@ -125,18 +130,21 @@ class Controls:
         finally:
             self._drawing.is_on = False
 
-    def draw(self, state: dict[str, Any], *, moves_sliders: bool) -> None:
+    def draw(self, state: AnnotatorState, *, moves_sliders: bool) -> None:
         """Show a state."""
         with self.drawing():
-            self.buttons["accept"].disabled = not (state["scores"] or state["pending"])
-            self.buttons["discard"].disabled = not state["prompts"]
-            self.buttons["undo"].disabled = not state["canUndo"]
-            self.buttons["redo"].disabled = not state["canRedo"]
-            self.buttons["delete"].disabled = state["target"] is None
+            has_more = bool(state.candidates) or state.is_pending
+            self.buttons["accept"].disabled = not has_more
+            self.buttons["discard"].disabled = not state.prompts
+            self.buttons["undo"].disabled = not state.can_undo
+            self.buttons["redo"].disabled = not state.can_redo
+            self.buttons["delete"].disabled = state.target is None
             if moves_sliders:
-                for slider, place in zip(self.sliders, state["plane"], strict=True):
-                    slider.value = place
-            self._draw_candidates(state["scores"], state["chosen"])
+                for slider, index in zip(self.sliders, state.plane, strict=True):
+                    slider.value = index
+            scores = [candidate.score for candidate in state.candidates]
+            self._draw_candidates(scores, state.chosen)
+            self.automatic.draw(state.run)
 
     def draw_ranges(
         self, ranges: tuple[tuple[float, float], ...], bounds: tuple[float, float]
@@ -180,7 +188,7 @@ class Controls:
                 part.description = f"{index + 1}: {scores[index]:.2f}{mark}"
                 part.button_style = "info" if index == chosen else ""
 
-    def change_display(self, change: Displayed) -> None:
+    def change_display(self, change: DisplayChanged) -> None:
         """Take over what a key in the browser has changed."""
         if change.tool is not None:
             self.tool.value = change.tool
@@ -197,44 +205,6 @@ class Controls:
             "opacity": self.opacity.value,
             "preview": self.preview.value,
         }
-
-
-class AutomaticRow:
-    """A button to segment everything, a bar, and Cancel."""
-
-    def __init__(self) -> None:
-        self.scope = ipw.Dropdown(
-            options=[("in view", "view"), ("in the whole plane", "plane")],
-            description="Where",
-            style={"description_width": "initial"},
-            layout=ipw.Layout(width="auto"),
-        )
-        self.start = ipw.Button(
-            description="Segment everything",
-            layout=ipw.Layout(width="auto"),
-            tooltip="Find every object; pixels that have one already keep it",
-        )
-        self.cancel = ipw.Button(
-            description="Cancel", tooltip="Stop; what is found stays"
-        )
-        self.bar = ipw.IntProgress(0, 0, 1, description="")
-        self.said = ipw.Label("")
-        self.box = ipw.HBox(
-            [self.start, self.scope, self.cancel, self.bar, self.said], layout=WRAP
-        )
-        self.show(is_running=False)
-
-    def show(self, *, is_running: bool) -> None:
-        """Offer to start, or to cancel."""
-        self.start.disabled = is_running
-        for part in (self.cancel, self.bar):
-            part.layout.display = "" if is_running else "none"
-
-    def progress(self, done: int, count: int, text: str) -> None:
-        """Show how far it is."""
-        self.bar.max = max(count, 1)
-        self.bar.value = done
-        self.said.value = text
 
 
 _TOOL_TIPS = (
@@ -257,11 +227,11 @@ def _choice(
     )
 
 
-def _button(text: str, tip: str, look: str, act: Callable[[], None]) -> ipw.Button:
+def _button(text: str, tip: str, style: str, act: Callable[[], None]) -> ipw.Button:
     button = ipw.Button(
         description=text,
         tooltip=tip,
-        button_style=look,
+        button_style=style,
         layout=ipw.Layout(width="auto"),
     )
     button.on_click(lambda _: act())

@@ -1,4 +1,4 @@
-"""What the browser says, as values. Whatever else comes is refused in plain words.
+"""What the browser sends, as commands. Whatever else comes is refused in plain words.
 
     {"type": "click", "plane": [3], "y": 120.5, "x": 80.25, "positive": true}
 
@@ -12,15 +12,40 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from napari_sam.annotator.commands import (
+    Accept,
+    AddPrompts,
+    Cancel,
+    Choose,
+    ChooseNext,
+    Command,
+    Delete,
+    Discard,
+    EditAt,
+    MoveBy,
+    MoveMouse,
+    Redo,
+    Undo,
+)
+from napari_sam.annotator.state import Plane
 from napari_sam.errors import PromptError, SamError
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.tiles import Kind, TileKey
 from napari_sam.prompts import BoxPrompt, Click, are_finite
 
-Plane = tuple[int, ...]
-Command = Literal["accept", "discard", "undo", "redo", "delete", "next", "cancel"]
 Tool = Literal["prompt", "exclude", "pan", "pick"]
 LabelStyle = Literal["fill", "outline", "off"]
+
+COMMANDS: Mapping[str, Command] = {
+    "accept": Accept(),
+    "discard": Discard(),
+    "undo": Undo(),
+    "redo": Redo(),
+    "delete": Delete(),
+    "next": ChooseNext(),
+    "cancel": Cancel(),
+}
+"""What needs nothing but its name."""
 
 MOST_TILES = 1024
 """A view asks for fewer tiles than this, whatever its size."""
@@ -56,66 +81,19 @@ class ViewMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class TilesArrived:
     """The tile of this number is in the browser, and so are those before it."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class AskedAgain:
+class RepeatState:
     """The page waits for long, and may have missed what the state has come to be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pointed:
-    """A click, or a box that was dragged."""
-
-    plane: Plane
-    prompt: Click | BoxPrompt
-
-
-@dataclass(frozen=True, slots=True)
-class Hovered:
-    """Where the mouse is; None: not over the image any more."""
-
-    plane: Plane
-    click: Click | None
-
-
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """The object at a point is to be changed."""
-
-    plane: Plane
-    y: float
-    x: float
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Another of the candidates, counted from 0."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """To another plane, by this many along one of the stack axes."""
-
-    axis: int
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Commanded:
-    """One of the things that need no more said."""
-
-    command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class Displayed:
+class DisplayChanged:
     """How things are shown was changed by a key; None: as before."""
 
     tool: Tool | None = None
@@ -123,21 +101,11 @@ class Displayed:
     preview: bool | None = None
 
 
-Message = (
-    ViewMoved
-    | Arrived
-    | AskedAgain
-    | Pointed
-    | Hovered
-    | Picked
-    | Chosen
-    | Moved
-    | Commanded
-    | Displayed
-)
+PageMessage = ViewMoved | TilesArrived | RepeatState | DisplayChanged
+"""What is the page's own; all else goes to the annotator."""
 
 
-def parse_message(content: Any) -> Message:
+def parse_message(content: Any) -> Command | PageMessage:
     """Check a message and turn it into a value.
 
     Raises
@@ -196,51 +164,51 @@ def _tile(row: Any, plane: Plane) -> TileKey:
     return TileKey(row[0], plane, row[1], row[2], row[3])
 
 
-def _arrived(content: Mapping[str, Any]) -> Arrived:
+def _arrived(content: Mapping[str, Any]) -> TilesArrived:
     number: Any = content.get("number")
     if not _is_whole(number) or number < 1:
         raise MessageError(
             f"arrived needs a number, a whole one above 0, got {_brief(number)}."
         )
-    return Arrived(number)
+    return TilesArrived(number)
 
 
-def _click(content: Mapping[str, Any]) -> Pointed:
+def _click(content: Mapping[str, Any]) -> AddPrompts:
     y, x = _point(content)
     positive = content.get("positive")
     if not isinstance(positive, bool):
         raise MessageError(
             f"click needs positive true or false, got {_brief(positive)}."
         )
-    return Pointed(_plane(content), Click(y, x, positive))
+    return AddPrompts((Click(y, x, positive),), _plane(content))
 
 
-def _box(content: Mapping[str, Any]) -> Pointed:
+def _box(content: Mapping[str, Any]) -> AddPrompts:
     y0, x0, y1, x1 = _numbers(content, "box", 4)
-    return Pointed(_plane(content), BoxPrompt(y0, x0, y1, x1))
+    return AddPrompts((BoxPrompt(y0, x0, y1, x1),), _plane(content))
 
 
-def _hover(content: Mapping[str, Any]) -> Hovered:
+def _hover(content: Mapping[str, Any]) -> MoveMouse:
     plane = _plane(content)
     if content.get("y") is None and content.get("x") is None:
-        return Hovered(plane, None)
-    return Hovered(plane, Click(*_point(content)))
+        return MoveMouse(plane, None)
+    return MoveMouse(plane, Click(*_point(content)))
 
 
-def _pick(content: Mapping[str, Any]) -> Picked:
-    return Picked(_plane(content), *_point(content))
+def _pick(content: Mapping[str, Any]) -> EditAt:
+    return EditAt(_plane(content), *_point(content))
 
 
-def _choose(content: Mapping[str, Any]) -> Chosen:
+def _choose(content: Mapping[str, Any]) -> Choose:
     index: Any = content.get("index")
     if not _is_whole(index) or index < 0:
         raise MessageError(
             f"choose needs an index, a whole number >= 0, got {_brief(index)}."
         )
-    return Chosen(index)
+    return Choose(index)
 
 
-def _move(content: Mapping[str, Any]) -> Moved:
+def _move(content: Mapping[str, Any]) -> MoveBy:
     axis: Any = content.get("axis")
     step: Any = content.get("step")
     if not (_is_whole(axis) and axis >= 0 and _is_whole(step)):
@@ -248,20 +216,20 @@ def _move(content: Mapping[str, Any]) -> Moved:
             "move needs whole numbers axis >= 0 and step, got "
             f"{_brief(axis)} and {_brief(step)}."
         )
-    return Moved(axis, step)
+    return MoveBy(axis, step)
 
 
-def _command(content: Mapping[str, Any]) -> Commanded:
-    command: Any = content.get("command")
-    if command not in get_args(Command):
+def _command(content: Mapping[str, Any]) -> Command:
+    name: Any = content.get("command")
+    command = COMMANDS.get(name) if isinstance(name, str) else None
+    if command is None:
         raise MessageError(
-            f"command needs one of {', '.join(get_args(Command))}, got "
-            f"{_brief(command)}."
+            f"command needs one of {', '.join(COMMANDS)}, got {_brief(name)}."
         )
-    return Commanded(command)
+    return command
 
 
-def _display(content: Mapping[str, Any]) -> Displayed:
+def _display(content: Mapping[str, Any]) -> DisplayChanged:
     choices = {"tool": get_args(Tool), "labels": get_args(LabelStyle)}
     for name, allowed in choices.items():
         value = content.get(name)
@@ -274,11 +242,11 @@ def _display(content: Mapping[str, Any]) -> Displayed:
         raise MessageError(
             f"display needs preview true or false, got {_brief(preview)}."
         )
-    return Displayed(content.get("tool"), content.get("labels"), preview)
+    return DisplayChanged(content.get("tool"), content.get("labels"), preview)
 
 
-_PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
-    "again": lambda content: AskedAgain(),
+_PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Command | PageMessage]] = {
+    "again": lambda content: RepeatState(),
     "arrived": _arrived,
     "box": _box,
     "choose": _choose,

@@ -1,64 +1,85 @@
-"""Canvas, controls and picture of one workspace, wired to each other."""
+"""Canvas, controls and picture of one image, wired to an annotator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import RLock
 from typing import Any
 
 import numpy as np
 
+from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator.commands import (
+    Command,
+    GoTo,
+    MoveMouse,
+    MoveView,
+    SetPreviews,
+)
+from napari_sam.annotator.jobs import JobWatch
+from napari_sam.annotator.state import AnnotatorState, Plane
+from napari_sam.automatic.plan import Tile
 from napari_sam.errors import SessionError
 from napari_sam.images import Image
 from napari_sam.jupyter_widget.canvas import Canvas
 from napari_sam.jupyter_widget.controls import Controls
-from napari_sam.jupyter_widget.everything_run import EverythingRun
-from napari_sam.jupyter_widget.messages import Command, Displayed
-from napari_sam.jupyter_widget.stage import Send
+from napari_sam.jupyter_widget.messages import (
+    DisplayChanged,
+    MessageError,
+    RepeatState,
+    TilesArrived,
+    ViewMoved,
+    parse_message,
+    seen_box,
+)
+from napari_sam.jupyter_widget.page_state import state_to_json
 from napari_sam.jupyter_widget.still import draw_still, html_of
 from napari_sam.jupyter_widget.still_output import StillOutput
+from napari_sam.jupyter_widget.tile_view import TileView
 from napari_sam.jupyter_widget.tiles import Ranges
-from napari_sam.jupyter_widget.workspace import Workspace
+from napari_sam.labels import Edit, LabelStore
 from napari_sam.session import Session
 
 Reopen = Callable[[tuple[int, ...]], Session]
-"""Opens the image with other channels."""
+"""Opens the image with other channels, over the same labels."""
+
+RECEIVED = {"type": "received"}
+"""To a page, which tells its user when nothing comes from the kernel for long."""
 
 
 class Page:
-    """What the user sees; a `Screen` for the workspace.
+    """What the user sees in a notebook: the `Screen` of an annotator.
 
     Parameters
     ----------
-    image
-        That is segmented.
+    image, labels
+        That are shown.
     height
         Of the canvas, in pixels of the page.
+    reopen
+        Opens other channels; None: there are none to choose from.
     """
 
-    def __init__(self, image: Image, height: int) -> None:
+    def __init__(
+        self, image: Image, labels: LabelStore, height: int, reopen: Reopen | None
+    ) -> None:
         self.canvas = Canvas(height=height)
-        self.controls = Controls(
-            image.stack_axes, tuple(image.stack_shape), self._command, self._choose
-        )
+        self.controls = Controls(image.stack_axes, tuple(image.stack_shape), self._post)
         self.still = StillOutput(self._still)
-        self._on_way = 0  # planes that a slider has asked for, and that are not shown
-        self._workspace: Workspace | None = None
-        self.everything: EverythingRun | None = None
-        self._reopen: Reopen | None = None
+        self.tiles = TileView(image, labels, self.canvas.send_content, self._tell)
+        self._reopen = reopen
+        self._annotator: Annotator | None = None
+        self._state = AnnotatorState()
+        self._drawing = RLock()  # a cell changes the contrast, the session the rest
+        self._awaited_plane: Plane | None = None  # that a slider is at already
 
-    @property
-    def send(self) -> Send:
-        """Sends messages to the views."""
-        return self.canvas.send_content
-
-    def begin(self, workspace: Workspace, reopen: Reopen | None) -> None:
-        """Draw this workspace, and tell it what the user does."""
-        self._workspace, self._reopen = workspace, reopen
-        controls = self.controls
-        self.everything = EverythingRun(workspace, controls.everything)
+    def begin(self, annotator: Annotator) -> None:
+        """Pass on to an annotator what the user does."""
+        self._annotator = annotator
+        controls, image = self.controls, self.tiles.image
         self.canvas.display = controls.display()
-        self.canvas.facts = {**workspace.stage.facts(), "marker": self.still.marker}
+        self.canvas.facts = {**self.tiles.facts(), "marker": self.still.marker}
         for part in (
             controls.tool,
             controls.labels,
@@ -71,102 +92,137 @@ class Page:
         for slider in controls.ranges:
             controls.on_user(slider, self._on_contrast)
         controls.on_user(controls.channel, self._on_channel)
-        controls.everything.start.on_click(self._on_everything)
-        cancel = self.everything.cancel
-        controls.everything.cancel.on_click(lambda _: workspace.desk.post(cancel))
-        image = workspace.session.image
-        if reopen is not None and image.channel_count > 1 and not image.is_rgb:
+        if self._reopen is not None and image.channel_count > 1 and not image.is_rgb:
             controls.offer_channels(image.channel_count, image.channels)
-        workspace.desk.post(self._draw_ranges)
-        self.canvas.on_content(workspace.handle)
+        self._draw_ranges()
+        self.canvas.on_content(self.receive)
 
-    def show(self, state: dict[str, Any]) -> None:
-        """Draw a state; on the desk."""
-        self.canvas.state = state
-        self.controls.draw(state, moves_sliders=self._on_way == 0)
+    def show(self, state: AnnotatorState) -> None:
+        """Draw this state."""
+        if not state.is_open:
+            return  # the widget is made once it is open, or not at all
+        with self._drawing:
+            self._state = state
+            is_behind = self._awaited_plane not in {None, state.plane}
+            if not is_behind:
+                self._awaited_plane = None
+            self.tiles.show_candidate(state.candidate)
+            self.tiles.show_preview(state.preview)
+            self._draw()
+            self.controls.draw(state, moves_sliders=not is_behind)
         self.still.soon()
 
-    def repeat(self) -> None:
-        """Tell views the state once more; on the desk."""
-        self.canvas.send_state("state")
+    def change_labels(self, edit: Edit) -> None:
+        """Have views read the tiles again that are old now."""
+        self.tiles.change_labels(edit)
 
-    def change_display(self, change: Displayed) -> None:
-        """Take over what a key in the browser has changed; on the desk."""
-        self.controls.change_display(change)
+    def show_tile(self, tile: Tile | None) -> None:
+        """Do nothing: what a run has found is shown once it is in the labels."""
+
+    def report(self, error: BaseException) -> None:
+        """Do nothing: the state says it."""
+
+    def receive(self, content: Any) -> None:
+        """Take a message of the browser, on whatever thread it arrives."""
+        try:
+            message = parse_message(content)
+        except MessageError as error:
+            self.canvas.send_content(RECEIVED)
+            self._tell(error)
+            return
+        match message:
+            case TilesArrived(number):
+                self.tiles.count_arrived(number)
+            case ViewMoved():
+                self._move_view(message)
+            case RepeatState():
+                self.canvas.send_content(RECEIVED)
+                self.canvas.send_state("state")
+            case DisplayChanged():
+                self.canvas.send_content(RECEIVED)
+                self.controls.change_display(message)
+            case _:
+                if not isinstance(message, MoveMouse):
+                    self.canvas.send_content(RECEIVED)
+                self._post(message)
 
     def close(self) -> None:
         """Stop what the page does by itself."""
         self.still.close()
-        if self.everything is not None:
-            self.everything.close()
+        self.tiles.close()
 
     @property
-    def _here(self) -> Workspace:
-        if self._workspace is None:
+    def _here(self) -> Annotator:
+        if self._annotator is None:
             raise SessionError("This page shows nothing yet.")
-        return self._workspace
+        return self._annotator
 
-    def _command(self, command: Command) -> None:
-        self._here.handle({"type": "command", "command": command})
+    def _post(self, command: Command) -> None:
+        self._here.post(command)
+
+    def _tell(self, error: Exception) -> None:
+        self._here.tell(error)
+
+    def _draw(self) -> None:
+        with self._drawing:
+            self.canvas.state = state_to_json(self._state, self.tiles.versions())
+
+    def _move_view(self, message: ViewMoved) -> None:
+        before = self.tiles.view
+        self.tiles.move(message)
+        # A view that only lacks tiles has not moved.
+        seen = None if before is None else (before.plane, before.box)
+        if seen != (message.plane, message.box):
+            box = seen_box(message, self.tiles.image.shape)
+            self._post(MoveView(message.plane, box))
 
     def _on_display(self, change: dict[str, Any]) -> None:
-        display = self.controls.display()
-        self.canvas.display = display
-        here = self._here
-        here.desk.post(lambda: here.hovering.set_on(display["preview"]))
+        self.canvas.display = self.controls.display()
+        if change["owner"] is self.controls.preview:
+            self._post(SetPreviews(change["new"]))
 
-    def _on_slider(self, axis: int, place: int) -> None:
-        here = self._here
-        self._on_way += 1
-
-        def go() -> None:
-            self._on_way -= 1
-            here.go_to((*here.plane[:axis], place, *here.plane[axis + 1 :]))
-
-        here.desk.post(go)
-
-    def _choose(self, index: int) -> None:
-        self._here.handle({"type": "choose", "index": index})
+    def _on_slider(self, axis: int, index: int) -> None:
+        with self._drawing:
+            before = self._awaited_plane or self._state.plane
+            plane = (*before[:axis], index, *before[axis + 1 :])
+            self._awaited_plane = plane
+        self._post(GoTo(plane))
 
     def _on_contrast(self, _: Any) -> None:
-        here = self._here
-        count = len(here.session.image.channels)
+        count = len(self.tiles.image.channels)
         ranges = tuple(
             (float(slider.value[0]), float(slider.value[1]))
             for slider in self.controls.ranges[:count]
         )
-        here.desk.post(lambda: here.stage.set_contrast(ranges))
+        with self._drawing:
+            self.tiles.set_contrast(ranges)
+            self._draw()
+        self.still.soon()
 
     def _on_channel(self, channels: tuple[int, ...] | None) -> None:
-        reopen, here = self._reopen, self._here
-        if reopen is None or channels is None:
+        reopen = self._reopen
+        if reopen is None or channels is None or channels == self.tiles.image.channels:
             return
 
-        def swap() -> None:
-            if channels != here.session.image.channels:
-                here.swap(reopen(channels))
+        def open_session(_: JobWatch) -> Session:
+            session = reopen(channels)
+            with self._drawing:
+                self.tiles.set_image(session.image)
                 self._draw_ranges()
+                self._draw()
+            return session
 
-        here.desk.post(swap)
-
-    def _on_everything(self, _: Any) -> None:
-        everything = self.everything
-        is_plane = self.controls.everything.scope.value == "plane"
-        if everything is not None:
-            self._here.desk.post(lambda: everything.start(whole_plane=is_plane))
+        self._here.swap_session(open_session)
 
     def _draw_ranges(self) -> None:
-        image = self._here.session.image
+        image = self.tiles.image
         self.controls.draw_ranges(
             image.contrast, bounds_of(image.dtype, image.contrast)
         )
 
     def _still(self) -> str:
-        here = self._here
-        session, look = here.session, here.stage.look
-        candidate = here.stage.candidate.candidate
-        png = draw_still(session, here.plane, candidate, look.contrast)
-        return html_of(png, self.still.marker, str(session.labels.path))
+        png = draw_still(self.tiles, self._state.plane, self._state.candidate)
+        return html_of(png, self.still.marker, str(self.tiles.labels.path))
 
 
 def bounds_of(dtype: np.dtype[Any], ranges: Ranges) -> tuple[float, float]:

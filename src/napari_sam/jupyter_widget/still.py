@@ -16,27 +16,23 @@ from PIL import Image as Picture
 from skimage.segmentation import find_boundaries
 
 from napari_sam.geometry import Box
-from napari_sam.jupyter_widget.stage import cheap
-from napari_sam.jupyter_widget.tiles import Ranges, label_shapes, sampled
+from napari_sam.jupyter_widget.tile_view import TileView, cheap
+from napari_sam.jupyter_widget.tiles import label_shapes, sampled
 from napari_sam.labels.palette import CANDIDATE, colours_of
 from napari_sam.predictor.candidates import Candidate
-from napari_sam.session import Session
 
 SIDE = 640
 """Longest side of the picture, in pixels."""
 
 
 def draw_still(
-    session: Session,
-    plane: tuple[int, ...],
-    candidate: Candidate | None,
-    contrast: Ranges | None = None,
+    tiles: TileView, plane: tuple[int, ...], candidate: Candidate | None
 ) -> bytes:
     """A PNG of a whole plane with its labels filled and the candidate outlined.
 
     Empty where that would read a large image from end to end.
     """
-    image = session.image
+    image, contrast = tiles.image, tiles.display.contrast
     level = next(
         (i for i, lv in enumerate(image.levels) if max(lv.shape) <= SIDE),
         len(image.levels) - 1,
@@ -45,13 +41,13 @@ def draw_still(
     if not cheap(image)[level]:
         return b""
     pixels = image.read_rgb(plane, level, Box.of_shape(shape), contrast).copy()
-    ids = _labels(session, plane, shape)
+    ids = _labels(tiles, plane, shape)
     colours = colours_of(ids)
     inside = ids > 0
     pixels[inside] = pixels[inside] // 2 + colours[inside] // 2
     if candidate is not None and candidate.plane == plane:
         edge = find_boundaries(  # type: ignore[no-untyped-call]
-            _mask(session, candidate, shape), mode="inner"
+            _mask(tiles, candidate, shape), mode="inner"
         )
         pixels[edge] = CANDIDATE
     packed = BytesIO()
@@ -72,13 +68,13 @@ def html_of(png: bytes, marker: str, labels: str) -> str:
 
 
 def _labels(
-    session: Session, plane: tuple[int, ...], shape: tuple[int, int]
+    tiles: TileView, plane: tuple[int, ...], shape: tuple[int, int]
 ) -> NDArray[np.uint32]:
     """Labels of a plane, as large as the picture; from the level that is just finer."""
-    shapes = label_shapes(session.labels)
+    shapes = label_shapes(tiles.labels)
     fitting = [i for i, s in enumerate(shapes) if s[0] >= shape[0] and s[1] >= shape[1]]
     level = fitting[-1] if fitting else 0
-    found = session.labels.read(plane, Box.of_shape(shapes[level]), level)
+    found = tiles.labels.read(plane, Box.of_shape(shapes[level]), level)
     rows, columns = (
         np.minimum(np.arange(n) * have // n, have - 1)
         for n, have in zip(shape, shapes[level], strict=True)
@@ -88,10 +84,10 @@ def _labels(
 
 
 def _mask(
-    session: Session, candidate: Candidate, shape: tuple[int, int]
+    tiles: TileView, candidate: Candidate, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    step = max(-(-session.image.shape[0] // shape[0]), 1)
-    coarse = tuple(-(-side // step) for side in session.image.shape)
+    step = max(-(-tiles.image.shape[0] // shape[0]), 1)
+    coarse = tuple(-(-side // step) for side in tiles.image.shape)
     found = sampled(
         candidate.mask, candidate.box, Box.of_shape((coarse[0], coarse[1])), step
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,24 @@ import ipywidgets as ipw
 import zarr
 from IPython.display import display
 
+from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator.commands import (
+    AddPrompts,
+    Choose,
+    Delete,
+    Discard,
+    EditObject,
+    GoTo,
+    Redo,
+    ReplacePrompts,
+    Undo,
+)
+from napari_sam.annotator.label_location import propose_labels
 from napari_sam.errors import SessionError
 from napari_sam.images import Image, open_image
 from napari_sam.jupyter_widget.canvas import DEFAULT_HEIGHT, Canvas
 from napari_sam.jupyter_widget.controls import Controls
 from napari_sam.jupyter_widget.page import Page
-from napari_sam.jupyter_widget.places import propose_labels
-from napari_sam.jupyter_widget.workspace import Workspace
 from napari_sam.labels import (
     LabelGeometry,
     LabelStore,
@@ -89,15 +100,25 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
         def reopen(channels: tuple[int, ...]) -> Session:
             return session_of(open_image(image, axes=axes, channels=channels))
 
-        self._page = Page(opened, height)
+        self._store = store
+        self._page = Page(opened, store, height, None if image is opened else reopen)
         controls = self._page.controls
         super().__init__([controls.above, self._page.canvas, controls.below])
         self.add_class("nsam-widget")  # where controls.js finds the controls
-        notice = f"Labels are in {store.path}"
-        self._workspace = Workspace(session_of(opened), cache, self._page, notice)
-        self._page.begin(self._workspace, None if image is opened else reopen)
-        self._workspace.desk.call(lambda: None)
+        self._annotator = Annotator(
+            lambda _: session_of(opened),
+            cache,
+            self._page,
+            prefetches=True,
+            notice=f"Labels are in {store.path}",
+        )
         self._is_open = True
+        try:
+            self._page.begin(self._annotator)
+            self._annotator.call(lambda _: None)
+        except BaseException:
+            self.release()
+            raise
         if self._owned is not None:
             _open[Path(store.path).resolve()] = self
 
@@ -109,12 +130,12 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
     @property
     def label_store(self) -> LabelStore:
         """The label volume: its place, its objects, its journal."""
-        return self._workspace.session.labels
+        return self._store
 
     @property
     def image(self) -> Image:
         """The image that is segmented, with the channels that are on show."""
-        return self._workspace.session.image
+        return self._page.tiles.image
 
     @property
     def canvas(self) -> Canvas:
@@ -129,30 +150,26 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
     @property
     def prompts(self) -> tuple[Prompt, ...]:
         """What was said about the object at hand; set it to say something else."""
-        here = self._workspace
-        return here.desk.call(lambda: here.asking.prompts)
+        return self._annotator.prompts()
 
     @prompts.setter
     def prompts(self, prompts: Sequence[Prompt]) -> None:
-        listed = list(prompts)
-        self._do(lambda here: here.replace_prompts(listed))
+        self._annotator.do(ReplacePrompts(tuple(prompts)))
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The answers to the prompts, best first; waits for them."""
-        here = self._workspace
-        here.wait()
-        return here.desk.call(here.candidates)
+        self.wait()
+        return self._annotator.candidates()
 
     @property
     def plane(self) -> tuple[int, ...]:
         """The plane on show; set it to show another one."""
-        return self._workspace.plane
+        return self._annotator.state.plane
 
     @plane.setter
     def plane(self, plane: tuple[int, ...]) -> None:
-        wanted = tuple(int(place) for place in plane)
-        self._do(lambda here: here.go_to(wanted))
+        self._annotator.do(GoTo(tuple(int(index) for index in plane)))
 
     @property
     def objects(self) -> tuple[ObjectSummary, ...]:
@@ -161,12 +178,12 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     def add(self, *prompts: Prompt) -> tuple[Candidate, ...]:
         """Refine the candidate with more prompts, in the plane on show."""
-        self._do(lambda here: here.point_at(prompts, here.plane))
+        self._annotator.do(AddPrompts(prompts, self.plane))
         return self.candidates
 
     def choose(self, index: int) -> None:
         """Take another of the candidates, counted from 0."""
-        self._do(lambda here: here.choose(index))
+        self._annotator.do(Choose(index))
 
     def accept(self, label_id: int | None = None) -> int:
         """Write the candidate into the labels, and return its id.
@@ -177,29 +194,27 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
             The id to get, such as that of the object in the plane before; None: the
             next free one.
         """
-        here = self._workspace
-        here.wait()
-        return here.desk.call(lambda: here.accept_now(label_id))
+        return self._annotator.accept(label_id)
 
     def discard(self) -> None:
         """Drop the prompts and the candidate."""
-        self._do(Workspace.discard)
+        self._annotator.do(Discard())
 
     def undo(self) -> None:
         """Take back the last step: a prompt, a choice, a change of the labels."""
-        self._do(Workspace.undo)
+        self._annotator.do(Undo())
 
     def redo(self) -> None:
         """Do again what was undone last."""
-        self._do(Workspace.redo)
+        self._annotator.do(Redo())
 
     def edit(self, label_id: int) -> None:
         """Begin to change an accepted object: its mask becomes the first prompt."""
-        self._do(lambda here: here.edit(label_id))
+        self._annotator.do(EditObject(label_id))
 
     def delete(self, label_id: int) -> None:
         """Turn an accepted object into background."""
-        self._do(lambda here: here.session.delete(label_id))
+        self._annotator.do(Delete((label_id,)))
 
     def look_at(self, y: float, x: float, zoom: float = 1.0) -> None:
         """Move the view: its middle, and how many pixels of the page a pixel gets."""
@@ -209,7 +224,7 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is computed any more; False where it took longer."""
-        return self._workspace.wait(timeout_s)
+        return self._annotator.wait(timeout_s)
 
     def show(self) -> SegmentWidget:
         """Display the widget below the cell, and return it."""
@@ -226,19 +241,10 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
         if not self._is_open:
             return
         self._is_open = False
+        self._annotator.close()
         self._page.close()
-        self._workspace.close()
         if self._owned is not None:
             self._owned.close()
-
-    def _do(self, act: Callable[[Workspace], Any]) -> None:
-        """Do this on the desk, wait for what comes of it, and raise what went wrong."""
-        here = self._workspace
-        here.failure = None
-        here.desk.call(lambda: act(here))
-        here.wait()
-        if here.failure is not None:
-            raise here.failure
 
     def _ipython_display_(self) -> None:
         if not self._is_open:
@@ -252,8 +258,13 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
 def _taken_over(labels: str | PathLike[str] | None, image: Image) -> LabelStore:
     """Open labels; an older widget of this kernel that holds them gives them up."""
-    place = propose_labels(image) if labels is None else Path(labels)
-    older = _open.pop(place.resolve(), None)
+    path = Path(labels) if labels is not None else _proposed(image)
+    older = _open.pop(path.resolve(), None)
     if older is not None:
         older.release()
-    return LabelStore.open(place, LabelGeometry.of(image))
+    return LabelStore.open(path, LabelGeometry.of(image))
+
+
+def _proposed(image: Image) -> Path:
+    """Where a kernel that was restarted finds the labels of the same image again."""
+    return propose_labels(image, image.source, folder=Path.cwd()).path

@@ -1,8 +1,8 @@
-"""What the user did, step by step: the past that undo and redo walk through.
+"""What the user did, step by step: the past that undo and redo go through.
 
 It is kept in the label store's journal, in order with the edits of the labels, so
 that it has no end and outlives the program: opening the labels again brings back
-the prompts that were not accepted yet, and everything can still be undone.
+the prompts that were not accepted yet, and all of it can still be undone.
 
     kind          what happened                           undone by
     "draft"       prompts or the choice changed           "draft-undo"
@@ -25,7 +25,7 @@ from napari_sam.labels.ledger import EDIT_KINDS
 from napari_sam.prompt_files import parse_objects, prompts_to_json
 from napari_sam.prompts import Prompt
 
-DRAFT, DRAFT_UNDO, DRAFT_REDO = "draft", "draft-undo", "draft-redo"
+STATE, STATE_UNDO, STATE_REDO = "draft", "draft-undo", "draft-redo"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +51,13 @@ class PromptState:
     target: int | None = None
 
     def with_prompt(self, prompt: Prompt) -> PromptState:
-        """The draft with one more prompt."""
+        """The state with one more prompt."""
         return replace(
             self, prompts=(*self.prompts, prompt), choices=(*self.choices, 0)
         )
 
     def without(self, index: int) -> PromptState:
-        """The draft without one of its prompts."""
+        """The state without one of its prompts."""
         prompts = self.prompts[:index] + self.prompts[index + 1 :]
         choices = self.choices[:index] + self.choices[index + 1 :]
         return PromptState(
@@ -65,15 +65,15 @@ class PromptState:
         )
 
     def with_choice(self, choice: int) -> PromptState:
-        """The draft with another candidate chosen."""
+        """The state with another candidate chosen."""
         return replace(self, choices=(*self.choices[:-1], choice))
 
     def first(self, count: int) -> PromptState:
-        """The draft as it was after so many of its prompts."""
+        """The state as it was after so many of its prompts."""
         return replace(self, prompts=self.prompts[:count], choices=self.choices[:count])
 
     def to_json(self) -> dict[str, Any]:
-        """The draft as plain JSON; each prompt by itself, since order matters."""
+        """The state as plain JSON; each prompt by itself, since order matters."""
         return {
             "plane": list(self.plane),
             "prompts": [prompts_to_json([prompt]) for prompt in self.prompts],
@@ -83,7 +83,7 @@ class PromptState:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PromptState:
-        """The draft that `to_json` wrote."""
+        """The state that `to_json` wrote."""
         objects = parse_objects(data["prompts"], need_positive=False)
         prompts = tuple(item.prompts[0] for item in objects)
         choices = tuple(data["choices"])
@@ -91,7 +91,7 @@ class PromptState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class HistoryStep:
     """One thing that can be undone."""
 
     before: PromptState
@@ -99,14 +99,14 @@ class Step:
     edit: int | None = None  # journal entry of the change of the labels, if any
     part_of: str = ""  # what it is one of several steps of, if it is
 
-    def belongs_with(self, other: Step | None) -> bool:
+    def belongs_with(self, other: HistoryStep | None) -> bool:
         """Whether both are parts of what was one step to the user."""
         name = "" if other is None else other.part_of
         return bool(name) and name == self.part_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WalkedSteps:
+class TakenSteps:
     """The edits that an undo or redo went through, and what ended it early."""
 
     edits: tuple[Edit, ...] = ()
@@ -114,21 +114,21 @@ class WalkedSteps:
 
 
 class History:
-    """The steps that were done, those that were undone, and the draft they lead to.
+    """The steps that were done, those that were undone, and the state they lead to.
 
     Parameters
     ----------
     store
         Whose journal keeps the history; what it holds already is taken up.
     plane
-        Where the user is, if the journal does not say.
+        Where the user is, if that is not in the journal.
     """
 
     def __init__(self, store: LabelStore, plane: tuple[int, ...]) -> None:
-        self.draft = PromptState(plane)
+        self.state = PromptState(plane)
         self._store = store
-        self._done: list[Step] = []
-        self._undone: list[Step] = []
+        self._done: list[HistoryStep] = []
+        self._undone: list[HistoryStep] = []
         for entry in store.journal.entries():
             self._follow(entry)
 
@@ -143,29 +143,29 @@ class History:
         return bool(self._undone)
 
     @property
-    def last(self) -> Step | None:
+    def last(self) -> HistoryStep | None:
         """The step that `undo` takes back."""
         return self._done[-1] if self._done else None
 
     @property
-    def next(self) -> Step | None:
+    def next(self) -> HistoryStep | None:
         """The step that `redo` does again."""
         return self._undone[-1] if self._undone else None
 
-    def change_draft(self, draft: PromptState) -> None:
-        """Remember another draft."""
-        self._store.note(DRAFT, draft.to_json())
-        self._do(Step(self.draft, draft))
+    def change_state(self, state: PromptState) -> None:
+        """Remember other prompts or another choice."""
+        self._store.note(STATE, state.to_json())
+        self._do(HistoryStep(self.state, state))
 
     def move(self, plane: tuple[int, ...]) -> None:
         """Go to another plane. It is a step only where prompts are left behind.
 
-        So a drag of a slider does not bury what was done under places passed by.
+        So a drag of a slider does not bury what was done under planes passed by.
         """
-        if self.draft.prompts:
-            self.change_draft(PromptState(plane))
+        if self.state.prompts:
+            self.change_state(PromptState(plane))
         else:
-            self.draft = PromptState(plane)
+            self.state = PromptState(plane)
 
     def changed_labels(self, edit: Edit) -> None:
         """Remember a change of the labels, which the store has journaled already."""
@@ -177,7 +177,7 @@ class History:
         edit = None
         try:
             if step.edit is None:
-                self._store.note(DRAFT_UNDO, {})
+                self._store.note(STATE_UNDO, {})
             else:
                 edit = self._store.undo(step.edit)
         except PixelsPendingError:
@@ -192,7 +192,7 @@ class History:
         edit = None
         try:
             if step.edit is None:
-                self._store.note(DRAFT_REDO, {})
+                self._store.note(STATE_REDO, {})
             else:
                 edit = self._store.redo(step.edit)
         except PixelsPendingError:
@@ -201,9 +201,9 @@ class History:
         self._redo()
         return edit
 
-    def walk(
-        self, step: Step, before_edit: Callable[[], None] | None = None
-    ) -> WalkedSteps:
+    def take(
+        self, step: HistoryStep, before_edit: Callable[[], None] | None = None
+    ) -> TakenSteps:
         """Undo or redo a step, and those that belong with it.
 
         Errors of the first edit are raised; later ones are returned with the edits that
@@ -217,28 +217,28 @@ class History:
                 if edit is not None:
                     edits.append(edit)
                 if not step.belongs_with(self.last if is_undo else self.next):
-                    return WalkedSteps(tuple(edits))
+                    return TakenSteps(tuple(edits))
                 if before_edit is not None:
                     before_edit()
         except PixelsPendingError as error:
-            return WalkedSteps((*edits, error.edit), error)
+            return TakenSteps((*edits, error.edit), error)
         except SamError as error:
             if not edits:
                 raise
-            return WalkedSteps(tuple(edits), error)
+            return TakenSteps(tuple(edits), error)
 
     def _follow(self, entry: Entry) -> None:
-        if entry.kind == DRAFT:
-            self._do(Step(self.draft, PromptState.from_json(entry.data)))
+        if entry.kind == STATE:
+            self._do(HistoryStep(self.state, PromptState.from_json(entry.data)))
         elif entry.kind in EDIT_KINDS:
             part_of = entry.data.get("part_of", "")
             self._do(self._edit_step(entry.kind, entry.sequence, part_of))
-        elif entry.kind in {DRAFT_UNDO, "revert"}:
+        elif entry.kind in {STATE_UNDO, "revert"}:
             if is_about(entry, self._done):
                 self._undo()
             else:
                 self._forget(entry.data.get("edit"))
-        elif entry.kind in {DRAFT_REDO, "reapply"}:
+        elif entry.kind in {STATE_REDO, "reapply"}:
             if is_about(entry, self._undone):
                 self._redo()
             else:
@@ -249,28 +249,28 @@ class History:
         self._done = [step for step in self._done if step.edit != edit]
         self._undone = [step for step in self._undone if step.edit != edit]
 
-    def _edit_step(self, kind: str, sequence: int, part_of: str) -> Step:
+    def _edit_step(self, kind: str, sequence: int, part_of: str) -> HistoryStep:
         is_accepted = kind in {"add", "replace"}
-        after = PromptState(self.draft.plane) if is_accepted else self.draft
-        return Step(self.draft, after, sequence, part_of)
+        after = PromptState(self.state.plane) if is_accepted else self.state
+        return HistoryStep(self.state, after, sequence, part_of)
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: HistoryStep) -> None:
         self._done.append(step)
         self._undone.clear()
-        self.draft = step.after
+        self.state = step.after
 
     def _undo(self) -> None:
         step = self._done.pop()
         self._undone.append(step)
-        self.draft = step.before
+        self.state = step.before
 
     def _redo(self) -> None:
         step = self._undone.pop()
         self._done.append(step)
-        self.draft = step.after
+        self.state = step.after
 
 
-def is_about(entry: Entry, steps: Sequence[Step]) -> bool:
+def is_about(entry: Entry, steps: Sequence[HistoryStep]) -> bool:
     """Whether an undo or redo in the journal is of the last of these steps.
 
     It is not where labels were changed without a session, by a script.

@@ -1,4 +1,4 @@
-"""What a session may be made from: a model by name or path, labels by place."""
+"""What a session may be made from: a model by name or path, labels by path."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def as_store(
     if labels is None:
         if image.source is None:
             raise SessionError(
-                "An image in memory has no place beside which labels could go: give "
-                'one, as in Session(image, labels="labels.ome.zarr").'
+                "An image in memory has no folder beside it for labels: give a "
+                'path, as in Session(image, labels="labels.ome.zarr").'
             )
         labels = default_labels_path(image.source)
     return LabelStore.open(labels, LabelGeometry.of(image), options=options)

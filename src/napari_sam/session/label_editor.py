@@ -14,7 +14,7 @@ from napari_sam.labels import Edit, LabelStore, OverlapRule, PixelsPendingError
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.progress import ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts
-from napari_sam.prompts import Prompt
+from napari_sam.prompts import Prompt, has_positive
 from napari_sam.session.history import PromptState
 from napari_sam.session.objects import (
     FreeIds,
@@ -25,7 +25,7 @@ from napari_sam.session.objects import (
     mask_prompt,
     object_record,
 )
-from napari_sam.session.prompting import Prompting
+from napari_sam.session.prompting import CurrentObject
 from napari_sam.session.signals import SessionSignals
 
 
@@ -36,10 +36,10 @@ class LabelEditor:
     """
 
     def __init__(
-        self, labels: LabelStore, prompting: Prompting, signals: SessionSignals
+        self, labels: LabelStore, current: CurrentObject, signals: SessionSignals
     ) -> None:
         self._labels = labels
-        self._prompting = prompting
+        self._current = current
         self._signals = signals
 
     def accept(
@@ -71,15 +71,19 @@ class LabelEditor:
         PixelsPendingError
             It is accepted, but its pixels are not all written.
         """
-        candidate, state = self._prompting.candidate, self._prompting.state
+        candidate, state = self._current.candidate, self._current.state
         if candidate is None:
-            raise SessionError("Nothing to accept: add a click or a box first.")
+            raise SessionError(
+                "No object found there. Click on it, or draw a box."
+                if has_positive(state.prompts)
+                else "Nothing to accept: add a click or a box first."
+            )
         if state.target is not None and label_id not in {None, state.target}:
             raise SessionError(
                 f"These prompts change object {state.target}, got label_id={label_id}. "
                 "Leave it out, or discard them and point at the object anew."
             )
-        record = self._record(candidate, state.prompts, self._prompting.chosen)
+        record = self._record(candidate, state.prompts, self._current.chosen)
         wanted = label_id if state.target is None else state.target
         return self._write(candidate, wanted, rule, record)
 
@@ -90,7 +94,7 @@ class LabelEditor:
         """
         if self._labels.area(label_id) == 0:
             raise SessionError(
-                f"There is no object {label_id} to add the candidate to. Accept it "
+                f"There is no object {label_id} to add the mask to. Accept it "
                 "as an object of its own, or choose one of `objects`."
             )
         return self.accept(label_id)
@@ -118,11 +122,11 @@ class LabelEditor:
         SessionError
             It has no pixels there.
         """
-        prompting, plane = self._prompting, self._prompting.state.plane
+        current, plane = self._current, self._current.state.plane
         prompt = mask_prompt(self._labels, label_id, plane, box)
-        request = prompting.request_state(PromptState(plane, (prompt,), (0,), label_id))
-        prompting.apply(prompting.compute(request))
-        return prompting.candidates[0]
+        request = current.request_state(PromptState(plane, (prompt,), (0,), label_id))
+        current.apply(current.compute(request))
+        return current.candidates[0]
 
     def paint(
         self,
@@ -137,7 +141,7 @@ class LabelEditor:
         Parameters
         ----------
         labels_hw
-            What the box is to look like: ids, new or not, several or one; 0 erases.
+            The box as it is to be: ids, new or not, several or one; 0 erases.
         box
             In pixels of level 0.
         plane
@@ -150,9 +154,9 @@ class LabelEditor:
         Returns
         -------
         Edit or None
-            None where the box looks like this already.
+            None where the box is so already.
         """
-        where = self._prompting.state.plane if plane is None else plane
+        where = self._current.state.plane if plane is None else plane
         try:
             return self._change(
                 lambda: self._labels.paint(
@@ -211,30 +215,35 @@ class LabelEditor:
         -------
         tuple of ObjectOutcome
             One for each object, in order: its id, or the error that says why it is not
-            in the labels. That the model sees no object (`PredictorError`), that the
-            rule leaves nothing of it (`NothingToWriteError`) and an id that cannot be
-            (`LabelError`) end nothing.
+            in the labels. That the model sees no object (`PredictorError`) and that the
+            rule leaves nothing of it (`NothingToWriteError`) end nothing.
 
         Raises
         ------
         PromptError
             A prompt does not fit the image; the message says which object's.
-        ImageReadError
-            Pixels cannot be read; only without `keep_going`.
+        ImageReadError, LabelError
+            Pixels cannot be read, or an id cannot be; only without `keep_going`.
         LabelWriteError
             One cannot be written. Those before it are.
         PixelsPendingError
             One is accepted, but its pixels are not all written.
         """
-        prompting = self._prompting
-        items = prompting.check_objects(objects)
-        answers = iter_answers(prompting.predictor, items, watch, keep_going=keep_going)
+        current = self._current
+        items = current.check_objects(objects)
+        answers = iter_answers(current.predictor, items, watch, keep_going=keep_going)
         ids = FreeIds(self._labels.next_id, ids_named_by(items))
         outcomes = []
         for index, answer in enumerate(answers if keep_going else tuple(answers)):
-            outcomes.append(self._add_object(index, answer, rule, ids))
+            try:
+                outcome = self._add_object(index, answer, rule, ids)
+            except LabelError as error:
+                if not keep_going:
+                    raise
+                outcome = ObjectOutcome(index, answer.item, error)
+            outcomes.append(outcome)
             if on_outcome is not None:
-                on_outcome(outcomes[-1])
+                on_outcome(outcome)
         return tuple(outcomes)
 
     def _write(
@@ -245,7 +254,7 @@ class LabelEditor:
         record: dict[str, Any],
     ) -> int:
         mask, box, plane = candidate.mask, candidate.box, candidate.plane
-        target = self._prompting.state.target
+        target = self._current.state.target
         try:
             if target is None:
                 edit = self._labels.add(
@@ -254,9 +263,9 @@ class LabelEditor:
             else:
                 edit = self._labels.replace(target, mask, box, plane, record=record)
         except PixelsPendingError as error:
-            self._prompting.accepted(error.edit)
+            self._current.accepted(error.edit)
             raise
-        self._prompting.accepted(edit)
+        self._current.accepted(edit)
         return edit.label_id
 
     def _add_object(
@@ -265,12 +274,12 @@ class LabelEditor:
         item, candidate = answer.item, answer.candidate
         if candidate is None:
             return ObjectOutcome(index, item, answer.error)
-        self._prompting.discard()
+        self._current.discard()
         wanted = ids.choose(item.label_id, rule)
         record = self._record(candidate, item.prompts, chosen=0)
         try:
             label_id = self._write(candidate, wanted, rule, record)
-        except LabelError as error:
+        except NothingToWriteError as error:
             return ObjectOutcome(index, item, error)
         ids.written(label_id)
         return ObjectOutcome.of_written(index, item, label_id, candidate)
@@ -278,7 +287,7 @@ class LabelEditor:
     def _record(
         self, candidate: Candidate, prompts: Sequence[Prompt], chosen: int
     ) -> dict[str, Any]:
-        fingerprint = self._prompting.predictor.model.fingerprint
+        fingerprint = self._current.predictor.model.fingerprint
         return object_record(candidate, prompts, fingerprint, chosen)
 
     def _change(self, change: Callable[[], Edit]) -> Edit:
@@ -292,5 +301,5 @@ class LabelEditor:
         return edit
 
     def _changed(self, edit: Edit) -> None:
-        self._prompting.history.changed_labels(edit)
+        self._current.history.changed_labels(edit)
         self._signals.labels_changed.emit(edit)

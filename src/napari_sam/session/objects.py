@@ -31,7 +31,7 @@ from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts, prompts_to_json
-from napari_sam.prompts import Click, MaskPrompt, Prompt, check_inside
+from napari_sam.prompts import Click, MaskPrompt, Prompt, check_inside, has_positive
 
 T = TypeVar("T")
 
@@ -145,7 +145,7 @@ def object_name(index: int, item: ObjectPrompts) -> str:
     """Which of many objects one is, such as "objects[3] (id 7, at y=20, x=31.5)"."""
     facts = [] if item.label_id is None else [f"id {item.label_id}"]
     facts += [f"plane {list(item.plane)}"] if item.plane else []
-    facts += [f"at {place}" for place in _first_position(item.prompts)]
+    facts += [f"at {position}" for position in _first_position(item.prompts)]
     return f"objects[{index}] ({', '.join(facts)})"
 
 
@@ -236,7 +236,7 @@ def try_object(
     except Cancelled:
         raise
     except (SamError, OSError, RuntimeError, MemoryError) as error:
-        # torch tells of a full GPU by a RuntimeError.
+        # torch reports a full GPU as a RuntimeError.
         return ObjectAnswer(item, None, error)
 
 
@@ -268,7 +268,7 @@ def mask_prompt(
     if where is None:
         raise SessionError(
             f"The journal knows no pixels of object {label_id} in plane {plane}. Go to "
-            "a plane that it is in, or say where it is with box=Box(y0, x0, y1, x1) if "
+            "a plane that it is in, or give its box=Box(y0, x0, y1, x1) if "
             "it is older than the journal."
         )
     mask = labels.read(plane, where) == label_id
@@ -278,11 +278,6 @@ def mask_prompt(
             f"Object {label_id} has no pixels in {where} of plane {plane}."
         )
     return MaskPrompt.from_mask(mask[inner.slices], inner.shift(where.y0, where.x0))
-
-
-def has_positive(prompts: Iterable[Prompt]) -> bool:
-    """Whether any of the prompts says where the object is."""
-    return any(not isinstance(p, Click) or p.positive for p in prompts)
 
 
 def _first_position(prompts: Sequence[Prompt]) -> list[str]:

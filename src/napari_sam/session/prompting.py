@@ -21,7 +21,7 @@ from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts
 from napari_sam.prompts import Prompt, check_inside
-from napari_sam.session.history import History, PromptState, WalkedSteps
+from napari_sam.session.history import History, PromptState, TakenSteps
 from napari_sam.session.objects import (
     ObjectAnswer,
     as_sequence,
@@ -32,7 +32,7 @@ from napari_sam.session.refinement import Answer, Candidates, Request, compute, 
 from napari_sam.session.signals import SessionSignals
 
 
-class Prompting:
+class CurrentObject:
     """The part of a session that is about the object that is not accepted yet.
 
     Its methods are the session's own, and documented for those who use a session.
@@ -54,7 +54,7 @@ class Prompting:
     @property
     def state(self) -> PromptState:
         """The prompts at hand, where they are and what is chosen."""
-        return self.history.draft
+        return self.history.state
 
     @property
     def is_answered(self) -> bool:
@@ -121,12 +121,12 @@ class Prompting:
             The prompt does not fit the image.
         """
         check_inside([prompt], Box.of_shape(self.image.shape))
-        state = self.state if after is None else after.draft
+        state = self.state if after is None else after.state
         return self.request_state(state.with_prompt(prompt), after)
 
     def request_removal(self, index: int, after: Request | None = None) -> Request:
         """One prompt less, counted in order from 0."""
-        state = self.state if after is None else after.draft
+        state = self.state if after is None else after.state
         count = len(state.prompts)
         if not is_index(index, count):
             raise SessionError(
@@ -141,7 +141,7 @@ class Prompting:
         count = len(self.candidates)
         if not is_index(index, count):
             raise SessionError(
-                f"There are {count} candidates to choose from, counted from 0; got "
+                f"There are {count} masks to choose from, counted from 0; got "
                 f"{index!r}."
             )
         is_other = index != self.chosen
@@ -293,19 +293,19 @@ class Prompting:
         done = self._done_of(request)
         if done is None:
             return False
-        walked = WalkedSteps()
+        taken = TakenSteps()
         if done == 0 and request.step is not None:
-            walked = self.history.walk(request.step, before_edit)
+            taken = self.history.take(request.step, before_edit)
             self._candidates, done = None, 1
-        for state in request.drafts[done:]:
-            self.history.change_draft(state)
+        for state in request.states[done:]:
+            self.history.change_state(state)
             self._candidates = None
         self._candidates = answer.candidates
         if plane != self.state.plane:
             self._signals.plane_changed.emit(self.state.plane)
-        self._announce(walked.edits)
-        if walked.error is not None:
-            raise walked.error
+        self._announce(taken.edits)
+        if taken.error is not None:
+            raise taken.error
         return True
 
     def discard(self) -> None:
@@ -336,7 +336,7 @@ class Prompting:
         if self.state is request.base and request.step is not None:
             upcoming = {self.history.last, self.history.next}
             return 0 if request.step in upcoming else None
-        for count, state in reversed(list(enumerate(request.drafts, 1))):
+        for count, state in reversed(list(enumerate(request.states, 1))):
             if state is self.state:
                 return count
         return 0 if self.state is request.base else None

@@ -17,22 +17,22 @@ from napari_sam.masks import bounding_box
 from napari_sam.predictor.candidates import Candidate
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.progress import ProgressCallback
-from napari_sam.prompts import Click, MaskPrompt
-from napari_sam.session.history import PromptState, Step
+from napari_sam.prompts import MaskPrompt, has_positive
+from napari_sam.session.history import HistoryStep, PromptState
 
 Candidates = tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A step that somebody wants to take, not taken yet.
+    """A step that somebody wants to take, and that is not taken yet.
 
     Parameters
     ----------
     base
-        The draft that it goes on from.
-    drafts
-        Those that it leads to: one for each step, more where several were asked for
+        The state that it goes on from.
+    states
+        Those that it leads to: one for each step, more where several were requested
         before the first was answered.
     known
         The candidates of `base`, None where they are not computed.
@@ -41,25 +41,25 @@ class Request:
     """
 
     base: PromptState
-    drafts: tuple[PromptState, ...]
+    states: tuple[PromptState, ...]
     known: Candidates | None = None
-    step: Step | None = None
+    step: HistoryStep | None = None
 
     @property
-    def draft(self) -> PromptState:
+    def state(self) -> PromptState:
         """Where it leads."""
-        return self.drafts[-1]
+        return self.states[-1]
 
-    def then(self, draft: PromptState) -> Request:
+    def then(self, state: PromptState) -> Request:
         """The same and one more step."""
-        return Request(self.base, (*self.drafts, draft), self.known, self.step)
+        return Request(self.base, (*self.states, state), self.known, self.step)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """What a request leads to: its candidates, best first.
 
-    None where they are left to be computed when they are asked for.
+    None where they are left to be computed when they are read.
     """
 
     request: Request
@@ -71,29 +71,29 @@ def compute(
 ) -> Answer:
     """Answer a request; `watch` as in `ImagePredictor.predict`."""
     answering = _Answering(predictor, watch)
-    draft, candidates = request.base, request.known
-    for after in request.drafts:
-        candidates = answering.step(draft, candidates, after)
-        draft = after
+    state, candidates = request.base, request.known
+    for after in request.states:
+        candidates = answering.step(state, candidates, after)
+        state = after
     return Answer(request, candidates)
 
 
 def preview(predictor: ImagePredictor, request: Request) -> Candidate | None:
     """The best candidate that a request shows without a read or an encode, if any."""
-    draft, known = request.draft, request.known
-    if not _is_positive(draft):
+    state, known = request.state, request.known
+    if not has_positive(state.prompts):
         return None
-    is_next = len(request.drafts) == 1 and known
+    is_next = len(request.states) == 1 and known
     previous = _chosen(request.base, known) if is_next and known else None
     found = predictor.preview(
-        draft.prompts, draft.plane, previous=_worth_refining(draft, previous)
+        state.prompts, state.plane, previous=_worth_refining(state, previous)
     )
     return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Answering:
-    """Goes from one draft to the next."""
+    """Goes from one state to the next."""
 
     predictor: ImagePredictor
     watch: ProgressCallback | None
@@ -101,7 +101,7 @@ class _Answering:
     def step(
         self, before: PromptState, known: Candidates | None, after: PromptState
     ) -> Candidates:
-        """The candidates of a draft, given those of the one before it."""
+        """The candidates of a state, given those of the one before it."""
         if known is None:
             return self._from_nothing(after)
         if after is before:
@@ -116,47 +116,42 @@ class _Answering:
             return self._completed(known, after)
         return self._from_nothing(after)
 
-    def _from_nothing(self, draft: PromptState) -> Candidates:
+    def _from_nothing(self, state: PromptState) -> Candidates:
         candidates: Candidates = ()
-        for count in range(1, len(draft.prompts) + 1):
-            part = draft.first(count)
-            previous = _chosen(draft.first(count - 1), candidates)
+        for count in range(1, len(state.prompts) + 1):
+            part = state.first(count)
+            previous = _chosen(state.first(count - 1), candidates)
             candidates = self._completed(self._refined(part, previous), part)
         return candidates
 
-    def _refined(self, draft: PromptState, previous: Candidate | None) -> Candidates:
-        if not _is_positive(draft):
+    def _refined(self, state: PromptState, previous: Candidate | None) -> Candidates:
+        if not has_positive(state.prompts):
             # A lone negative click is a beginning, not a mistake.
             return ()
-        first = draft.prompts[0]
-        if _edits(draft) and len(draft.prompts) == 1 and isinstance(first, MaskPrompt):
-            return (_as_it_is(first, draft.plane),)
+        first = state.prompts[0]
+        if _edits(state) and len(state.prompts) == 1 and isinstance(first, MaskPrompt):
+            return (_as_it_is(first, state.plane),)
         return self.predictor.predict(
-            draft.prompts,
-            draft.plane,
-            previous=_worth_refining(draft, previous),
+            state.prompts,
+            state.plane,
+            previous=_worth_refining(state, previous),
             watch=self.watch,
         )
 
-    def _completed(self, candidates: Candidates, draft: PromptState) -> Candidates:
-        """With the chosen one looked at to its end; the first one always is."""
-        index = min(draft.choices[-1], len(candidates) - 1)
+    def _completed(self, candidates: Candidates, state: PromptState) -> Candidates:
+        """With the chosen one followed to its end; the first one always is."""
+        index = min(state.choices[-1], len(candidates) - 1)
         if index <= 0 or candidates[index].complete:
             return candidates
         whole = self.predictor.complete(
-            candidates[index], draft.prompts, watch=self.watch
+            candidates[index], state.prompts, watch=self.watch
         )
         return (*candidates[:index], whole, *candidates[index + 1 :])
 
 
-def _is_positive(draft: PromptState) -> bool:
-    """Whether anything in a draft says where the object is."""
-    return any(not isinstance(p, Click) or p.positive for p in draft.prompts)
-
-
-def _edits(draft: PromptState) -> bool:
-    """Whether a draft goes on from the mask of an object."""
-    return draft.target is not None and isinstance(draft.prompts[0], MaskPrompt)
+def _edits(state: PromptState) -> bool:
+    """Whether a state goes on from the mask of an object."""
+    return state.target is not None and isinstance(state.prompts[0], MaskPrompt)
 
 
 def _same(one: PromptState, other: PromptState) -> bool:
@@ -168,20 +163,20 @@ def _same(one: PromptState, other: PromptState) -> bool:
     )
 
 
-def _chosen(draft: PromptState, candidates: Candidates) -> Candidate | None:
+def _chosen(state: PromptState, candidates: Candidates) -> Candidate | None:
     if not candidates:
         return None
-    choice = draft.choices[-1] if draft.choices else 0
+    choice = state.choices[-1] if state.choices else 0
     return candidates[min(choice, len(candidates) - 1)]
 
 
-def _worth_refining(draft: PromptState, previous: Candidate | None) -> Candidate | None:
+def _worth_refining(state: PromptState, previous: Candidate | None) -> Candidate | None:
     """The candidate before, unless no model has made it."""
-    return None if _edits(draft) and len(draft.prompts) <= 2 else previous
+    return None if _edits(state) and len(state.prompts) <= 2 else previous
 
 
 def _as_it_is(prompt: MaskPrompt, plane: tuple[int, ...]) -> Candidate:
-    """An object that nothing was said about yet: its own mask, and no model asked."""
+    """An object without further prompts: its own mask, without the model."""
     inner = bounding_box(prompt.mask) or prompt.box.relative_to(prompt.box)
     box = inner.shift(prompt.box.y0, prompt.box.x0)
     return Candidate(

@@ -1,8 +1,8 @@
-"""One image being labelled. Knows prompts, candidates and labels; knows no GUI.
+"""One image being labelled: prompts, candidates and labels, and no GUI.
 
-    Session ---> Prompting     the object at hand: requests, answers, the way back
-            |--> LabelEditor   what goes into the labels
-            `--> History       what both did, kept beside the labels
+    Session ---> CurrentObject   the object at hand: requests, answers, the way back
+            |--> LabelEditor     what goes into the labels
+            `--> History         what both did, kept beside the labels
 
 A user interface holds a Session, calls its methods and redraws on its signals.
 Anything a test cannot do without a window is a bug.
@@ -28,7 +28,7 @@ from napari_sam.prompts import Prompt
 from napari_sam.session.history import History
 from napari_sam.session.inputs import as_model, as_store
 from napari_sam.session.label_editor import LabelEditor
-from napari_sam.session.prompting import Prompting
+from napari_sam.session.prompting import CurrentObject
 from napari_sam.session.refinement import Answer, Candidates, Request
 from napari_sam.session.signals import SessionSignals
 
@@ -36,14 +36,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def of_prompting(
-    method: Callable[Concatenate[Prompting, P], R],
+def of_current(
+    method: Callable[Concatenate[CurrentObject, P], R],
 ) -> Callable[Concatenate[Session, P], R]:
-    """The method of a session that its prompting has."""
+    """The method of a session that its current object has."""
 
     @wraps(method)
     def delegate(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(session._prompting, *args, **kwargs)
+        return method(session._current, *args, **kwargs)
 
     return delegate
 
@@ -124,22 +124,24 @@ class Session:
         self.candidates_changed = signals.candidates_changed
         self.labels_changed = signals.labels_changed
         self.plane_changed = signals.plane_changed
-        self._prompting = Prompting(self.image, self.predictor, self._history, signals)
-        self._editor = LabelEditor(self.labels, self._prompting, signals)
+        self._current = CurrentObject(
+            self.image, self.predictor, self._history, signals
+        )
+        self._editor = LabelEditor(self.labels, self._current, signals)
 
-    set_plane = of_prompting(Prompting.set_plane)
-    request_prompt = of_prompting(Prompting.request_prompt)
-    request_removal = of_prompting(Prompting.request_removal)
-    request_choice = of_prompting(Prompting.request_choice)
-    request_undo = of_prompting(Prompting.request_undo)
-    request_redo = of_prompting(Prompting.request_redo)
-    request_candidates = of_prompting(Prompting.request_candidates)
-    request_objects = of_prompting(Prompting.request_objects)
-    compute = of_prompting(Prompting.compute)
-    compute_object = of_prompting(Prompting.compute_object)
-    preview = of_prompting(Prompting.preview)
-    apply = of_prompting(Prompting.apply)
-    discard = of_prompting(Prompting.discard)
+    set_plane = of_current(CurrentObject.set_plane)
+    request_prompt = of_current(CurrentObject.request_prompt)
+    request_removal = of_current(CurrentObject.request_removal)
+    request_choice = of_current(CurrentObject.request_choice)
+    request_undo = of_current(CurrentObject.request_undo)
+    request_redo = of_current(CurrentObject.request_redo)
+    request_candidates = of_current(CurrentObject.request_candidates)
+    request_objects = of_current(CurrentObject.request_objects)
+    compute = of_current(CurrentObject.compute)
+    compute_object = of_current(CurrentObject.compute_object)
+    preview = of_current(CurrentObject.preview)
+    apply = of_current(CurrentObject.apply)
+    discard = of_current(CurrentObject.discard)
 
     accept = of_editor(LabelEditor.accept)
     merge_into = of_editor(LabelEditor.merge_into)
@@ -151,37 +153,37 @@ class Session:
     @property
     def plane(self) -> tuple[int, ...]:
         """Where prompts go: indices of the axes before y, x other than channels."""
-        return self._prompting.state.plane
+        return self._current.state.plane
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
         """The prompts of the object at hand, in order."""
-        return self._prompting.state.prompts
+        return self._current.state.prompts
 
     @property
     def target(self) -> int | None:
         """The object that is being edited, None where the prompts are of a new one."""
-        return self._prompting.state.target
+        return self._current.state.target
 
     @property
     def is_answered(self) -> bool:
         """Whether `candidates` are there; else the model has to compute them."""
-        return self._prompting.is_answered
+        return self._current.is_answered
 
     @property
     def candidates(self) -> Candidates:
         """What the prompts lead to, best first; computed when they are first read."""
-        return self._prompting.candidates
+        return self._current.candidates
 
     @property
     def chosen(self) -> int:
         """Index of the candidate that `accept` takes."""
-        return self._prompting.chosen
+        return self._current.chosen
 
     @property
     def candidate(self) -> Candidate | None:
         """The chosen candidate, or None when there is none."""
-        return self._prompting.candidate
+        return self._current.candidate
 
     @property
     def can_undo(self) -> bool:
@@ -238,17 +240,17 @@ class Session:
             There is no such candidate.
         """
         request = self.request_choice(index)
-        if request.draft is not request.base:
+        if request.state is not request.base:
             self.apply(self.compute(request, watch))
         return self.candidates[index]
 
     def undo(self, watch: ProgressCallback | None = None) -> None:
         """Take back the last step: a prompt, a choice, a change of the labels."""
-        self._walk(self.request_undo(), watch)
+        self._take(self.request_undo(), watch)
 
     def redo(self, watch: ProgressCallback | None = None) -> None:
         """Do again what was undone last."""
-        self._walk(self.request_redo(), watch)
+        self._take(self.request_redo(), watch)
 
     def close(self) -> None:
         """Flush the labels and, if the session opened them, let others write them."""
@@ -268,8 +270,8 @@ class Session:
     ) -> None:
         self.close()
 
-    def _walk(self, request: Request, watch: ProgressCallback | None) -> None:
-        """Walk through the past, even where what was there cannot be shown now."""
+    def _take(self, request: Request, watch: ProgressCallback | None) -> None:
+        """Take a step of the past, even where what was there cannot be shown now."""
         try:
             answer = self.compute(request, watch)
         except Cancelled:

@@ -22,7 +22,7 @@ from napari_sam.automatic.window.mask_filters import in_one_piece
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.automatic.window.point_grid import point_grid
 from napari_sam.geometry import Box
-from napari_sam.masks import stability
+from napari_sam.masks import stability_score
 from napari_sam.model.window_model import (
     ManyPointModel,
     PointMasks,
@@ -120,7 +120,7 @@ def _wanted(index: int, answers: Sequence[WindowMask], query: PointQuery) -> Poi
         sharp = (
             1.0
             if answer.logits_hw is None
-            else stability(answer.logits_hw, query.stability_score_offset)
+            else stability_score(answer.logits_hw, query.stability_score_offset)
         )
         sure = query.min_score <= 0 or answer.score > query.min_score
         if sure and (

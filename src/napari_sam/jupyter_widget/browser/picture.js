@@ -31,7 +31,7 @@ export class Picture {
 
   /* Whether the prompts and their candidate are in the plane that is shown. */
   get showsPrompts() {
-    return this.plane.join() === (this.state.draftPlane || []).join();
+    return this.plane.join() === (this.state.promptPlane || []).join();
   }
 
   contains([y, x]) {

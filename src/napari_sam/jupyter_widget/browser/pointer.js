@@ -5,7 +5,7 @@ import { boxBetween, clamp } from "./view.js";
 const DRAG_PX = 4;
 const LONG_PRESS_MS = 600;
 const MIDDLE_BUTTON = 1;
-// A pen's second button, or its eraser, says no as the right button does.
+// A pen's second button and its eraser are negative, as the right button is.
 const NEGATIVE_BUTTONS = new Set([2, 5]);
 
 export class Pointer {

@@ -12,8 +12,8 @@ from widget_scene import SQUARES, SquaresModel, on_disk, stack
 from widget_talk import MOST_S, clicked, says, wait_for
 
 import napari_sam as ns
-from napari_sam import walking
-from napari_sam.annotator import run_merge
+from napari_sam.annotator import run_merge, undo
+from napari_sam.annotator.commands import Where
 from napari_sam.jupyter_widget.widget import SegmentWidget
 from napari_sam.labels import Edit
 
@@ -25,9 +25,9 @@ def test_everything_in_view_is_found_and_objects_that_are_there_stay(
     widget.accept()
     view = {"type": "view", "view": "v", "plane": [0], "box": [0, 0, 290, 400]}
     says(widget, **view, zoom=1, tiles=[])
-    row = widget.controls.everything
+    row = widget.controls.automatic
     row.start.click()
-    wait_for(lambda: "objects" in row.said.value and not row.start.disabled)
+    wait_for(lambda: "added to the labels" in row.text.value)
     found = on_disk(labels)
     assert (found[0][SQUARES[0].slices] == 1).all()
     ids = [set(np.unique(found[0][box.slices]).tolist()) for box in SQUARES]
@@ -40,11 +40,11 @@ def test_everything_in_view_is_found_and_objects_that_are_there_stay(
 
 def test_segmenting_everything_can_be_cancelled(labels: Path) -> None:
     widget = ns.SegmentWidget(stack(), labels, SquaresModel(0.05))
-    row = widget.controls.everything
+    row = widget.controls.automatic
     row.start.click()
     wait_for(lambda: row.cancel.layout.display == "")
     row.cancel.click()
-    wait_for(lambda: row.said.value == "Cancelled")
+    wait_for(lambda: "Cancelled. What was found is kept." in row.text.value)
     assert not row.start.disabled
     assert not on_disk(labels).any()
     widget.close()
@@ -54,19 +54,19 @@ def test_the_undo_of_a_run_is_stopped_by_escape_and_gone_on_with(
     widget: SegmentWidget, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_merge, "BLOCK", 128)
-    monkeypatch.setattr(walking, "A_WHILE_S", -1.0)
-    row = widget.controls.everything
+    monkeypatch.setattr(undo, "CHUNK_S", -1.0)
+    row = widget.controls.automatic
     row.start.click()
-    wait_for(lambda: "objects" in row.said.value and not row.start.disabled)
-    store = widget._workspace.session.labels
-    undo, calls = store.undo, count(1)
+    wait_for(lambda: "added to the labels" in row.text.value)
+    store = widget.label_store
+    undo_edit, calls = store.undo, count(1)
     reached, opened = Event(), Event()
 
     def held(edit: Edit | int) -> Edit:
         if next(calls) == 2:
             reached.set()
             opened.wait(MOST_S)
-        return undo(edit)
+        return undo_edit(edit)
 
     monkeypatch.setattr(store, "undo", held)
     widget.canvas._handle_custom_msg({"type": "command", "command": "undo"}, [])
@@ -80,3 +80,20 @@ def test_the_undo_of_a_run_is_stopped_by_escape_and_gone_on_with(
     assert on_disk(labels).any()
     widget.undo()
     assert not on_disk(labels).any()
+
+
+def test_a_cancelled_run_is_gone_on_with_in_all_planes(labels: Path) -> None:
+    widget = ns.SegmentWidget(stack(), labels, SquaresModel(0.05))
+    row = widget.controls.automatic
+    row.where.value = Where.STACK
+    row.size.value = 60
+    assert row.go_on.layout.display == "none"
+    row.start.click()
+    wait_for(lambda: "Window" in row.text.value or "Tile" in row.text.value)
+    row.cancel.click()
+    wait_for(lambda: row.go_on.layout.display == "")
+    row.go_on.click()
+    wait_for(lambda: "added to the labels" in row.text.value)
+    assert all(plane.any() for plane in on_disk(labels))
+    wait_for(lambda: row.go_on.layout.display == "none")
+    widget.close()

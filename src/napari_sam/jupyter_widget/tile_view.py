@@ -1,20 +1,19 @@
-"""What the browser can ask to see: the image, the labels, a candidate, a preview.
+"""What a browser shows in tiles: the image, the labels, a candidate, a preview.
 
-Each has a version. A tile is sent with the version that it was read at, and a view asks
-again for those that are older than what it was told last:
+Each has a version. A tile is sent with the version that it was read at, and a view
+requests those again that are older than the version that it knows of:
 
-    desk      label 7 is written ----> "labels changed here, version 12"
-    tiles  read (version 11) ... send (version 11)      the view asks once more
+    session   label 7 is written ----> "labels changed here, version 12"
+    tiles  read (version 11) ... send (version 11)      the view requests it once more
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import floor, log2
 from typing import Any, Protocol
 
-from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.jupyter_widget.messages import ViewMoved, seen_box
 from napari_sam.jupyter_widget.tile_server import TileServer
@@ -29,12 +28,11 @@ from napari_sam.jupyter_widget.tiles import (
     mask_tile,
     tiles_of,
 )
-from napari_sam.labels import Edit
+from napari_sam.labels import Edit, LabelStore
 from napari_sam.predictor.candidates import Candidate
-from napari_sam.session import Session
 
 MOST_PUSHED = 4
-"""Tiles of a candidate that are sent before anybody asks."""
+"""Tiles of a candidate that are sent before anybody requests them."""
 
 MOST_READ = 2**26
 """Stored pixels that may be read for one tile."""
@@ -48,7 +46,7 @@ class Send(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageDisplay:
     """How the image is shown; the model has a range of its own."""
 
     version: int = 0
@@ -56,43 +54,48 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class ShownMask:
     """A candidate, or none."""
 
     version: int = 0
     candidate: Candidate | None = None
 
 
-class Stage:
-    """Serves what views ask for; the desk says what there is to see.
+class TileView:
+    """Serves the tiles that views request.
 
     Parameters
     ----------
-    session
-        Whose image and labels are shown.
+    image, labels
+        That are shown.
     send
         To all views.
     failed
-        Is told of tiles that cannot be made; on the server's thread.
+        Called with errors of tiles that cannot be made; on the server's thread.
     """
 
     def __init__(
-        self, session: Session, send: Send, failed: Callable[[Exception], None]
+        self,
+        image: Image,
+        labels: LabelStore,
+        send: Send,
+        failed: Callable[[Exception], None],
     ) -> None:
-        self._session = session
+        self.image = image
+        self.labels = labels
         self._send = send
         self._failed = failed
-        self._shapes = label_shapes(session.labels)
-        self.look = Look()
+        self._shapes = label_shapes(labels)
+        self.display = ImageDisplay()
         self.labels_version = 0
-        self.candidate = Shown()
-        self.preview = Shown()
+        self.candidate = ShownMask()
+        self.preview = ShownMask()
         self.view: ViewMoved | None = None
         self._server = TileServer(self._serve, self._on_failed)
 
     def facts(self) -> dict[str, Any]:
-        """What a view has to know before it can ask for anything."""
-        image = self._session.image
+        """What a view has to know before it can request anything."""
+        image = self.image
         height, width = image.shape
         return {
             "name": image.name,
@@ -120,45 +123,45 @@ class Stage:
     def versions(self) -> dict[str, int]:
         """What views compare their tiles with."""
         return {
-            "image": self.look.version,
+            "image": self.display.version,
             "labels": self.labels_version,
             "candidate": self.candidate.version,
             "preview": self.preview.version,
         }
 
-    def want(self, message: ViewMoved) -> None:
-        """A view has moved."""
+    def move(self, message: ViewMoved) -> None:
+        """A view has moved: serve what it lacks now."""
         self.view = message
         self._server.want(message.view, message.tiles)
 
-    def arrived(self, number: int) -> None:
+    def count_arrived(self, number: int) -> None:
         """A view has this tile, and those before it."""
         self._server.count_arrived(number)
 
-    def move_to(self, session: Session) -> None:
-        """Show another session's image, over the same labels."""
-        self._session = session
-        self.look = replace(self.look, version=self.look.version + 1, contrast=None)
+    def set_image(self, image: Image) -> None:
+        """Show other channels of it, over the same labels."""
+        self.image = image
+        self.display = ImageDisplay(self.display.version + 1)
 
     def set_contrast(self, contrast: Ranges | None) -> None:
         """Show the image with these ranges; None: with its own."""
-        if contrast != self.look.contrast:
-            self.look = Look(self.look.version + 1, contrast)
+        if contrast != self.display.contrast:
+            self.display = ImageDisplay(self.display.version + 1, contrast)
 
     def show_candidate(self, candidate: Candidate | None) -> None:
         """Show this; what of it is in view is sent at once."""
         if candidate is not self.candidate.candidate:
-            self.candidate = Shown(self.candidate.version + 1, candidate)
+            self.candidate = ShownMask(self.candidate.version + 1, candidate)
             self._push("candidate", self.candidate)
 
     def show_preview(self, candidate: Candidate | None) -> None:
         """Show what a click would give."""
         if candidate is not self.preview.candidate:
-            self.preview = Shown(self.preview.version + 1, candidate)
+            self.preview = ShownMask(self.preview.version + 1, candidate)
             self._push("preview", self.preview)
 
-    def labels_changed(self, edit: Edit) -> None:
-        """Tell views which of their tiles are old now."""
+    def change_labels(self, edit: Edit) -> None:
+        """Have views know which of their tiles are old now."""
         self.labels_version += 1
         box = edit.box
         self._send(
@@ -174,11 +177,11 @@ class Stage:
         """Serve nothing any more."""
         self._server.close()
 
-    def _push(self, kind: Any, shown: Shown) -> None:
+    def _push(self, kind: Any, shown: ShownMask) -> None:
         view, candidate = self.view, shown.candidate
         if view is None or candidate is None:
             return
-        seen = seen_box(view, self._session.image.shape)
+        seen = seen_box(view, self.image.shape)
         if seen is None:
             return
         keys = tiles_of(kind, candidate, mask_level(view.zoom), seen)
@@ -187,20 +190,20 @@ class Stage:
 
     def _serve(self, key: TileKey) -> None:
         if key.kind == "image":
-            look = self.look
-            found = image_tile(self._session.image, key, look.contrast)
-            self._send_tile(found, look.version)
+            display = self.display
+            found = image_tile(self.image, key, display.contrast)
+            self._send_tile(found, display.version)
         elif key.kind == "labels":
             version = self.labels_version
-            found = label_tile(self._session.labels, key, self._shapes)
+            found = label_tile(self.labels, key, self._shapes)
             self._send_tile(found, version)
         else:
             self._send_mask(
                 key, self.candidate if key.kind == "candidate" else self.preview
             )
 
-    def _send_mask(self, key: TileKey, shown: Shown) -> None:
-        found = mask_tile(shown.candidate, key, self._session.image.shape)
+    def _send_mask(self, key: TileKey, shown: ShownMask) -> None:
+        found = mask_tile(shown.candidate, key, self.image.shape)
         self._send_tile(found, shown.version)
 
     def _send_tile(self, tile: Tile | None, version: int) -> None:
@@ -219,11 +222,6 @@ class Stage:
 def mask_level(zoom: float) -> int:
     """How often a mask is halved where a pixel of level 0 has so many of the screen."""
     return max(0, min(floor(log2(1 / zoom)), 30)) if zoom < 1 else 0
-
-
-def seen_of(stage: Stage, shape: tuple[int, int]) -> Box | None:
-    """The pixels of the image in the view that moved last."""
-    return None if stage.view is None else seen_box(stage.view, shape)
 
 
 def cheap(image: Image) -> list[bool]:
