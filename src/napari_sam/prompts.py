@@ -191,8 +191,9 @@ def in_window(
 
     Returns
     -------
-    The prompt in the window's own pixels, clipped to it, or None where no part of it
-    falls into the window.
+    Prompt or None
+        In the window's own pixels, clipped to it; None where no part of it falls into
+        the window.
     """
     if isinstance(prompt, Click):
         return _click_in_window(prompt, window, factors)

@@ -171,6 +171,7 @@ def test_calibration_by_hand() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_several_jobs_find_what_one_does(discs: Path, tmp_path: Path) -> None:
     dataset, source = read_dataset(discs), ColouristSource("stand-in")
     options = EvaluationOptions(clicks=2)
@@ -180,6 +181,7 @@ def test_several_jobs_find_what_one_does(discs: Path, tmp_path: Path) -> None:
     assert [len(result.objects) for result in two] == [3, 1]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_ended_from_outside_is_told(
     discs: Path, tmp_path: Path
 ) -> None:

@@ -310,8 +310,10 @@ def test_another_channel_goes_on_with_prompts_and_labels(labels: Path) -> None:
     widget.accept()
     clicked(widget, 70, 230)
     assert [c for _, c in widget.controls.channel.options] == [(0, 1), (0,), (1,)]
+    version = widget.canvas.state["versions"]["image"]
     widget.controls.channel.value = (1,)
     widget.wait()
+    assert widget.canvas.state["versions"]["image"] == version + 1
     assert widget.image.channels == (1,)
     assert len(widget.prompts) == 1
     assert len(widget.objects) == 1

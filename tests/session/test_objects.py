@@ -71,7 +71,10 @@ def test_objects_get_the_ids_and_planes_that_they_name(
 
 def test_the_rule_that_chooses_ids_lets_no_object_name_one(session: Session) -> None:
     named = ObjectPrompts((CLICK,), (0,), 5)
-    results = session.add_objects([named, [CLICK], [OTHER]], OverlapRule.MERGE)
+    objects = [named, [CLICK], [OTHER]]
+    with pytest.raises(LabelError, match="chooses the label id itself"):
+        session.add_objects(objects, OverlapRule.MERGE)
+    results = session.add_objects(objects, OverlapRule.MERGE, keep_going=True)
     assert ids_of(results) == [None, 1, 2]
     assert isinstance(results[0].error, LabelError)
 

@@ -108,7 +108,6 @@ def test_only_the_encoder_learns(tmp_path: Path) -> None:
     assert {key.split(".")[0] for key in changed} == {"image_encoder"}
 
 
-@pytest.mark.slow
 def test_the_result_is_a_start_for_everything(tmp_path: Path) -> None:
     result = pretrainer().run(tmp_path / "run.pt")
     export(result, tmp_path / "pretrained.safetensors", {})

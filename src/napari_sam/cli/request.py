@@ -125,25 +125,46 @@ class SegmentRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What only `napari-sam segment` without prompts takes."""
+
+    object_size: float | None = None  # in pixels of level 0
+    planes: PlaneRanges | None = None
+    region: Box | None = None  # in pixels of level 0
+    skip_empty: bool = True
+    objects_file: Path | None = None
+    workers: int | None = None  # processes of this machine; None: this one
+    scheduler: str | None = None  # of a dask cluster
+    staging: Path | None = None  # where labels are made that go to a URL
+
+    @property
+    def given(self) -> dict[str, bool]:
+        """For each option whether it is on the command line."""
+        return {
+            "--object-size": self.object_size is not None,
+            "--planes": self.planes is not None,
+            "--region": self.region is not None,
+            "--no-skip-empty": not self.skip_empty,
+            "--objects": self.objects_file is not None,
+            "--workers": self.workers is not None,
+            "--scheduler": self.scheduler is not None,
+            "--staging": self.staging is not None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class AutomaticRequest:
     """What `napari-sam segment` is to do without prompts: everything, or a part."""
 
     source: Source
     target: Target
     model: ModelChoice
-    object_size: float | None = None  # in pixels of level 0
-    planes: PlaneRanges | None = None
-    region: Box | None = None  # in pixels of level 0
+    run: RunOptions
     level: int | None = None
-    skip_empty: bool = True
-    objects_file: Path | None = None
     overlay: Path | None = None
-    workers: int | None = None  # processes of this machine; None: this one
-    scheduler: str | None = None  # of a dask cluster
-    staging: Path | None = None  # where labels are made that go to a URL
 
     def __post_init__(self) -> None:
-        size = self.object_size
+        size = self.run.object_size
         if size is not None and not (isfinite(size) and size > 0):
             raise RequestError(
                 f"--object-size needs to be above 0 pixels, got {size!r}. Leave it "

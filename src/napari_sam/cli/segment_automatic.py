@@ -77,10 +77,10 @@ def run_automatic(request: AutomaticRequest) -> int:
         except KeyboardInterrupt:
             note("interrupted; the same command goes on from here.", "error")
             return INTERRUPTED
-        _summarise(report, is_estimated=request.object_size is None)
-        if request.objects_file is not None:
-            _copy(report.objects_file, request.objects_file)
-            show(f"Objects: {request.objects_file}")
+        _summarise(report, is_estimated=request.run.object_size is None)
+        if request.run.objects_file is not None:
+            _copy(report.objects_file, request.run.objects_file)
+            show(f"Objects: {request.run.objects_file}")
         if request.overlay is not None:
             _draw(checked, report, request.overlay)
     return 0 if report.is_complete else FAILED
@@ -95,10 +95,10 @@ def cluster_client(request: AutomaticRequest) -> Iterator[Client | None]:
     RequestError
         Both kinds of cluster, dask.distributed is not installed, or none answers.
     """
-    if request.workers is None and request.scheduler is None:
+    if request.run.workers is None and request.run.scheduler is None:
         yield None
         return
-    if request.workers is not None and request.scheduler is not None:
+    if request.run.workers is not None and request.run.scheduler is not None:
         raise RequestError(
             "--workers starts processes on this machine, --scheduler uses a cluster "
             "that runs; got both."
@@ -110,13 +110,13 @@ def cluster_client(request: AutomaticRequest) -> Iterator[Client | None]:
             "--workers and --scheduler need dask.distributed, which is not installed: "
             "pip install 'napari-sam-zarr[distributed]'."
         ) from error
-    if request.scheduler is not None:
+    if request.run.scheduler is not None:
         try:
-            client = Client(request.scheduler, timeout=PATIENCE_S)
+            client = Client(request.run.scheduler, timeout=PATIENCE_S)
         except (OSError, ValueError, TimeoutError) as error:
             raise RequestError(
                 f"--scheduler needs the address of a dask scheduler, such as "
-                f"tcp://host:8786; {request.scheduler} does not answer: {error}."
+                f"tcp://host:8786; {request.run.scheduler} does not answer: {error}."
             ) from error
         with client:
             yield client
@@ -124,7 +124,7 @@ def cluster_client(request: AutomaticRequest) -> Iterator[Client | None]:
     # A worker has one model, which uses the cores that it is given.
     with (
         LocalCluster(
-            n_workers=request.workers, threads_per_worker=1, dashboard_address=None
+            n_workers=request.run.workers, threads_per_worker=1, dashboard_address=None
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -139,13 +139,13 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
         channels=source.channels,
         contrast_limits=source.contrast,
     )
-    planes = chosen_planes(request.planes, image.stack_axes, image.stack_shape)
-    if request.region is not None and not Box.of_shape(image.shape).contains(
-        request.region
+    planes = chosen_planes(request.run.planes, image.stack_axes, image.stack_shape)
+    if request.run.region is not None and not Box.of_shape(image.shape).contains(
+        request.run.region
     ):
         raise RequestError(
             f"The planes have {image.shape[0]} rows and {image.shape[1]} columns, got "
-            f"--region {request.region}."
+            f"--region {request.run.region}."
         )
     labels = request.target.path or default_labels_path(image.source)
     if not is_url(labels):
@@ -157,10 +157,10 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
     if request.overlay is not None:
         taken = [] if image.source is None or "://" in image.source else [image.source]
         check_picture(request.overlay.expanduser(), [Path(path) for path in taken])
-    if request.objects_file is not None:
+    if request.run.objects_file is not None:
         check_writable(
-            request.objects_file.expanduser().resolve().parent,
-            f"The table {request.objects_file}",
+            request.run.objects_file.expanduser().resolve().parent,
+            f"The table {request.run.objects_file}",
         )
     return _CheckedRequest(request, image, labels, planes)
 
@@ -174,17 +174,17 @@ def _segmented(
         checked.image,
         checked.labels,
         _model(request.model, to_workers=client is not None),
-        options=AutomaticOptions(object_size=request.object_size),
+        options=AutomaticOptions(object_size=request.run.object_size),
         planes=checked.planes,
-        region=request.region,
+        region=request.run.region,
         level=request.level,
-        skip_empty=request.skip_empty,
+        skip_empty=request.run.skip_empty,
         overwrite=request.target.overwrite,
         label_options=LabelOptions(version=None if version is None else version.value),
         on_progress=on_progress,
         device=request.model.device,
         client=client,
-        staging=request.staging,
+        staging=request.run.staging,
     )
 
 
@@ -231,7 +231,7 @@ def _draw(checked: _CheckedRequest, report: AutomaticReport, file: Path) -> None
     )
     y, x = (max((side - SHOWN_SIDE) // 2, 0) for side in image.shape)
     middle = Box(y, x, y + SHOWN_SIDE, x + SHOWN_SIDE).clip(Box.of_shape(image.shape))
-    shown = ShownObject((), None, checked.request.region or middle)
+    shown = ShownObject((), None, checked.request.run.region or middle)
     labels = Path(report.labels)
     picture = draw_overlay(image, plane, labels, [shown], file.expanduser())
     if picture.unreadable_count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -18,6 +18,7 @@ from napari_sam.cli.request import (
     Precision,
     PrecisionOption,
     Rule,
+    RunOptions,
     SegmentRequest,
     Source,
     Target,
@@ -168,66 +169,44 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     )
     target = Target(output, rule, overwrite, ome_zarr_version)
     choice = ModelChoice(model, device, cache_dir, precision)
-    spans = _parsed(parse_planes, planes, "--planes")
-    box = _parsed(parse_region, region, "--region")
-    if prompts is None:
-        _refuse({"--rule": rule is not Rule.KEEP, "--cache-dir": cache_dir}, with_=True)
-        with OneLineErrors(debug=debug):
-            from napari_sam.cli.segment_automatic import run_automatic  # noqa: PLC0415
+    run = RunOptions(
+        object_size,
+        _parsed(parse_planes, planes, "--planes"),
+        _parsed(parse_region, region, "--region"),
+        skip_empty,
+        objects,
+        workers,
+        scheduler,
+        staging,
+    )
+    if prompts is not None:
+        _refuse(run.given, "is for everything, without --prompts")
+        request = SegmentRequest(source, prompts, target, choice, level, overlay)
+        _segment_prompts(request, debug=debug)
+    for_prompts = {"--rule": rule is not Rule.KEEP, "--cache-dir": bool(cache_dir)}
+    _refuse(for_prompts, "needs --prompts")
+    with OneLineErrors(debug=debug):
+        from napari_sam.cli.segment_automatic import run_automatic  # noqa: PLC0415
 
-            request = AutomaticRequest(
-                source,
-                target,
-                choice,
-                object_size=object_size,
-                planes=spans,
-                region=box,
-                level=level,
-                skip_empty=skip_empty,
-                objects_file=objects,
-                overlay=overlay,
-                workers=workers,
-                scheduler=scheduler,
-                staging=staging,
-            )
-            raise SystemExit(run_automatic(request))
-    _refuse(
-        {
-            "--object-size": object_size,
-            "--planes": spans,
-            "--region": box,
-            "--no-skip-empty": not skip_empty,
-            "--objects": objects,
-            "--workers": workers,
-            "--scheduler": scheduler,
-            "--staging": staging,
-        },
-        with_=False,
-    )
-    with_prompts = SegmentRequest(
-        source,
-        prompts,
-        target,
-        choice,
-        level=level,
-        overlay=overlay,
-    )
+        everything = AutomaticRequest(source, target, choice, run, level, overlay)
+        raise SystemExit(run_automatic(everything))
+
+
+def _segment_prompts(request: SegmentRequest, *, debug: bool) -> NoReturn:
     with OneLineErrors(debug=debug):
         from napari_sam.cli.segment_prompts import (  # noqa: PLC0415
             run_prompts,
             summarise,
         )
 
-        report = run_prompts(with_prompts)
-        raise SystemExit(summarise(report, debug=debug))
+        raise SystemExit(summarise(run_prompts(request), debug=debug))
 
 
-def _refuse(given: Mapping[str, Any], *, with_: bool) -> None:
+def _refuse(given: Mapping[str, bool], reason: str) -> None:
     """A usage error for options that need --prompts, or its absence."""
-    wrong = [name for name, value in given.items() if value]
+    wrong = [name for name, is_given in given.items() if is_given]
     if wrong:
-        need = "needs --prompts" if with_ else "is for everything, without --prompts"
-        raise typer.BadParameter(f"{need}.", param_hint=wrong[0])
+        raise typer.BadParameter(f"{reason}.", param_hint=wrong[0])
 
 
 def _parsed(parse: Callable[[str | None], _T], text: str | None, option: str) -> _T:

@@ -209,6 +209,7 @@ class Page:
             with self._drawing:
                 self.tiles.set_image(session.image)
                 self._draw_ranges()
+                self._draw()
             return session
 
         self._here.swap_session(open_session)

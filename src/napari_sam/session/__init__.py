@@ -12,7 +12,13 @@ inputs         what may be given as model and labels
 
 from napari_sam.session.history import HistoryStep, PromptState
 from napari_sam.session.inputs import as_model
-from napari_sam.session.objects import ObjectAnswer, ObjectOutcome
+from napari_sam.session.objects import (
+    ObjectAnswer,
+    ObjectOutcome,
+    check_object,
+    object_name,
+    try_object,
+)
 from napari_sam.session.refinement import Answer, Candidates, Request
 from napari_sam.session.session import Session
 
@@ -26,4 +32,7 @@ __all__ = [
     "Request",
     "Session",
     "as_model",
+    "check_object",
+    "object_name",
+    "try_object",
 ]

@@ -215,16 +215,15 @@ class LabelEditor:
         -------
         tuple of ObjectOutcome
             One for each object, in order: its id, or the error that says why it is not
-            in the labels. That the model sees no object (`PredictorError`), that the
-            rule leaves nothing of it (`NothingToWriteError`) and an id that cannot be
-            (`LabelError`) end nothing.
+            in the labels. That the model sees no object (`PredictorError`) and that the
+            rule leaves nothing of it (`NothingToWriteError`) end nothing.
 
         Raises
         ------
         PromptError
             A prompt does not fit the image; the message says which object's.
-        ImageReadError
-            Pixels cannot be read; only without `keep_going`.
+        ImageReadError, LabelError
+            Pixels cannot be read, or an id cannot be; only without `keep_going`.
         LabelWriteError
             One cannot be written. Those before it are.
         PixelsPendingError
@@ -236,9 +235,15 @@ class LabelEditor:
         ids = FreeIds(self._labels.next_id, ids_named_by(items))
         outcomes = []
         for index, answer in enumerate(answers if keep_going else tuple(answers)):
-            outcomes.append(self._add_object(index, answer, rule, ids))
+            try:
+                outcome = self._add_object(index, answer, rule, ids)
+            except LabelError as error:
+                if not keep_going:
+                    raise
+                outcome = ObjectOutcome(index, answer.item, error)
+            outcomes.append(outcome)
             if on_outcome is not None:
-                on_outcome(outcomes[-1])
+                on_outcome(outcome)
         return tuple(outcomes)
 
     def _write(
@@ -274,7 +279,7 @@ class LabelEditor:
         record = self._record(candidate, item.prompts, chosen=0)
         try:
             label_id = self._write(candidate, wanted, rule, record)
-        except LabelError as error:
+        except NothingToWriteError as error:
             return ObjectOutcome(index, item, error)
         ids.written(label_id)
         return ObjectOutcome.of_written(index, item, label_id, candidate)
