@@ -17,13 +17,19 @@ if TYPE_CHECKING:
         SamAutomaticMaskGenerator as SamAutomaticMaskGenerator,
     )
     from napari_sam.automatic.window.options import AutomaticOptions as AutomaticOptions
+    from napari_sam.errors import SamError as SamError
+    from napari_sam.geometry import Box as Box
     from napari_sam.images import open_image as open_image
     from napari_sam.jupyter_widget.widget import SegmentWidget as SegmentWidget
+    from napari_sam.labels import LabelOptions as LabelOptions
+    from napari_sam.labels import LabelStore as LabelStore
+    from napari_sam.labels import OverlapRule as OverlapRule
     from napari_sam.model.checkpoints import load_model as load_model
     from napari_sam.model.sam_model_registry import (
         sam_model_registry as sam_model_registry,
     )
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
+    from napari_sam.predictor.candidates import Candidate as Candidate
     from napari_sam.predictor.candidates import PredictorOptions as PredictorOptions
     from napari_sam.predictor.image import ImagePredictor as ImagePredictor
     from napari_sam.predictor.sam_predictor import SamPredictor as SamPredictor
@@ -33,14 +39,20 @@ if TYPE_CHECKING:
     from napari_sam.session import Session as Session
 
 _HOMES = {
+    "AutomaticOptions": "automatic.window.options",
+    "Box": "geometry",
     "BoxPrompt": "prompts",
+    "Candidate": "predictor.candidates",
     "Click": "prompts",
     "EmbeddingCache": "predictor.cache",
-    "AutomaticOptions": "automatic.window.options",
     "ImagePredictor": "predictor.image",
+    "LabelOptions": "labels",
+    "LabelStore": "labels",
     "MaskPrompt": "prompts",
+    "OverlapRule": "labels",
     "PredictorOptions": "predictor.candidates",
     "SamAutomaticMaskGenerator": "automatic.window.mask_generator",
+    "SamError": "errors",
     "SamPredictor": "predictor.sam_predictor",
     "SegmentWidget": "jupyter_widget.widget",
     "Session": "session",
@@ -52,13 +64,19 @@ _HOMES = {
 
 __all__ = [
     "AutomaticOptions",
+    "Box",
     "BoxPrompt",
+    "Candidate",
     "Click",
     "EmbeddingCache",
     "ImagePredictor",
+    "LabelOptions",
+    "LabelStore",
     "MaskPrompt",
+    "OverlapRule",
     "PredictorOptions",
     "SamAutomaticMaskGenerator",
+    "SamError",
     "SamPredictor",
     "SegmentWidget",
     "Session",

@@ -12,7 +12,7 @@ from pathlib import Path
 def replace_atomically(path: Path) -> Iterator[Path]:
     """Write a file under another name; it gets its own at the end, if nothing fails.
 
-    Yields the place to write to. What is at `path` stays until then.
+    Yields the path to write to. What is at `path` stays until then.
     """
     # One name a process: whoever else writes this file may not write into ours.
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
@@ -26,7 +26,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put bytes in their place, in a folder that is made if need be."""
+    """Write a file whole, in a folder that is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_atomically(path) as partial:
         partial.write_bytes(data)

@@ -1,7 +1,7 @@
 """Every error this package raises on purpose.
 
 Each also derives from the builtin it stands in for, so `except ValueError`
-keeps working. Messages say what was needed, what came, and what to do next.
+keeps working. Messages name what was needed, what came, and what to do next.
 """
 
 
@@ -22,7 +22,7 @@ class MaskError(SamError, ValueError):
 
 
 class ImageError(SamError, ValueError):
-    """An image that cannot be opened, or not in the way that was asked for."""
+    """An image that cannot be opened, or not in the way that was wanted."""
 
 
 class ImageReadError(SamError, OSError):
@@ -33,12 +33,16 @@ class CheckpointError(SamError, ValueError):
     """Weights that are damaged, foreign, unsafe or of the wrong shape."""
 
 
+class MapError(SamError, ValueError):
+    """Maps of an instance decoder, or a way of reading them, that make no sense."""
+
+
 class DownloadError(SamError, OSError):
     """Weights that could not be fetched whole."""
 
 
 class PredictorError(SamError, RuntimeError):
-    """A predictor asked for something in the wrong order or beyond its bounds."""
+    """A predictor that is used in the wrong order or beyond its bounds."""
 
 
 class LabelError(SamError, ValueError):
@@ -46,7 +50,7 @@ class LabelError(SamError, ValueError):
 
 
 class LabelWriteError(SamError, OSError):
-    """Labels that could not be written: read-only place, full disk."""
+    """Labels that could not be written: read-only folder, full disk."""
 
 
 class LabelsLockedError(SamError, OSError):
@@ -62,11 +66,11 @@ class EvaluationError(SamError, ValueError):
 
 
 class TrainingError(SamError, ValueError):
-    """A training run that cannot be made as it was asked for."""
+    """A training run that cannot be made as it was described."""
 
 
 class SceneError(SamError, ValueError):
-    """A synthetic scene that cannot be made as it was asked for."""
+    """A synthetic scene that cannot be made as it was described."""
 
 
 class NothingToWriteError(LabelError):

@@ -1,6 +1,6 @@
 """Rectangles of pixels.
 
-Everything outside `model/` speaks (y, x), in pixels of the full image.
+Outside of `model/` coordinates are (y, x), in pixels of the full image.
 SAM wants (x, y); `prompts` is the one module that turns them.
 """
 

@@ -9,7 +9,7 @@ from skimage.measure import label
 from napari_sam.automatic.mosaic import paint
 from napari_sam.automatic.overlaps import overlaps
 from napari_sam.automatic.seams.stitching import Assignment, Stitcher
-from napari_sam.automatic.window.segment import WindowObjects
+from napari_sam.automatic.window.window_labels import WindowObjects
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
 from napari_sam.predictor.window_grid import Cell, WindowGrid

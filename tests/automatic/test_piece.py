@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_sam.automatic.overlaps import overlaps
-from napari_sam.automatic.window.segment import WindowObjects
+from napari_sam.automatic.window.window_labels import WindowObjects
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
 

@@ -16,8 +16,8 @@ from napari_sam.cli.reporting import OneLineErrors, in_one_line
 from napari_sam.cli.request import RequestError, Rule, Version
 from napari_sam.errors import SamError
 from napari_sam.geometry import Box
-from napari_sam.images.ome_zarr import ZARR_FORMATS
 from napari_sam.labels import OverlapRule
+from napari_sam.ome_zarr import ZARR_FORMATS
 from napari_sam.prompts import Click, check_inside
 
 HEAVY = ("torch", "zarr", "numpy", "scipy", "dask", "skimage", "napari")

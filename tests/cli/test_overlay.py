@@ -17,7 +17,7 @@ from napari_sam.cli.overlay import (
 )
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
-from napari_sam.labels.palette import PALETTE
+from napari_sam.palette import PALETTE
 from napari_sam.prompts import Click
 
 

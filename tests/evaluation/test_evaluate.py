@@ -14,10 +14,10 @@ from napari_sam.evaluation.curves import calibration, clicks_to
 from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.evaluation.plots import view_of
 from napari_sam.evaluation.protocol import (
-    Answers,
+    EvaluatedObject,
     EvaluationOptions,
-    ObjectResult,
     PlaneResult,
+    PromptScores,
 )
 from napari_sam.evaluation.report import figures_of, write_report
 from napari_sam.evaluation.run import evaluate
@@ -130,14 +130,14 @@ def test_a_report_holds_every_object(discs: Path, tmp_path: Path) -> None:
 
 
 def test_a_picture_of_an_object_holds_what_its_mask_covers_elsewhere() -> None:
-    answer = Answers(0.5, 0.5, 0.5, 0.5)
+    answer = PromptScores(0.5, 0.5, 0.5, 0.5)
 
     def view(shown: Box | None) -> Box:
         seen = None
         if shown is not None:
             seen = ((shown.y0, shown.x0, shown.y1, shown.x1), (0, shown.area))
         return view_of(
-            ObjectResult(
+            EvaluatedObject(
                 1,
                 900,
                 (100, 100, 130, 130),

@@ -115,7 +115,7 @@ def test_merging_early_and_in_small_pieces_changes_nothing(
 ) -> None:
     tested, reference = blobs(3, (40, 50), ids=90), blobs(4, (40, 50), ids=90)
     expected = counted(tested, reference)
-    monkeypatch.setattr(overlaps, "PIECE_PIXELS", 7)
+    monkeypatch.setattr(overlaps, "SLICE_PIXELS", 7)
     monkeypatch.setattr(overlaps, "PENDING_ROWS", 3)
     assert counted(tested, reference, (3, 50)) == expected
 

@@ -32,3 +32,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[[], str]]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def noise() -> NDArray[np.uint16]:
+    return np.random.default_rng(0).integers(0, 4000, (700, 900), dtype=np.uint16)

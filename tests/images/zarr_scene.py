@@ -46,33 +46,18 @@ def write_ome_zarr(
     group = zarr.open_group(store, mode="w", zarr_format=2 if is_old else 3)
     datasets = []
     for number, array in enumerate(levels):
-        shards = {} if is_old else {"shards": tuple(4 * 32 for _ in array.shape)}
-        kind = (
-            {"chunk_key_encoding": {"name": "v2", "separator": "/"}} if is_old else {}
-        )
+        layout: dict[str, Any] = {"shards": tuple(4 * 32 for _ in array.shape)}
+        if is_old:
+            layout = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
         chunks = tuple(32 for _ in array.shape)
-        stored = group.create_array(
-            f"s{number}",
-            shape=array.shape,
-            dtype=array.dtype,
-            chunks=chunks,
-            **shards,
-            **kind,
-        )
-        stored[...] = array
-        sizes = {"z": 2.0, "y": 0.5 * 2**number, "x": 0.5 * 2**number}
-        datasets.append(
-            {
-                "path": f"s{number}",
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": [sizes.get(n, 1.0) for n in axes]},
-                    {
-                        "type": "translation",
-                        "translation": [10.0 * (n == "y") for n in axes],
-                    },
-                ],
-            }
-        )
+        group.create_array(f"s{number}", data=array, chunks=chunks, **layout)
+        steps = {"z": 2.0, "y": 0.5 * 2**number, "x": 0.5 * 2**number}
+        shift = [10.0 * (n == "y") for n in axes]
+        transforms = [
+            {"type": "scale", "scale": [steps.get(n, 1.0) for n in axes]},
+            {"type": "translation", "translation": shift},
+        ]
+        datasets.append({"path": f"s{number}", "coordinateTransformations": transforms})
     multiscale = {
         "name": "cells",
         "axes": [axis(n) for n in axes],

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from napari_sam.errors import CheckpointError, DownloadError
 from napari_sam.model import checkpoints, registry
 from napari_sam.model.checkpoints import (
-    choose_device,
     load_model,
     read_checkpoint,
 )
+from napari_sam.model.devices import choose_device
 from napari_sam.model.metadata import PIXEL_MEAN, PIXEL_STD, ModelMetadata
 from napari_sam.model.sam_model_registry import sam_model_registry
 

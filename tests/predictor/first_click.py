@@ -27,7 +27,7 @@ METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 
 
 class ChunkCounter(WrapperStore[Any]):
-    """Counts the chunks that were asked for, also those that were never written."""
+    """Counts the chunks that were requested, also those that were never written."""
 
     def __init__(self, store: Any) -> None:
         super().__init__(store)
@@ -44,7 +44,7 @@ class ChunkCounter(WrapperStore[Any]):
         return await self._store.get(key, prototype, byte_range)
 
     def taken(self) -> int:
-        """How many since the last time that this was asked."""
+        """How many since the last call."""
         count = len(self.chunks)
         self.chunks.clear()
         return count

@@ -1,4 +1,4 @@
-"""An image in memory and models whose answers a reader can predict."""
+"""An image in memory and models whose masks a reader can predict."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def halved(gray: Gray) -> Gray:
 
 @dataclass
 class RegionOracle:
-    """Answers with exactly the connected region of the clicked gray in its window."""
+    """Predicts exactly the connected region of the clicked gray in its window."""
 
     window_size: int = 512
     fingerprint: str = "oracle"
     encodes: int = 0
-    asked: list[Sequence[Prompt]] = field(default_factory=list)
+    prompts: list[Sequence[Prompt]] = field(default_factory=list)
 
     def encode(self, pixels_hwc: NDArray[np.uint8]) -> Gray:
         assert max(pixels_hwc.shape[:2]) <= self.window_size
@@ -83,7 +83,7 @@ class RegionOracle:
         return pixels_hwc[..., 0].copy()
 
     def predict(self, embedding: Gray, prompts: Sequence[Prompt]) -> list[WindowMask]:
-        self.asked.append(prompts)
+        self.prompts.append(prompts)
         gray_hw, mask_hw = embedding, np.zeros(embedding.shape, dtype=bool)
         clicked = [p for p in prompts if isinstance(p, Click) and p.positive]
         seeds = [click.pixel for click in clicked]
@@ -103,7 +103,7 @@ class RegionOracle:
 
 @dataclass
 class Distorted(RegionOracle):
-    """An oracle whose answers are passed through something before they are given."""
+    """An oracle whose masks are passed through something before they are given."""
 
     distort: Callable[[NDArray[np.bool_]], list[WindowMask]] = field(kw_only=True)
 

@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 
 def three_answers(mask: Mask) -> list[WindowMask]:
-    """In no order: what is asked for, a part of it, and more than it."""
+    """In no order: what is meant, a part of it, and more than it."""
     logits = np.where(mask, 5, -5).astype(np.float32)
     return [
         WindowMask(ndimage.binary_erosion(mask, iterations=6), 0.6, None),
@@ -56,10 +56,12 @@ def test_the_previous_logits_refine_the_next_answer_in_the_same_window() -> None
     best = predictor.predict([Click(1000, 1000)])[0]
     more = [Click(1000, 1000), Click(1020, 1000)]
     predictor.predict(more, previous=best)
-    (hint,) = [prompt for prompt in oracle.asked[-1] if isinstance(prompt, MaskPrompt)]
+    (hint,) = [
+        prompt for prompt in oracle.prompts[-1] if isinstance(prompt, MaskPrompt)
+    ]
     np.testing.assert_array_equal(hint.logits_hw, best.logits_hw)
     predictor.predict(more)
-    assert not any(isinstance(prompt, MaskPrompt) for prompt in oracle.asked[-1])
+    assert not any(isinstance(prompt, MaskPrompt) for prompt in oracle.prompts[-1])
 
 
 def test_previous_logits_are_not_used_in_another_window() -> None:
@@ -68,7 +70,7 @@ def test_previous_logits_are_not_used_in_another_window() -> None:
     predictor = ImagePredictor(oracle, ArrayImage(scene(truth)))
     best = predictor.predict([Click(1000, 1000)])[0]
     predictor.predict([Click(300, 300)], previous=best)
-    assert not any(isinstance(prompt, MaskPrompt) for prompt in oracle.asked[-1])
+    assert not any(isinstance(prompt, MaskPrompt) for prompt in oracle.prompts[-1])
 
 
 def test_prompts_that_the_mask_does_not_honour_are_named() -> None:

@@ -1,6 +1,6 @@
 """Prompts to masks, never cut at a seam: held to an oracle that shows what is there.
 
-The oracle answers with exactly the connected region of the clicked gray in its window,
+The oracle predicts exactly the connected region of the clicked gray in its window,
 so whatever differs from the truth is this predictor's doing.
 """
 
@@ -81,7 +81,7 @@ def a_body_with_a_tail() -> Mask:
 
 
 @cache
-def everything() -> Mask:
+def whole_image() -> Mask:
     return np.ones(SMALL, dtype=bool)
 
 
@@ -119,7 +119,7 @@ CASES: dict[str, tuple[Callable[[], Mask], list[Click], int]] = {
     "wavy snake": (a_wavy_snake, [Click(2000 + 700 * np.sin(5), 1500)], 40),
     "serpentine": (a_serpentine, [Click(903, 1000)], 30),
     "body with a tail": (a_body_with_a_tail, [Click(1000, 500)], 32),
-    "whole image": (everything, [Click(33, 1900)], 3),
+    "whole image": (whole_image, [Click(33, 1900)], 3),
 }
 
 
@@ -174,7 +174,7 @@ def test_a_near_negative_click_reaches_the_model() -> None:
         truth, Click(1000, 1040), Click(1000, 1078, False), others=[neighbour]
     )
     assert agreement(candidate, truth) == 1
-    assert [click.positive for click in oracle.asked[0]] == [True, False]
+    assert [click.positive for click in oracle.prompts[0]] == [True, False]
 
 
 def test_two_objects_out_of_one_window_are_both_found() -> None:
@@ -232,7 +232,7 @@ def test_planes_do_not_share_embeddings() -> None:
     assert [plane for plane, _, _ in image.reads] == [(0, 0), (3, 1)]
 
 
-def test_a_coarser_level_can_be_asked_for() -> None:
+def test_a_coarser_level_can_be_wanted() -> None:
     truth = a_disc(1000, 1000, 300)
     image, oracle = ArrayImage(scene(truth)), RegionOracle()
     (candidate,) = ImagePredictor(oracle, image).predict([Click(1000, 990)], level=1)
@@ -285,7 +285,7 @@ def noise(mask: Mask) -> list[WindowMask]:
 
 
 @pytest.mark.parametrize("distort", [noise, jittered, with_specks])
-def test_no_model_makes_it_look_at_more_windows_than_allowed(
+def test_no_model_makes_it_use_more_windows_than_allowed(
     distort: Callable[[Mask], list[WindowMask]],
 ) -> None:
     oracle = Distorted(distort=distort)
@@ -313,7 +313,7 @@ def test_a_model_that_sees_nothing_gives_no_candidates() -> None:
     assert predictor.predict([Click(500, 500)]) == ()
 
 
-def test_a_model_that_answers_in_another_shape_is_told_so() -> None:
+def test_masks_of_another_shape_than_the_window_are_refused() -> None:
     oracle = Distorted(distort=lambda mask: [WindowMask(mask[:9], 0.9, None)])
     predictor = ImagePredictor(oracle, ArrayImage(scene(a_disc(500, 500, 60))))
     with pytest.raises(PredictorError, match="window's own shape"):
@@ -414,6 +414,6 @@ def test_what_is_no_list_of_prompts_is_refused(
         predictor.predict(prompts, plane=(0,))
 
 
-def test_a_plain_array_is_told_how_to_become_an_image() -> None:
+def test_the_error_for_a_plain_array_says_how_to_open_it() -> None:
     with pytest.raises(ImageError, match="open_image"):
         ImagePredictor(RegionOracle(), np.zeros((8, 8), np.uint8))  # type: ignore[arg-type]

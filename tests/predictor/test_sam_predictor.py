@@ -153,7 +153,7 @@ def test_a_batch_of_boxes_is_answered_as_one_by_one(predictor: SamPredictor) -> 
         np.testing.assert_allclose(batched.numpy(), single, atol=1e-4)
 
 
-def test_a_batch_of_points_is_bool_unless_logits_are_asked_for(
+def test_a_batch_of_points_is_bool_unless_logits_are_wanted(
     predictor: SamPredictor,
 ) -> None:
     points = torch.tensor([[[3.0, 4.0]], [[30.0, 20.0]]])
@@ -191,12 +191,12 @@ def test_scaling_leaves_what_was_given_as_it_is() -> None:
     np.testing.assert_array_equal(coords, [[40, 10]])
 
 
-@pytest.mark.parametrize("ask", ["predict", "predict_torch", "get_image_embedding"])
-def test_without_an_image_it_says_to_set_one(sam: Sam, ask: str) -> None:
+@pytest.mark.parametrize("method", ["predict", "predict_torch", "get_image_embedding"])
+def test_without_an_image_it_says_to_set_one(sam: Sam, method: str) -> None:
     predictor = SamPredictor(sam)
-    arguments = (None, None) if ask == "predict_torch" else ()
+    arguments = (None, None) if method == "predict_torch" else ()
     with pytest.raises(PredictorError, match="set_image"):
-        getattr(predictor, ask)(*arguments)
+        getattr(predictor, method)(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where to look: room around prompts, shared windows, and cells without gaps."""
+"""Where windows are: room around prompts, and windows that prompts share."""
 
 import numpy as np
 import pytest

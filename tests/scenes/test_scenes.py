@@ -74,7 +74,7 @@ def test_ids_are_compact_and_each_is_one_piece(kind, size):
 @pytest.mark.parametrize("kind", KINDS)
 def test_objects_are_as_large_as_asked(kind, size):
     """Extent: the diameter of the circle that holds as much, or the longer axis."""
-    is_long = kind in {SceneKind.RODS, SceneKind.FILAMENTS}
+    is_long = kind in {SceneKind.RODS, SceneKind.FILAMENTS, SceneKind.COLONY}
     extents: list[float] = []
     for seed in range(2):
         options = SceneOptions(kind, (224, 224), size, density=0.7, seed=seed)

@@ -129,8 +129,8 @@ def test_cells_move_but_not_far_in_a_frame(kind):
 @pytest.mark.parametrize("kind", FILMED)
 def test_an_id_in_a_frame_is_one_piece(kind):
     for labels in movie(kind).labels_hw:
-        pieces = label(labels, background=0, connectivity=1).max()
-        assert pieces == np.setdiff1d(labels, [0]).size
+        components = label(labels, background=0, connectivity=1).max()
+        assert components == np.setdiff1d(labels, [0]).size
 
 
 def test_kinds_without_a_third_dimension_are_refused():

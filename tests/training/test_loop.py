@@ -19,6 +19,7 @@ from napari_sam.training.loop import Report, Trainer
 pytestmark = pytest.mark.usefixtures("small_network")
 
 ALWAYS = Prompting(correction_share=1.0, corrections=3)
+NO_MASKS = Prompting(mask_share=0.0, correction_share=0.0)
 
 
 def stopped_after(steps: int, run: Trainer, checkpoint: Path) -> None:
@@ -106,7 +107,10 @@ def test_a_run_of_minutes_ends_when_they_are_used_up(
 
 @pytest.mark.parametrize("box_share", [0.0, 1.0])
 def test_corrections_teach_the_mask_prompt(tmp_path: Path, box_share: float) -> None:
-    run = trainer(steps=1, prompting=replace(ALWAYS, box_share=box_share))
+    run = trainer(
+        steps=1,
+        prompting=replace(ALWAYS, box_share=box_share, point_box_share=0, mask_share=0),
+    )
     layer = run.task.sam.prompt_encoder.mask_downscaling[0]
     before = layer.weight.detach().clone()
     run.run(tmp_path / "run.pt")
@@ -116,7 +120,7 @@ def test_corrections_teach_the_mask_prompt(tmp_path: Path, box_share: float) -> 
 
 def test_without_corrections_the_mask_prompt_stays(tmp_path: Path) -> None:
     never = Optimisation(weight_decay=0.0)
-    run = trainer(steps=1, prompting=Prompting(correction_share=0), optimisation=never)
+    run = trainer(steps=1, prompting=NO_MASKS, optimisation=never)
     layer = run.task.sam.prompt_encoder.mask_downscaling[0]
     before = layer.weight.detach().clone()
     run.run(tmp_path / "run.pt")
@@ -187,7 +191,7 @@ def test_the_log_has_losses_and_marks(tmp_path: Path) -> None:
     (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
     told = json.loads(line)
     assert told["step"] == 2
-    names = {"minutes", "loss", "iou", "dense", "click_iou", "box_iou", "score_error"}
+    names = {"minutes", "loss", "maps", "click_iou", "box_iou", "score_error"}
     assert names <= told.keys()
     assert 0 <= told["click_iou"] <= 1
 

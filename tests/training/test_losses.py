@@ -2,19 +2,9 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from napari_sam.training.crops import Crop
-from napari_sam.training.dense import (
-    CHANNELS,
-    OFFSET_UNITS,
-    STRIDE,
-    DenseHead,
-    dense_loss,
-    dense_targets,
-)
 from napari_sam.training.losses import (
     FOCAL_PIXELS,
     FOCAL_WEIGHT,
@@ -103,49 +93,3 @@ def test_a_click_on_background_teaches_the_score_and_no_mask() -> None:
     loss, _ = mask_loss(logits, scores, target * 0, ambiguous=True)
     score_error = SCORE_WEIGHT * (0.0**2 + 0.1**2 + 0.2**2 + 0.3**2) / 4
     assert loss.item() == pytest.approx(score_error, rel=1e-4)
-
-
-def crop_of(labels: np.ndarray) -> Crop:
-    nothing = np.zeros((1, 4), dtype=np.float32)
-    image = np.zeros((3, *labels.shape), dtype=np.uint8)
-    mask = labels[None] == 1
-    return Crop(image, labels, mask, nothing[:, :2], nothing, False)
-
-
-def test_dense_targets_say_object_edge_and_the_way_to_the_centre() -> None:
-    labels = np.zeros((32, 32), dtype=np.uint16)
-    labels[8:20, 12:24] = 7  # rows 2 to 4 and columns 3 to 5 of the maps
-    maps = dense_targets(crop_of(labels))
-    assert maps.shape == (CHANNELS, 32 // STRIDE, 32 // STRIDE)
-    assert maps.dtype == np.float32
-    inside = np.zeros((8, 8), dtype=bool)
-    inside[2:5, 3:6] = True
-    np.testing.assert_array_equal(maps[0], inside)
-    edge = inside.copy()
-    edge[3, 4] = False
-    np.testing.assert_array_equal(maps[1], edge)
-    unit = OFFSET_UNITS / 8
-    np.testing.assert_allclose(maps[2][2:5, 3], [unit, 0, -unit])
-    np.testing.assert_allclose(maps[3][2, 3:6], [unit, 0, -unit])
-    assert not maps[2:, ~inside].any()
-
-
-def test_a_crop_without_objects_has_empty_targets() -> None:
-    assert not dense_targets(crop_of(np.zeros((16, 16), dtype=np.uint16))).any()
-
-
-def test_offsets_only_count_inside_of_objects() -> None:
-    target = torch.zeros(1, CHANNELS, 1, 2)
-    target[0, 0] = torch.tensor([[1.0, 0.0]])
-    logits = torch.tensor([[[[SURE, -SURE]], [[-SURE, -SURE]], [[0.5, 9]], [[1.5, 9]]]])
-    assert dense_loss(logits, target).item() == pytest.approx(1.0)
-
-
-def test_without_objects_offsets_cost_nothing() -> None:
-    target = torch.zeros(1, CHANNELS, 1, 1)
-    logits = torch.tensor([[[[-SURE]], [[-SURE]], [[5.0]], [[5.0]]]])
-    assert dense_loss(logits, target).item() == pytest.approx(0, abs=1e-6)
-
-
-def test_the_dense_head_is_four_times_the_embedding() -> None:
-    assert DenseHead(64)(torch.zeros(2, 64, 3, 5)).shape == (2, CHANNELS, 12, 20)

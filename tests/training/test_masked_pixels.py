@@ -20,7 +20,8 @@ from napari_sam.training.start import start_network
 
 pytestmark = pytest.mark.usefixtures("small_network")
 
-PLAIN = Augmentation(zoom=(1, 1), inversion=0, grey=0, swap=0, blur=0, noise=0, dark=0)
+OFF = ("inversion", "grey", "swap", "blur", "noise", "dark", "stretch", "rotation")
+PLAIN = Augmentation(zoom=(1, 1), **dict.fromkeys(OFF, 0.0))
 RUN = replace(
     CONFIG,
     steps=2,

@@ -76,7 +76,7 @@ def test_the_examination_gives_one_answer_for_one_network() -> None:
 def test_perfect_answers_get_full_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     crops = examination_crops([discs()], CONFIG, 64)
     examiner = Examiner(crops[:1])
-    masks = np.unique(crops[0].masks_nhw, axis=0)
+    masks = np.unique(crops[0].prompts.masks_nhw, axis=0)
     logits = torch.from_numpy(masks).float()[:, None].expand(-1, 4, -1, -1) * 2 - 1
     right = Answer(logits, logits, torch.ones(len(masks), 4))
     monkeypatch.setattr(prompting.Lesson, "ask", lambda *_: right)

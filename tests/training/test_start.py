@@ -60,6 +60,7 @@ def test_on_request_everything_learns(given: Path, tmp_path: Path) -> None:
     result = run.run(tmp_path / "run.pt")
     changed = parts_that_changed(load_model(given, "cpu"), result)
     assert changed == {"image_encoder", "prompt_encoder", "mask_decoder"}
+    assert result.instance_decoder is not None
 
 
 def test_the_facts_of_the_start_are_kept_unless_others_are_given(given: Path) -> None:
@@ -122,14 +123,14 @@ def test_a_vit_learns_from_crops_smaller_than_its_window(
 def test_a_run_lowers_its_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "GENTLE_STEPS", 1)
     rate = Optimisation(learning_rate=4e-3)
-    boxes = Prompting(box_share=1.0, correction_share=0.0)
+    boxes = Prompting(1.0, 0.0, 0.0, correction_share=0.0)
     run = trainer(steps=25, prompting=boxes, optimisation=rate)
     fixed = run.task.draw(999, replace(CONFIG.phase[0], batch=8))
 
     def loss() -> tuple[float, float]:
         with torch.no_grad():
             _, told = run.task.loss(fixed, 0, 0.0)
-        return float(told["loss"]), float(told["dense"])
+        return float(told["loss"]), float(told["maps"])
 
     before = loss()
     run.run(tmp_path / "run.pt")

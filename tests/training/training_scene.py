@@ -31,7 +31,7 @@ CONFIG = TrainingConfig(
     steps=2,
     phase=(SMALL,),
     network=Network(name="toy", image_size=64, window_size=64),
-    prompting=Prompting(box_share=0.5),
+    prompting=Prompting(box_share=0.3, point_box_share=0.2, mask_share=0.2),
     validation=Validation(every=2, crops=2, prompts=3, size=48),
 )
 

@@ -37,7 +37,7 @@ from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.geometry import Box
 from napari_sam.labels import LabelStore
-from napari_sam.labels.bulk import identity_at
+from napari_sam.labels.bulk import BulkLabels
 from napari_sam.labels.location import LabelLocation, find_location
 from napari_sam.predictor.progress import ProgressCallback, WindowProgress
 from napari_sam.session import Session
@@ -267,7 +267,7 @@ class _MergedIds:
     def load(cls, session: Session, report: AutomaticReport) -> _MergedIds:
         """Those of an earlier call, if it merged the same volume."""
         file = report.objects_file.with_name("merged.npz")
-        identity = identity_at(run_location(session)) or ""
+        identity = BulkLabels.identity_at(run_location(session)) or ""
         of_n = np.zeros(report.objects + 1, dtype=np.uint32)
         try:
             with np.load(file, allow_pickle=False) as kept:

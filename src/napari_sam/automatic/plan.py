@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.automatic.estimate.empty_windows import Emptiness
-from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.geometry import Box
 from napari_sam.images import Level
 from napari_sam.model.window_model import PointQuery
 from napari_sam.predictor.window_grid import Cell, WindowGrid
 from napari_sam.predictor.windows import at_level, from_level
 
-FORMAT = 2
+FORMAT = 3
 """Of what is kept on disk, and of how a window is segmented: to be raised when either
 changes. Runs of another one are not gone on with."""
 
@@ -226,6 +226,7 @@ def _under(start: int, stop: int, factor: float, length: int) -> NDArray[np.int6
 
 
 def _options(fields: Mapping[str, Any]) -> AutomaticOptions:
-    query = fields["query"]
-    options = AutomaticOptions(**{**fields, "query": None})
+    query, mode = fields["query"], fields["mode"]
+    mode = None if mode is None else AutomaticMode(mode)
+    options = AutomaticOptions(**{**fields, "query": None, "mode": mode})
     return replace(options, query=None if query is None else PointQuery(**query))

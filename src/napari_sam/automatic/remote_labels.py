@@ -28,7 +28,7 @@ import platformdirs
 from napari_sam.errors import LabelError, LabelWriteError, SamError
 from napari_sam.images.stored import one_line
 from napari_sam.labels.location import LabelLocation
-from napari_sam.labels.ome_zarr import ZarrNode
+from napari_sam.zarr_nodes import ZarrNode
 
 ROOT_FILES = (".zmetadata", ".zattrs", ".zgroup", "zarr.json")
 """What makes a folder a volume, in the order in which it is written."""

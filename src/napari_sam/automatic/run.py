@@ -27,16 +27,15 @@ from napari_sam.automatic.seams.write_labels import LabelWriting, Step
 from napari_sam.automatic.tiles.pipeline import Concurrency, run_tiles
 from napari_sam.automatic.tiles.tile_files import TileFiles, TileSummary
 from napari_sam.automatic.window.options import AutomaticOptions
-from napari_sam.errors import ImageError, LabelWriteError
+from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelGeometry, LabelOptions
-from napari_sam.labels.bulk import BulkLabels, as_write_error
-from napari_sam.labels.location import find_location, is_url
-from napari_sam.labels.lock import lock_for_writing, release_without_trace
-from napari_sam.labels.volume import settle_drafts
+from napari_sam.labels.bulk import BulkLabels
+from napari_sam.labels.location import find_location
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.progress import ProgressCallback, WindowProgress
+from napari_sam.zarr_nodes import is_url
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -176,16 +175,9 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     run = _Run(
         opened, loaded, folder, on_progress, watch, pace or Concurrency(), cluster
     )
-    lock = lock_for_writing(place)
-    try:
-        volume = replace(label_options or LabelOptions(), overwrite=False)
+    volume = replace(label_options or LabelOptions(), overwrite=False)
+    with BulkLabels.locked(place):
         return run.carry_out(asked, volume, overwrite=overwrite)
-    except OSError as error:
-        if isinstance(error, LabelWriteError) or error.errno is None:
-            raise
-        raise as_write_error(place, error) from error
-    finally:
-        release_without_trace(place, lock)
 
 
 @dataclass(slots=True)
@@ -211,7 +203,7 @@ class _Run:
     ) -> AutomaticReport:
         """Do what is left of the run."""
         folder = self.folder
-        settle_drafts(folder.place)
+        BulkLabels.settle(folder.place)
         folder.sweep()
         plan = folder.plan()
         if overwrite and plan is not None:

@@ -22,7 +22,7 @@ from napari_sam.automatic.remote_labels import RemoteLabels
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.automatic.tiles.tile_files import failure_from_json
 from napari_sam.errors import LabelError
-from napari_sam.labels.bulk import identity_at, was_edited
+from napari_sam.labels.bulk import BulkLabels
 from napari_sam.labels.location import LabelLocation
 
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
@@ -174,7 +174,7 @@ class RunFolder:
     def made(self) -> AutomaticReport | None:
         """The report of complete labels that are at the place on this machine."""
         written = self._complete()
-        if written is None or identity_at(self.place) != written.identity:
+        if written is None or BulkLabels.identity_at(self.place) != written.identity:
             return None
         return written.report
 
@@ -189,19 +189,21 @@ class RunFolder:
     def check_replaceable(self) -> None:
         """Raise a LabelError if there are labels that are more than this run's own."""
         place = self.place
-        if identity_at(place) is None and not place.journal.exists():
+        if BulkLabels.identity_at(place) is None and not place.journal.exists():
             return
         written = self.written()
         if written is None or not self._is_there(written):
             # A journal alone, without edits, is what a kill between the two leaves.
-            if identity_at(place) is None and not was_edited(place):
+            if BulkLabels.identity_at(place) is None and not BulkLabels.was_edited(
+                place
+            ):
                 return
             raise LabelError(
                 f"There are labels at {place.path} already, which segmenting "
                 "everything would replace. Choose another place, or overwrite them "
                 "(overwrite=True, --overwrite)."
             )
-        if was_edited(place):
+        if BulkLabels.was_edited(place):
             raise LabelError(
                 f"The labels {place.path} were edited since this run wrote them, and "
                 "writing them again would drop the edits. Choose another place, or "
@@ -228,7 +230,7 @@ class RunFolder:
         return written
 
     def _is_there(self, written: Written) -> bool:
-        if identity_at(self.place) == written.identity:
+        if BulkLabels.identity_at(self.place) == written.identity:
             return True
         return self.remote is not None and self.remote.identity() == written.identity
 

@@ -161,6 +161,13 @@ def train(  # noqa: PLR0913 - each parameter is an option that a user can give
         Pretraining | None,
         typer.Option(help="Teach the encoder from pixels alone, without labels."),
     ] = None,
+    instances: Annotated[
+        bool,
+        typer.Option(
+            "--instances",
+            help="Only the instance decoder learns; prompts are answered as before.",
+        ),
+    ] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="How long.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="How long, instead of steps.")
@@ -229,7 +236,8 @@ def train(  # noqa: PLR0913 - each parameter is an option that a user can give
             scenes_share=scenes_share,
             leave_out=leave_out,
         )
-        goal = Goal.SEGMENT if pretrain is None else Goal.MAE
+        goal = Goal.INSTANCES if instances else Goal.SEGMENT
+        goal = goal if pretrain is None else Goal.MAE
         files = RunFiles(output, checkpoint, log)
         raise SystemExit(run_train(request, files, goal, device))
 

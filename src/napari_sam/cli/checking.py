@@ -15,9 +15,10 @@ from napari_sam.cli.request import RequestError, Rule, SegmentRequest
 from napari_sam.errors import PromptError
 from napari_sam.images import Image, open_image
 from napari_sam.labels import default_labels_path
-from napari_sam.labels.location import LabelLocation, find_location, outermost_store
+from napari_sam.labels.location import LabelLocation, find_location
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.session.objects import check_object
+from napari_sam.zarr_nodes import outermost_store
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from napari_sam.cli.reporting import show
 from napari_sam.evaluation.compare import Comparison, compare_labels
 from napari_sam.evaluation.compare_report import (
     report_tables,
-    shown,
     write_comparison,
 )
 
@@ -36,7 +35,7 @@ def run_compare(tested: str, reference: str, output: Path | None) -> None:
         return
     for path in write_comparison(comparison, output):
         show(f"Report: {path}")
-    show(f"mSA {shown(comparison.msa)}, PQ {shown(comparison.panoptic.pq)}")
+    show(comparison.headline)
 
 
 def _compare(tested: str, reference: str) -> Comparison:

@@ -27,6 +27,7 @@ from napari_sam.cli.request import (
     Target,
 )
 from napari_sam.cli.segment_prompts import run_prompts, summarise
+from napari_sam.ome_zarr import CoordinateTransform, Multiscale, group_attributes
 from napari_sam.prompt_files import ObjectPrompts, write_prompts
 from napari_sam.prompts import BoxPrompt, Click
 
@@ -121,7 +122,7 @@ def write_image(pixels_hw: NDArray[np.uint8], path: Path) -> None:
     group = zarr.create_group(
         LocalStore(draft),
         zarr_format=3,
-        attributes={"ome": _metadata(path.name, len(levels)), MARK: True},
+        attributes=_attributes(path.name, len(levels)),
     )
     for index, pixels in enumerate(levels):
         array = group.create_array(
@@ -157,19 +158,15 @@ def _halved(pixels_hw: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return halved
 
 
-def _metadata(name: str, level_count: int) -> dict[str, Any]:
-    datasets = [
-        {
-            "path": str(index),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [2.0**index] * 2},
-                {"type": "translation", "translation": [(2**index - 1) / 2] * 2},
-            ],
-        }
-        for index in range(level_count)
-    ]
-    axes = [{"name": axis, "type": "space"} for axis in "yx"]
-    return {
-        "version": "0.5",
-        "multiscales": [{"name": name, "axes": axes, "datasets": datasets}],
-    }
+def _attributes(name: str, level_count: int) -> dict[str, Any]:
+    """Of the image's group; pixels of a coarser level are the middle of a block."""
+    steps = [2.0**level for level in range(level_count)]
+    multiscale = Multiscale(
+        paths=tuple(str(level) for level in range(level_count)),
+        axes="yx",
+        transforms=tuple(
+            CoordinateTransform((step, step), ((step - 1) / 2,) * 2) for step in steps
+        ),
+        name=name,
+    )
+    return {**group_attributes(multiscale, "0.5", {}), MARK: True}

@@ -15,7 +15,7 @@ from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.evaluation.protocol import EvaluationOptions, PlaneResult
 from napari_sam.evaluation.report import write_report
 from napari_sam.evaluation.results import weights_of
-from napari_sam.evaluation.run import ModelSource, evaluate, limited
+from napari_sam.evaluation.run import ModelSource, evaluate
 
 
 def run_evaluate(
@@ -28,7 +28,7 @@ def run_evaluate(
     jobs: int,
 ) -> None:
     """Evaluate, write the report, and print its summary."""
-    datasets = [limited(read_dataset(folder), limit) for folder in folders]
+    datasets = [read_dataset(folder).limited(limit) for folder in folders]
     output.mkdir(parents=True, exist_ok=True)
     count = sum(len(dataset.planes) for dataset in datasets)
     with Steps(count) as steps:

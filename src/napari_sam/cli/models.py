@@ -30,7 +30,9 @@ def show_models(*, as_json: bool) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_WITHOUT_TERMINAL)
-    table = Table("name", "family", "size", "licence", "in cache", box=None)
+    table = Table(
+        "name", "family", "size", "licence", "in cache", "instances", box=None
+    )
     for listing in listings:
         row = listing.row
         size = _size(listing)
@@ -40,6 +42,7 @@ def show_models(*, as_json: bool) -> None:
             "not published" if size is None else f"{size / 1e6:,.0f} MB",
             row.licence,
             _presence(listing),
+            "yes" if row.finds_instances else "no",
         )
     console.print(table)
     show("")
@@ -71,4 +74,5 @@ def _facts(listing: ModelListing) -> dict[str, Any]:
         "path": str(listing.path),
         "url": row.url,
         "page": row.page,
+        "finds_instances": row.finds_instances,
     }

@@ -24,7 +24,7 @@ from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, Level
 from napari_sam.labels import LabelStore
-from napari_sam.labels.palette import Colour, colour_of, colours_of
+from napari_sam.palette import Colour, colour_of, colours_of
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 LONGEST_SIDE = 1600  # of a picture, in its own pixels

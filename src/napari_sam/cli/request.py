@@ -54,6 +54,14 @@ class Pretraining(StrEnum):
     MAE = "mae"  # to guess hidden pixels
 
 
+class Mode(StrEnum):
+    """How everything is found."""
+
+    BEST = "best"  # of what the model has
+    GRID = "grid"
+    INSTANCES = "instances"
+
+
 class Version(StrEnum):
     """Of OME-Zarr, for labels."""
 
@@ -129,6 +137,7 @@ class RunOptions:
     """What only `napari-sam segment` without prompts takes."""
 
     object_size: float | None = None  # in pixels of level 0
+    mode: Mode | None = None  # the best that the model has
     planes: PlaneRanges | None = None
     region: Box | None = None  # in pixels of level 0
     skip_empty: bool = True
@@ -142,6 +151,7 @@ class RunOptions:
         """For each option whether it is on the command line."""
         return {
             "--object-size": self.object_size is not None,
+            "--mode": self.mode is not None,
             "--planes": self.planes is not None,
             "--region": self.region is not None,
             "--no-skip-empty": not self.skip_empty,

@@ -23,13 +23,14 @@ from napari_sam.automatic.run import Progress as RunProgress
 from napari_sam.automatic.run import segment_image
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.allocator import keep_memory
-from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.cli import segment_prompts
 from napari_sam.cli.checking import check_picture, check_writable
 from napari_sam.cli.overlay import ShownObject, draw_overlay
 from napari_sam.cli.reporting import FAILED, INTERRUPTED, Bars, note, show, warn
 from napari_sam.cli.request import (
     AutomaticRequest,
+    Mode,
     ModelChoice,
     Precision,
     RequestError,
@@ -38,8 +39,9 @@ from napari_sam.cli.request import (
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.labels import LabelOptions, default_labels_path
-from napari_sam.labels.location import find_location, is_url
+from napari_sam.labels.location import find_location
 from napari_sam.model.window_model import WindowModel
+from napari_sam.zarr_nodes import is_url
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -165,6 +167,10 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
     return _CheckedRequest(request, image, labels, planes)
 
 
+def _mode(mode: Mode | None) -> AutomaticMode | None:
+    return None if mode in (None, Mode.BEST) else AutomaticMode(mode)
+
+
 def _segmented(
     checked: _CheckedRequest, client: Any, on_progress: Callable[[RunProgress], None]
 ) -> AutomaticReport:
@@ -174,7 +180,9 @@ def _segmented(
         checked.image,
         checked.labels,
         _model(request.model, to_workers=client is not None),
-        options=AutomaticOptions(object_size=request.run.object_size),
+        options=AutomaticOptions(
+            object_size=request.run.object_size, mode=_mode(request.run.mode)
+        ),
         planes=checked.planes,
         region=request.run.region,
         level=request.level,

@@ -13,6 +13,7 @@ from napari_sam.cli.request import (
     AutomaticRequest,
     DebugOption,
     DeviceOption,
+    Mode,
     ModelChoice,
     ModelOption,
     Precision,
@@ -61,6 +62,13 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         typer.Option(
             metavar="PIXELS",
             help="Everything: side of a typical object; estimated if not given.",
+        ),
+    ] = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            help="Everything: how objects are found; instances take a fraction of the "
+            "time, and a model with an instance decoder.",
         ),
     ] = None,
     planes: Annotated[
@@ -171,6 +179,7 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
     choice = ModelChoice(model, device, cache_dir, precision)
     run = RunOptions(
         object_size,
+        mode,
         _parsed(parse_planes, planes, "--planes"),
         _parsed(parse_region, region, "--region"),
         skip_empty,

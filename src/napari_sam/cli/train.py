@@ -27,7 +27,7 @@ from napari_sam.training.config import (
     Phase,
     TrainingConfig,
 )
-from napari_sam.training.config_files import DEFAULT_RECIPE, read_config
+from napari_sam.training.config_files import RECIPES, read_config
 from napari_sam.training.loop import Report
 from napari_sam.training.run import Goal, RunFiles, train
 from napari_sam.training.start import NEW_IMAGE_SIZE
@@ -51,7 +51,7 @@ class TrainRequest:
     Parameters
     ----------
     sources
-        One config file or "default", or folders of data.
+        One config file or recipe such as "default", or folders of data.
     data
         What the paths in a config are relative to.
     start, encoder, name, image_size, window_size
@@ -112,7 +112,7 @@ def config_of(request: TrainRequest, goal: Goal = Goal.SEGMENT) -> TrainingConfi
         Options that contradict each other, or a config that cannot be read.
     """
     first = request.sources[0]
-    is_config = first == DEFAULT_RECIPE or Path(first).suffix.lower() == ".toml"
+    is_config = first in RECIPES or Path(first).suffix.lower() == ".toml"
     if is_config and (len(request.sources) > 1 or request.leave_out is not None):
         raise TrainingError(
             f"{first} is a config, which says what the data are; leave out other "

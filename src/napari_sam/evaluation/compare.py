@@ -41,7 +41,7 @@ class QualityShare:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Everything that was found out about two label volumes."""
+    """All that was found out about two label volumes."""
 
     tested_name: str
     reference_name: str
@@ -53,6 +53,11 @@ class Comparison:
     panoptic: PanopticQuality  # its `sq` is the mean IoU of the matches
     shares: tuple[QualityShare, ...]  # above 0.75 and 0.90
     mistakes: Mistakes
+
+    @property
+    def headline(self) -> str:
+        """The two measures that sum it up."""
+        return f"mSA {shown(self.msa)}, PQ {shown(self.panoptic.pq)}"
 
     @property
     def msa(self) -> float | None:
@@ -119,3 +124,8 @@ def share_above(partners: Partners, iou: float) -> QualityShare:
     """How many tested objects have a partner with more than `iou`, in twentieths."""
     is_above = partners.above(round(iou * 20))
     return QualityShare(iou, mean(is_above), mean(is_above[partners.above(10)]))
+
+
+def shown(value: float | None) -> str:
+    """A measure with three decimals; a dash for 0 / 0."""
+    return "-" if value is None else f"{value:.3f}"

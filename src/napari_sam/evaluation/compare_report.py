@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.evaluation.compare import SAM_SHARES, Comparison
+from napari_sam.evaluation.compare import SAM_SHARES, Comparison, shown
 from napari_sam.evaluation.matching import NOBODY
 from napari_sam.evaluation.mistakes import Group, Verdict
 
@@ -233,11 +233,6 @@ def threshold_table(comparison: Comparison) -> ReportTable:
     ]
     header = ("IoU >", "TP", "FP", "FN", "precision", "recall", "F1", "AP")
     return ReportTable("Matches by threshold", header, rows)
-
-
-def shown(value: float | None) -> str:
-    """A measure with three decimals; a dash for 0 / 0."""
-    return "-" if value is None else f"{value:.3f}"
 
 
 def _joined(group: Group) -> str:

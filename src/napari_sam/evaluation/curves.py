@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.evaluation.protocol import Answers, ObjectResult, PlaneResult
+from napari_sam.evaluation.protocol import EvaluatedObject, PlaneResult, PromptScores
 
 SIZE_BANDS = ((0, 16), (16, 32), (32, 64), (64, 128), (128, None))
 """Bounds of the square root of an object's area, in pixels."""
@@ -45,7 +45,7 @@ def summarise(planes: Sequence[PlaneResult]) -> Figures:
     return figures
 
 
-def summarise_objects(objects: Sequence[ObjectResult]) -> Figures:
+def summarise_objects(objects: Sequence[EvaluatedObject]) -> Figures:
     """Figures of some objects, at least one."""
     clicks = [one.clicks for one in objects]
     iou, score = _of(clicks, "iou"), _of(clicks, "score")
@@ -168,11 +168,11 @@ def band_name(low: int, high: int | None) -> str:
     return f"{low}-{high} px" if low else f"under {high} px"
 
 
-def _in_band(one: ObjectResult, low: int, high: int | None) -> bool:
+def _in_band(one: EvaluatedObject, low: int, high: int | None) -> bool:
     return low**2 <= one.area and (high is None or one.area < high**2)
 
 
-def _of(answers: Sequence[Sequence[Answers]], name: str) -> NDArray[np.float64]:
+def _of(answers: Sequence[Sequence[PromptScores]], name: str) -> NDArray[np.float64]:
     return np.array([[getattr(one, name) for one in row] for row in answers])
 
 
@@ -180,7 +180,7 @@ def _means(values: NDArray[np.float64]) -> list[float]:
     return [float(value) for value in values.mean(axis=0)]
 
 
-def _box_figures(answers: Sequence[Answers]) -> Figures:
+def _box_figures(answers: Sequence[PromptScores]) -> Figures:
     figures = {
         name: float(np.mean([getattr(answer, name) for answer in answers]))
         for name in ("iou", "best", "score", "boundary")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import ImageError, LabelError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
-from napari_sam.images.ome_zarr import ome_attributes
+from napari_sam.ome_zarr import ome_attributes
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zarr", ".npy")
 LABEL_SEPARATOR = "::"
@@ -30,7 +30,7 @@ LABEL_SEPARATOR = "::"
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPlane:
-    """One plane with the instances in it; nothing is read until it is asked for."""
+    """One plane with the instances in it; nothing is read until it is needed."""
 
     dataset: str
     name: str  # of the image, without its ending
@@ -39,7 +39,7 @@ class AnnotatedPlane:
     labels_path: Path
 
     def open_image(self) -> Image:
-        """The whole image; `plane` says which part of it this is."""
+        """The whole image; `plane` is the index of this one in it."""
         return open_image(self.image_path)
 
     def read_labels(self) -> NDArray[np.integer[Any]]:
@@ -79,6 +79,10 @@ class Dataset:
     name: str
     planes: tuple[AnnotatedPlane, ...]
 
+    def limited(self, count: int | None) -> Dataset:
+        """The first planes; None: all."""
+        return replace(self, planes=self.planes[:count])
+
 
 def read_dataset(path: Path | str) -> Dataset:
     """Find the images and labels of a data set.
@@ -107,13 +111,14 @@ def read_dataset(path: Path | str) -> Dataset:
     return Dataset(name, tuple(planes))
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder, by their endings, in order of their names."""
+    return sorted(x for x in folder.iterdir() if x.suffix.lower() in IMAGE_SUFFIXES)
+
+
 def _pairs_of(root: Path) -> Iterator[tuple[Path, Path]]:
     """Images with the labels of the same stem, by name."""
-    images = sorted(
-        path
-        for path in (root / "images").iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    )
+    images = image_files(root / "images")
     if not images:
         raise ImageError(
             f"{root / 'images'} needs to hold images ({', '.join(IMAGE_SUFFIXES)}), "

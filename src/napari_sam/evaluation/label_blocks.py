@@ -38,8 +38,8 @@ Labels = NDArray[Any]  # of any integer type
 
 
 @dataclass(frozen=True, slots=True)
-class LabelView:
-    """The finest level of a stored label volume, without axes that say nothing."""
+class ComparedLabels:
+    """The finest level of a stored label volume, without axes of size 1."""
 
     array: LazyArray
     dropped: tuple[int, ...]  # axes of size 1: channels, and leading ones
@@ -47,7 +47,7 @@ class LabelView:
 
     @classmethod
     def of(cls, stored: StoredImage) -> Self:
-        """Look at a stored image as labels; a LabelError if it cannot be any."""
+        """Take a stored image for labels; a LabelError if it cannot be any."""
         array, name = stored.arrays[0], stored.source or stored.name
         if np.dtype(array.dtype).kind not in "bui":
             raise LabelError(
@@ -125,7 +125,7 @@ class LabelPair:
             for source in (tested, reference):
                 stored = find_image(source)
                 opened.callback(stored.close)
-                views.append(LabelView.of(stored))
+                views.append(ComparedLabels.of(stored))
             self.tested, self.reference = views
             self._check_shapes()
             on_failure.pop_all()  # from here on `close` closes the files

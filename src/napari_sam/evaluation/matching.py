@@ -29,7 +29,7 @@ NOBODY = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Objects:
+class LabelledObjects:
     """The objects of one label volume, by ascending id."""
 
     ids: Ids
@@ -66,8 +66,8 @@ class Partners:
 class Meetings:
     """All pairs of objects of two volumes that share pixels."""
 
-    tested: Objects
-    reference: Objects
+    tested: LabelledObjects
+    reference: LabelledObjects
     tested_positions: Positions  # of each pair, in `tested`
     reference_positions: Positions
     overlaps: Counts  # shared pixels of each pair
@@ -75,8 +75,8 @@ class Meetings:
     @classmethod
     def of(cls, table: OverlapTable) -> Self:
         """Find the objects and pairs in a table of overlaps."""
-        tested = Objects.of(table.tested_ids, table.counts)
-        reference = Objects.of(table.reference_ids, table.counts)
+        tested = LabelledObjects.of(table.tested_ids, table.counts)
+        reference = LabelledObjects.of(table.reference_ids, table.counts)
         is_pair = (table.tested_ids != 0) & (table.reference_ids != 0)
         return cls(
             tested,
@@ -87,7 +87,7 @@ class Meetings:
         )
 
     def swapped(self) -> Meetings:
-        """The same with the two volumes in each other's place."""
+        """The same with the two volumes swapped."""
         return Meetings(
             self.reference,
             self.tested,

@@ -7,7 +7,7 @@ An object covers another if it holds at least half of its pixels.
     missed   a reference object that no tested object covers, and that is not split
     extra    a tested object that covers no reference object, and is covered by none
 
-The lists say what happened and may name objects that match all the same: a nucleus
+The lists hold what happened and may name objects that match all the same: a nucleus
 with a good outline that also swallowed a fragment beside it is in the list of merges.
 Each reference object also has one verdict, which is the first that holds of: matched
 (IoU > 0.5 with its partner), merged, split, missed, loose (an object covers it, and

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import LabelError
 from napari_sam.evaluation.label_blocks import LabelBlocks, Labels
 
-PIECE_PIXELS = 2**19
+SLICE_PIXELS = 2**19
 """Folded into runs at once, since that takes several times the memory of the labels."""
 
 PENDING_ROWS = 2**18
@@ -59,9 +59,9 @@ class OverlapCounter:
     def add(self, tested: Labels, reference: Labels) -> None:
         """Count the pixels of a block; both arrays have its shape."""
         flat_tested, flat_reference = tested.ravel(), reference.ravel()
-        for start in range(0, flat_tested.size, PIECE_PIXELS):
-            piece = slice(start, start + PIECE_PIXELS)
-            found = merge_rows([fold_runs(flat_tested[piece], flat_reference[piece])])
+        for start in range(0, flat_tested.size, SLICE_PIXELS):
+            part = slice(start, start + SLICE_PIXELS)
+            found = merge_rows([fold_runs(flat_tested[part], flat_reference[part])])
             self._pending.append(found)
             self._pending_rows += len(found)
             # Waiting for as many rows as there are keeps the work for each constant.

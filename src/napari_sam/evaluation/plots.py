@@ -14,7 +14,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from napari_sam.evaluation.curves import Figures
 from napari_sam.evaluation.datasets import AnnotatedPlane, Dataset
-from napari_sam.evaluation.protocol import ObjectResult, PlaneResult
+from napari_sam.evaluation.protocol import EvaluatedObject, PlaneResult
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, from_run_lengths
 from napari_sam.predictor.placed_mask import PlacedMask
@@ -80,7 +80,7 @@ def contact_sheet(
     return figure
 
 
-def _draw_object(axes: Axes, plane: AnnotatedPlane, one: ObjectResult) -> None:
+def _draw_object(axes: Axes, plane: AnnotatedPlane, one: EvaluatedObject) -> None:
     with plane.open_image() as image:
         view = view_of(one).clip(Box.of_shape(image.shape))
         pixels = image.read_rgb(plane.plane, 0, view)
@@ -96,7 +96,7 @@ def _draw_object(axes: Axes, plane: AnnotatedPlane, one: ObjectResult) -> None:
     axes.plot(x - view.x0, y - view.y0, "o", color="yellow", markersize=3)
 
 
-def view_of(one: ObjectResult) -> Box:
+def view_of(one: EvaluatedObject) -> Box:
     """What to show of an object: its surroundings, and the mask that it got."""
     box = Box(*one.box)
     side = max(box.shape)
@@ -176,6 +176,6 @@ def _calibration(figures: Mapping[str, Figures]) -> Figure:
 
 def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
-    # Without a canvas of its own a figure would ask for a window.
+    # Without a canvas of its own a figure would open a window.
     FigureCanvasAgg(figure)
     return figure

@@ -1,8 +1,8 @@
-"""What is asked about each object, and what is noted of the answers.
+"""The prompts for each object, and what is noted of the predictions.
 
 "Segment Anything" (2023), section 7.1: one click, then up to eight that correct the
 best-scored mask so far; and a box, as tight as the object and as a hurried annotator
-draws it. Everything goes through `ImagePredictor`, as a user's prompts do.
+draws it. All of it goes through `ImagePredictor`, as a user's prompts do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MARGIN = 32
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """How objects are asked about.
+    """How objects are prompted.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What a prompt was answered with, in numbers.
+class PromptScores:
+    """How good the masks of a prompt are.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Answers:
     best
         Of the best of all masks that were offered.
     score
-        The IoU that the model expected, 0..1.
+        The IoU that the model predicts, 0..1.
     boundary
         F-score of the best-scored mask's outline, at 2 pixels.
     """
@@ -96,7 +96,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectResult:
+class EvaluatedObject:
     """One object of one plane.
 
     Parameters
@@ -106,10 +106,10 @@ class ObjectResult:
     points
         (y, x, 1 or 0) of each click that was needed.
     clicks
-        The answer after 1, 2, ... clicks; where nothing was left to correct, the last
+        The scores after 1, 2, ... clicks; where nothing was left to correct, the last
         one counts on.
     tight_box, loose_box
-        The answer to a box.
+        The scores of a box.
     shown
         The first click's mask: (y0, x0, y1, x1), and run lengths over that box.
     """
@@ -118,9 +118,9 @@ class ObjectResult:
     area: int
     box: tuple[int, int, int, int]
     points: tuple[tuple[int, int, int], ...]
-    clicks: tuple[Answers, ...]
-    tight_box: Answers
-    loose_box: Answers
+    clicks: tuple[PromptScores, ...]
+    tight_box: PromptScores
+    loose_box: PromptScores
     shown: tuple[tuple[int, int, int, int], tuple[int, ...]] | None
 
 
@@ -136,19 +136,19 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class PlaneResult:
-    """All that was asked about one plane."""
+    """All objects of one plane."""
 
     dataset: str
     name: str
     plane: tuple[int, ...]
-    objects: tuple[ObjectResult, ...]
+    objects: tuple[EvaluatedObject, ...]
     background_scores: tuple[float, ...]  # of clicks on nothing; 0: nothing was found
     timings: Timings
 
 
 @dataclass
 class TimedModel:
-    """A model whose work is counted; everything else it says is passed on."""
+    """A model whose work is counted; all else of it is passed on."""
 
     model: WindowModel
     encodes: int = 0
@@ -158,12 +158,12 @@ class TimedModel:
 
     @property
     def window_size(self) -> int:
-        """As the model says."""
+        """That of the model."""
         return self.model.window_size
 
     @property
     def fingerprint(self) -> str:
-        """As the model says."""
+        """That of the model."""
         return self.model.fingerprint
 
     def __getattr__(self, name: str) -> Any:
@@ -194,7 +194,7 @@ class TimedModel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class ReferenceObject:
     """An object as it was annotated."""
 
     label: int
@@ -214,18 +214,18 @@ class Wanted:
 def evaluate_plane(
     plane: AnnotatedPlane, model: WindowModel, options: EvaluationOptions
 ) -> PlaneResult:
-    """Ask about every object of a plane."""
+    """Prompt for every object of a plane."""
     labels_hw = plane.read_labels()
     timed = TimedModel(model)
     # Every plane has its own numbers, whichever process evaluates it, in any order.
     name = [*f"{plane.dataset}/{plane.name}".encode(), *plane.plane]
     rng = np.random.default_rng([options.seed, *name])
     with plane.open_image() as image:
-        annotator = Annotator(
+        annotator = SimulatedAnnotator(
             ImagePredictor(timed, image), plane.plane, image.shape, options, rng
         )
         wanted = list(_objects_of(labels_hw, options, rng))
-        objects = tuple(annotator.ask_about(one) for one in wanted)
+        objects = tuple(annotator.annotate(one) for one in wanted)
         scores = annotator.click_beside(labels_hw)
     return PlaneResult(
         plane.dataset, plane.name, plane.plane, objects, scores, timed.timings
@@ -233,8 +233,8 @@ def evaluate_plane(
 
 
 @dataclass(frozen=True, slots=True)
-class Annotator:
-    """Asks a predictor about the objects of one plane."""
+class SimulatedAnnotator:
+    """Prompts for the objects of one plane, as a user would."""
 
     predictor: ImagePredictor
     plane: tuple[int, ...]
@@ -242,14 +242,14 @@ class Annotator:
     options: EvaluationOptions
     rng: np.random.Generator
 
-    def ask_about(self, wanted: Wanted) -> ObjectResult:
+    def annotate(self, wanted: ReferenceObject) -> EvaluatedObject:
         """Click, correct, and draw boxes."""
         points, answers, first = self._click_through(wanted)
         loose = jittered_box(wanted.box, self.shape, self.rng)
         shown = None
         if first is not None:
             shown = (_corners(first.box), tuple(run_lengths(first.mask)))
-        return ObjectResult(
+        return EvaluatedObject(
             wanted.label,
             int(np.count_nonzero(wanted.mask)),
             _corners(wanted.box),
@@ -271,8 +271,10 @@ class Annotator:
         return tuple(scores)
 
     def _click_through(
-        self, wanted: Wanted
-    ) -> tuple[tuple[tuple[int, int, int], ...], tuple[Answers, ...], Candidate | None]:
+        self, wanted: ReferenceObject
+    ) -> tuple[
+        tuple[tuple[int, int, int], ...], tuple[PromptScores, ...], Candidate | None
+    ]:
         rng = self.rng if self.options.random_point else None
         row, column = first_click(wanted.mask, rng)
         prompts = [Click(wanted.box.y0 + row, wanted.box.x0 + column)]
@@ -291,7 +293,9 @@ class Annotator:
         points = tuple((*click.pixel, int(click.positive)) for click in prompts)
         return points, tuple(answers), first
 
-    def _correction(self, wanted: Wanted, current: Candidate | None) -> Click | None:
+    def _correction(
+        self, wanted: ReferenceObject, current: Candidate | None
+    ) -> Click | None:
         box = wanted.around(current, self.shape)
         shown = np.zeros(box.shape, dtype=bool)
         if current is not None:
@@ -302,25 +306,27 @@ class Annotator:
         row, column, positive = click
         return Click(box.y0 + row, box.x0 + column, positive)
 
-    def _box(self, wanted: Wanted, box: Box) -> Answers:
+    def _box(self, wanted: ReferenceObject, box: Box) -> PromptScores:
         prompt = BoxPrompt.from_box(box)
         return self._judged(wanted, self.predictor.predict([prompt], self.plane))
 
-    def _judged(self, wanted: Wanted, found: Sequence[Candidate]) -> Answers:
+    def _judged(
+        self, wanted: ReferenceObject, found: Sequence[Candidate]
+    ) -> PromptScores:
         if not found:
-            return Answers(0.0, 0.0, 0.0, 0.0)
+            return PromptScores(0.0, 0.0, 0.0, 0.0)
         ious = [overlap(c.mask, c.box, wanted.mask, wanted.box) for c in found]
         box = wanted.around(found[0], self.shape)
         shown = PlacedMask(found[0].mask, found[0].box, level=0).read(box)
         boundary = boundary_f_score(shown, wanted.over(box))
-        return Answers(ious[0], max(ious), found[0].score, boundary)
+        return PromptScores(ious[0], max(ious), found[0].score, boundary)
 
 
 def _objects_of(
     labels_hw: NDArray[np.integer[Any]],
     options: EvaluationOptions,
     rng: np.random.Generator,
-) -> Iterator[Wanted]:
+) -> Iterator[ReferenceObject]:
     ids, compact = np.unique(labels_hw, return_inverse=True)
     compact_hw = compact.reshape(labels_hw.shape) + int(ids[0] != 0)
     regions = [
@@ -333,7 +339,7 @@ def _objects_of(
         regions = [regions[index] for index in sorted(chosen)]
     for region in regions:
         label = int(ids[region.label - int(ids[0] != 0)])
-        yield Wanted(label, region.image, Box(*(int(n) for n in region.bbox)))
+        yield ReferenceObject(label, region.image, Box(*(int(n) for n in region.bbox)))
 
 
 def _corners(box: Box) -> tuple[int, int, int, int]:

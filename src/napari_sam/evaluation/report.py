@@ -14,7 +14,7 @@ from napari_sam.errors import EvaluationError
 from napari_sam.evaluation.curves import IOU_TARGETS, Figures, overall, summarise
 from napari_sam.evaluation.datasets import Dataset
 from napari_sam.evaluation.plots import draw_plots
-from napari_sam.evaluation.protocol import ObjectResult, PlaneResult
+from napari_sam.evaluation.protocol import EvaluatedObject, PlaneResult
 
 OVERALL = "overall"
 
@@ -50,7 +50,7 @@ def write_report(
     results
         Of all planes.
     about
-        What else the report should say: model, options, versions.
+        What else belongs into the report: model, options, versions.
 
     Returns
     -------
@@ -77,8 +77,8 @@ def figures_of(results: Sequence[PlaneResult]) -> dict[str, Figures]:
     }
     if not figures:
         raise EvaluationError(
-            f"The {len(results)} planes hold no object that is large enough to be "
-            "asked about. Are these labels of objects?"
+            f"The {len(results)} planes hold no object that is large enough to "
+            "count. Are these labels of objects?"
         )
     return {**figures, OVERALL: overall(list(figures.values()))}
 
@@ -103,7 +103,7 @@ def markdown(report: Mapping[str, Any], plots: Sequence[str]) -> str:
     parts += ["## Mean change of the IoU by each click", _click_table(sets, "change")]
     parts += ["## Clicks needed", NEEDED, _needed_table(sets)]
     parts += ["## Size of the object", SIZES, _size_table(sets)]
-    parts += ["## The model's own expectation", SCORES, _score_table(sets)]
+    parts += ["## The model's own prediction", SCORES, _score_table(sets)]
     parts += ["## Time", _time_table(sets)]
     parts += [f"![{name}]({name})" for name in plots]
     return "\n\n".join(parts) + "\n"
@@ -225,7 +225,7 @@ def _time_table(sets: Mapping[str, Figures]) -> str:
     )
 
 
-def _row(plane: PlaneResult, one: ObjectResult) -> dict[str, object]:
+def _row(plane: PlaneResult, one: EvaluatedObject) -> dict[str, object]:
     y0, x0, y1, x1 = one.box
     row: dict[str, object] = {
         "dataset": plane.dataset,

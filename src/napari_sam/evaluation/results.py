@@ -1,6 +1,6 @@
 """Results of planes on disk: what is finished is kept, whatever happens next.
 
-REPORT/planes/settings.json          what was asked; another question, another folder
+REPORT/planes/settings.json          the options; others need another folder
 REPORT/planes/SET/NAME/0-3.json      one file a plane, written whole or not at all
 
 A result also names the image and the labels that it is about. Where these are others
@@ -19,9 +19,9 @@ from napari_sam.atomic_files import write_atomically
 from napari_sam.errors import EvaluationError
 from napari_sam.evaluation.datasets import AnnotatedPlane
 from napari_sam.evaluation.protocol import (
-    Answers,
-    ObjectResult,
+    EvaluatedObject,
     PlaneResult,
+    PromptScores,
     Timings,
 )
 
@@ -34,7 +34,7 @@ class ResultsFolder:
     root
         The report's folder; made if it is not there.
     settings
-        Everything that the results depend on besides the images.
+        All that the results depend on besides the images.
 
     Raises
     ------
@@ -102,17 +102,17 @@ def plane_result(facts: Mapping[str, Any]) -> PlaneResult:
     )
 
 
-def _object_result(facts: Mapping[str, Any]) -> ObjectResult:
+def _object_result(facts: Mapping[str, Any]) -> EvaluatedObject:
     y0, x0, y1, x1 = facts["box"]
     shown = facts["shown"]
-    return ObjectResult(
+    return EvaluatedObject(
         facts["label"],
         facts["area"],
         (y0, x0, y1, x1),
         tuple((y, x, label) for y, x, label in facts["points"]),
-        tuple(Answers(**entry) for entry in facts["clicks"]),
-        Answers(**facts["tight_box"]),
-        Answers(**facts["loose_box"]),
+        tuple(PromptScores(**entry) for entry in facts["clicks"]),
+        PromptScores(**facts["tight_box"]),
+        PromptScores(**facts["loose_box"]),
         shown and (tuple(shown[0]), tuple(shown[1])),
     )
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -59,19 +59,19 @@ def evaluate(
     jobs: int = 1,
     on_plane: Callable[[PlaneResult], None] | None = None,
 ) -> list[PlaneResult]:
-    """Ask about every object of every plane.
+    """Prompt for every object of every plane.
 
     Parameters
     ----------
     datasets
-        What to ask about.
+        Whose objects.
     model
-        Who answers; with several jobs a source, since each loads it.
+        What predicts; with several jobs a source, since each loads it.
     output
         A folder, in which finished planes are kept: the same call goes on where an
         earlier one stopped.
     options
-        How to ask.
+        How to prompt.
     jobs
         Processes that work side by side.
     on_plane
@@ -107,7 +107,7 @@ def evaluate(
         result = folder.load(plane)
         if result is not None:
             done[plane] = result
-            _tell(on_plane, result)
+            _report(on_plane, result)
     left = [plane for plane in planes if plane not in done]
     if jobs > 1 and isinstance(model, ModelSource):
         results = _in_processes(left, model, options, jobs)
@@ -116,16 +116,13 @@ def evaluate(
     for plane, result in results:
         folder.save(plane, result)
         done[plane] = result
-        _tell(on_plane, result)
+        _report(on_plane, result)
     return [done[plane] for plane in planes]
 
 
-def limited(dataset: Dataset, count: int | None) -> Dataset:
-    """The first planes of a data set."""
-    return replace(dataset, planes=dataset.planes[:count])
-
-
-def _tell(on_plane: Callable[[PlaneResult], None] | None, result: PlaneResult) -> None:
+def _report(
+    on_plane: Callable[[PlaneResult], None] | None, result: PlaneResult
+) -> None:
     if on_plane is not None:
         on_plane(result)
 

@@ -1,10 +1,42 @@
 """Lazy pyramids of planes: `open_image`, whatever the file.
 
-`image` is what callers see; `from_zarr`, `from_tiff`, `from_raster` and `from_memory`
-find what is stored, `axes`, `layout` and `levels` make sense of it, `block_means` makes
-levels that are missing, `sampling` and `intensity` settle what is black and white.
+image       what callers see: planes, levels, windows
+sources     who opens what: from_zarr, from_tiff, from_raster, from_files, from_memory
+zarr_groups which image of a group; zarr_stores opens the store around it
+tiff_geometry, tiff_samples    sizes and samples, in the dialects of TIFF
+foreign_formats                what other programs read
+stored      what was found in a file, before anything is made of it
+axes        what the axes of an array mean
+layout      axes, channels and levels settled, the user's wishes first
+levels      levels that are stored, and virtual ones between and beyond them
+block_means windows of virtual levels
+sampling    what becomes black and white, from few chunks
+intensity   from any pixel type to 8 bits
 """
 
-from napari_sam.images.image import Image, Level, open_image
+from napari_sam.images import axes
+from napari_sam.images.image import Image, ImageLike, open_image
+from napari_sam.images.intensity import as_rgb, intensity_range, stretch
+from napari_sam.images.layout import Ranges
+from napari_sam.images.levels import Level
+from napari_sam.images.sampling import widen_empty_range
+from napari_sam.images.sources import find_image
+from napari_sam.images.stored import ForeignErrors, LazyArray, StoredImage, one_line
 
-__all__ = ["Image", "Level", "open_image"]
+__all__ = [
+    "ForeignErrors",
+    "Image",
+    "ImageLike",
+    "LazyArray",
+    "Level",
+    "Ranges",
+    "StoredImage",
+    "as_rgb",
+    "axes",
+    "find_image",
+    "intensity_range",
+    "one_line",
+    "open_image",
+    "stretch",
+    "widen_empty_range",
+]

@@ -2,7 +2,7 @@
 
 y and x span the plane, c holds the channels, and every other axis counts planes. An
 RGB(A) samples axis, which TIFF calls S, is a channel axis like any other here; that
-its channels are colours is said beside the letters.
+its channels are colours is kept beside the letters.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def check_axes(axes: str) -> str:
 
 
 def guess_axes(shape: tuple[int, ...]) -> str:
-    """Name the axes of an array that says nothing about them.
+    """Name the axes of an array that has no metadata about them.
 
     - A last axis of size 3 or 4, of three or more, holds RGB(A) samples, "s"; one of
       size 1 or 2 holds channels, "c", as Keras and StarDist keep them.
@@ -127,5 +127,5 @@ def rename_unknown(axes: str) -> str:
 
 
 def is_rgb_axis(axes: str, shape: tuple[int, ...], dtype: np.dtype) -> bool:
-    """Whether channels look like colours: uint8, on the last axis, three or four."""
+    """Whether channels may be colours: uint8, on the last axis, three or four."""
     return axes[-1:] == CHANNEL and shape[-1] in (3, 4) and dtype == np.uint8

@@ -1,10 +1,10 @@
 """Windows of levels that are not stored: means of square blocks of a finer one.
 
 A window of a coarse level may span the whole plane, so its blocks are summed up
-piece by piece. Pieces follow the chunks, which need not line up with the blocks:
+region by region. Regions follow the chunks, which need not line up with the blocks:
 
     blocks  |-------|-------|-------|
-    pieces  |---------|---------|----     a block may collect from several pieces
+    regions |---------|---------|----     a block may collect from several regions
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from napari_sam.geometry import Box
 from napari_sam.images.levels import StoredLevel
 
-PIECE_SIDE = 2048
-PIECE_PIXELS = PIECE_SIDE**2
+REGION_SIDE = 2048
+REGION_PIXELS = REGION_SIDE**2
 """Read at once, for each channel, unless one chunk is larger."""
 
 
@@ -56,42 +56,44 @@ def read_block_means(
     sums_chw = np.zeros((len(channels), *box.shape))
     counts_chw = np.zeros((len(channels), *box.shape))
     y0, x0 = box.y0 * step, box.x0 * step
-    region = Box(y0, x0, box.y1 * step, box.x1 * step).clip(Box.of_shape(base.shape))
-    for piece in pieces(region, base):
-        pixels_chw = base.read(plane, channels, piece)
-        rows = range(piece.y0 // step - box.y0, (piece.y1 - 1) // step + 1 - box.y0)
-        columns = range(piece.x0 // step - box.x0, (piece.x1 - 1) // step + 1 - box.x0)
+    area = Box(y0, x0, box.y1 * step, box.x1 * step).clip(Box.of_shape(base.shape))
+    for region in regions(area, base):
+        pixels_chw = base.read(plane, channels, region)
+        rows = range(region.y0 // step - box.y0, (region.y1 - 1) // step + 1 - box.y0)
+        columns = range(
+            region.x0 // step - box.x0, (region.x1 - 1) // step + 1 - box.x0
+        )
         target = (..., slice(rows.start, rows.stop), slice(columns.start, columns.stop))
-        cuts_y = [max(0, (r + box.y0) * step - piece.y0) for r in rows]
-        cuts_x = [max(0, (c + box.x0) * step - piece.x0) for c in columns]
+        cuts_y = [max(0, (r + box.y0) * step - region.y0) for r in rows]
+        cuts_x = [max(0, (c + box.x0) * step - region.x0) for c in columns]
         if pixels_chw.dtype.kind == "f":
             finite_chw = np.isfinite(pixels_chw)
             counts_chw[target] += _block_sums(finite_chw, cuts_y, cuts_x)
             pixels_chw = np.where(finite_chw, pixels_chw, 0)
         else:
             counts_chw[target] += np.outer(
-                np.diff([*cuts_y, piece.shape[0]]), np.diff([*cuts_x, piece.shape[1]])
+                np.diff([*cuts_y, region.shape[0]]), np.diff([*cuts_x, region.shape[1]])
             )
         sums_chw[target] += _block_sums(pixels_chw, cuts_y, cuts_x)
     return _means(sums_chw, counts_chw, np.dtype(base.array.dtype))
 
 
-def pieces(region: Box, level: StoredLevel) -> Iterator[Box]:
-    """Cut a region along chunks into pieces of at most 2048 x 2048 pixels.
+def regions(area: Box, level: StoredLevel) -> Iterator[Box]:
+    """Cut an area along chunks into regions of at most 2048 x 2048 pixels.
 
     A chunk that is larger stays whole, since reading a part of it costs all of it.
     Arrays in memory have no chunks and are cut anyway.
     """
     if level.is_chunked:
         chunk_h, chunk_w = level.plane_chunks
-        width = chunk_w * max(1, min(PIECE_SIDE, PIECE_PIXELS // chunk_h) // chunk_w)
-        wide = min(width, region.shape[1])
-        height = chunk_h * max(1, PIECE_PIXELS // (wide * chunk_h))
+        width = chunk_w * max(1, min(REGION_SIDE, REGION_PIXELS // chunk_h) // chunk_w)
+        wide = min(width, area.shape[1])
+        height = chunk_h * max(1, REGION_PIXELS // (wide * chunk_h))
     else:
-        height = width = PIECE_SIDE
-    for y in range(region.y0 // height * height, region.y1, height):
-        for x in range(region.x0 // width * width, region.x1, width):
-            yield Box(y, x, y + height, x + width).clip(region)
+        height = width = REGION_SIDE
+    for y in range(area.y0 // height * height, area.y1, height):
+        for x in range(area.x0 // width * width, area.x1, width):
+            yield Box(y, x, y + height, x + width).clip(area)
 
 
 def _block_sums(

@@ -111,7 +111,7 @@ class StackedArrays:
 def open_arrays(arrays: Sequence[LazyArray]) -> StoredImage:
     """Take arrays as the levels of an image, or as the planes of a stack.
 
-    Pixels that lie in memory say which image it is, so that what was computed from
+    Pixels that lie in memory identify the image, so that what was computed from
     them is found again in another process. Others would have to be read or computed
     for that, and are a new image each time.
 

@@ -1,9 +1,9 @@
 """Open TIFF: plain, ImageJ, OME-TIFF and slide formats, tiled and pyramidal or not.
 
-Opening reads the tags of pages. Pixels that lie uncompressed in one piece are mapped
-into memory, others are decoded tile by tile, or strip by strip, when they are asked
-for. A page that was compressed as one strip has to be decoded whole each time; store
-such images as tiled TIFF or OME-Zarr.
+Opening reads the tags of pages. Pixels that lie uncompressed in a row are mapped into
+memory, others are decoded tile by tile, or strip by strip, when they are read. A page
+that was compressed as one strip has to be decoded whole each time; store such images
+as tiled TIFF or OME-Zarr.
 """
 
 from __future__ import annotations
@@ -121,12 +121,12 @@ class IncompleteLevel:
         return getattr(self.array, "chunks", None)
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
-        places = [
+        indices = [
             range(*part.indices(count)) if isinstance(part, slice) else [part]
             for part, count in zip(index, self.counts, strict=False)
         ]
-        for place in product(*places):
-            page = int(np.ravel_multi_index(place, self.counts)) if place else 0
+        for at in product(*indices):
+            page = int(np.ravel_multi_index(at, self.counts)) if at else 0
             if page in self.missing:
                 raise ImageReadError(
                     f"Page {page} of {self.source} is in another file, which is not "

@@ -24,14 +24,6 @@ from zarr.storage import FsspecStore, LocalStore
 
 from napari_sam.errors import ImageError
 from napari_sam.images.axes import rename_unknown
-from napari_sam.images.ome_zarr import (
-    OLD_AXES,
-    RGB_COLOURS,
-    UNKNOWN,
-    CoordinateTransform,
-    Multiscale,
-    read_multiscale,
-)
 from napari_sam.images.stored import (
     ForeignErrors,
     StoredImage,
@@ -40,6 +32,14 @@ from napari_sam.images.stored import (
 )
 from napari_sam.images.zarr_groups import find_group_image
 from napari_sam.images.zarr_stores import local_store, url_store
+from napari_sam.ome_zarr import (
+    OLD_AXES,
+    RGB_COLOURS,
+    UNKNOWN,
+    CoordinateTransform,
+    Multiscale,
+    read_multiscale,
+)
 
 DIGITS = re.compile(r"\d+")
 
@@ -83,7 +83,7 @@ def open_zarr_node(
     node
         Of any store.
     source
-        Path or URL; None to ask the node's store.
+        Path or URL; None for that of the node's store.
     close
         Releases what the node's store holds.
     part
@@ -104,8 +104,8 @@ def open_zarr_node(
         multiscale, axes = None, _axes_of(nodes[0])
     if axes is not None and len(axes) != nodes[0].ndim:
         axes = None  # they are about some other array: go by the rule
-    told = (multiscale.name if multiscale else None) or "image"
-    name = _short_name(source) if source else told
+    described = (multiscale.name if multiscale else None) or "image"
+    name = _short_name(source) if source else described
     # In-memory stores have no lasting address, so each opening counts as its own.
     state = _metadata_digest(node, nodes) if source else unique_state()
     return StoredImage(
@@ -216,7 +216,7 @@ def _letters_of(multiscale: Multiscale) -> str | None:
 
 
 def _axes_of(array: zarr.Array[Any]) -> str | None:
-    """What zarr 3 dimension names, or xarray's, say about the axes."""
+    """The axes by zarr 3 dimension names, or xarray's."""
     names: Any = getattr(array.metadata, "dimension_names", None)
     names = names or array.attrs.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, Sequence) or len(names) != array.ndim:
@@ -295,7 +295,7 @@ def _source_of(node: zarr.Array[Any] | zarr.Group) -> str | None:
 
 
 def _short_name(source: str) -> str:
-    """The last part of a path or URL that says something, without its endings."""
+    """The last part of a path or URL that means something, without its endings."""
     parts = [part for part in re.split(r"[/\\]", source) if part]
     named = [part for part in parts if ".zarr" in part] or parts[-1:]
     return re.sub(r"(\.ome)?\.(zarr|zip|ozx).*$", "", named[-1]) if named else "image"

@@ -1,8 +1,8 @@
 """Images of any size: stacks of planes, planes of levels, levels read by windows.
 
 One code path for 2D, 3D and time, whatever the file. Nothing is read before a window
-is asked for, and what is read is the window. The first `read_rgb` also settles the
-intensity range of the image; `sampling` says how few chunks that takes.
+is needed, and what is read is the window. The first `read_rgb` also settles the
+intensity range of the image; see `sampling` for how few chunks that takes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from operator import index
 from os import PathLike
 from threading import Lock
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, ImageReadError, ImageWarning
@@ -29,29 +30,20 @@ from napari_sam.images.intensity import as_rgb
 from napari_sam.images.layout import (
     Layout,
     Ranges,
-    at_same_place,
     choose_channels,
+    kept_for,
     parse_contrast,
     settle_layout,
 )
-from napari_sam.images.levels import Level, plan_levels
+from napari_sam.images.levels import plan_levels
 from napari_sam.images.sampling import settle_ranges, widen_empty_range
 from napari_sam.images.sources import find_image
 from napari_sam.images.stored import LazyArray, StoredImage
 
-if TYPE_CHECKING:
-    import zarr
-
-    ImageLike = (
-        str
-        | PathLike[str]
-        | zarr.Array[Any]
-        | zarr.Group
-        | LazyArray
-        | Sequence[LazyArray]
-    )
-
-__all__ = ["Image", "Level", "open_image"]
+ImageLike = (
+    str | PathLike[str] | zarr.Array[Any] | zarr.Group | LazyArray | Sequence[LazyArray]
+)
+"""What `open_image` takes."""
 
 
 class Image:
@@ -117,13 +109,13 @@ class Image:
         self.is_rgb = layout.is_rgb
         self.dtype = np.dtype(stored.arrays[0].dtype).newbyteorder("=")
         self.pixel_size: Mapping[str, float] = MappingProxyType(
-            at_same_place(stored.pixel_size, stored.axes, layout.axes)
+            kept_for(stored.pixel_size, stored.axes, layout.axes)
         )
         self.units: Mapping[str, str] = MappingProxyType(
-            at_same_place(stored.units, stored.axes, layout.axes)
+            kept_for(stored.units, stored.axes, layout.axes)
         )
         self.translation: Mapping[str, float] = MappingProxyType(
-            at_same_place(stored.translation, stored.axes, layout.axes)
+            kept_for(stored.translation, stored.axes, layout.axes)
         )
         facts = (
             stored.source,
@@ -187,11 +179,11 @@ class Image:
     def check_plane(self, plane: tuple[int, ...]) -> None:
         """Raise an ImageError unless `plane` holds one index for each stack axis."""
         try:
-            places = [index(i) for i in plane]
+            indices = [index(i) for i in plane]
         except TypeError:
-            places = []
-        is_there = len(places) == len(self.stack_shape) and all(
-            0 <= i < n for i, n in zip(places, self.stack_shape, strict=True)
+            indices = []
+        is_there = len(indices) == len(self.stack_shape) and all(
+            0 <= i < n for i, n in zip(indices, self.stack_shape, strict=True)
         )
         if not is_there:
             ranges = ", ".join(
@@ -330,8 +322,8 @@ def open_image(  # noqa: PLR0913 - each has a default that suits most
         - an Image, which is returned as it is.
     axes
         A letter for each axis of the array, such as "zyx": y and x for the plane, c
-        for channels or s for RGB samples, others count planes. None: as the metadata
-        say; if they do not, a last axis of size 3 or 4 holds RGB(A), and what remains
+        for channels or s for RGB samples, others count planes. None: those of the
+        metadata; without any, a last axis of size 3 or 4 holds RGB(A), and the rest
         is "yx", "zyx", "tczyx", or of four axes "czyx" if the first is at most 4 long,
         "tcyx" if the second is, else "tzyx".
     channels

@@ -63,11 +63,11 @@ class Layout:
 def settle_layout(stored: StoredImage, axes: str | None) -> Layout:
     """Find axes, levels and factors; `axes` is the user's word, if any."""
     shape, dtype = stored.arrays[0].shape, np.dtype(stored.arrays[0].dtype)
-    told = _as_channels(stored.axes)
+    described = _as_channels(stored.axes)
     if axes is not None:
         letters = parse_axes(axes, len(shape))
         has_samples = SAMPLES in axes.lower() or is_rgb_axis(letters, shape, dtype)
-        is_rgb = stored.is_rgb if letters == told else has_samples
+        is_rgb = stored.is_rgb if letters == described else has_samples
     else:
         raw = stored.axes or guess_axes(shape)
         letters = check_axes(_as_channels(raw) or "")
@@ -84,7 +84,7 @@ def settle_layout(stored: StoredImage, axes: str | None) -> Layout:
         level = StoredLevel(array, letters, stack_shape, name)
         if levels and not _is_coarser(level, levels[-1]):
             continue
-        follows = stored.factors is not None and letters == told
+        follows = stored.factors is not None and letters == described
         claimed = stored.factors[number] if stored.factors and follows else {}
         by_axis = _axis_factors(level, shape, claimed)
         stack = tuple(by_axis[name] for name in letters if name not in PLANE + CHANNEL)
@@ -119,11 +119,11 @@ def _is_coarser(level: StoredLevel, finer: StoredLevel) -> bool:
     return level.shape != finer.shape
 
 
-def at_same_place(
-    by_axis: Mapping[str, Fact], told: str | None, axes: str
+def kept_for(
+    by_axis: Mapping[str, Fact], described: str | None, axes: str
 ) -> dict[str, Fact]:
-    """Keep what metadata say about axes that the user did not call otherwise."""
-    names = _as_channels(told) or axes
+    """Keep what metadata have about axes that the user did not name otherwise."""
+    names = _as_channels(described) or axes
     kept = {n for n, m in zip(names, axes, strict=False) if n == m}
     return {n: value for n, value in by_axis.items() if n in kept}
 

@@ -140,15 +140,15 @@ class StoredLevel:
         span = (
             channels if isinstance(channels, slice) else slice(channels, channels + 1)
         )
-        places: dict[str, int | slice] = {CHANNEL: span, "y": rows, "x": columns}
-        stack = [name for name in self.axes if name not in places]
+        by_axis: dict[str, int | slice] = {CHANNEL: span, "y": rows, "x": columns}
+        stack = [name for name in self.axes if name not in by_axis]
         factors = self.stack_factors or (1.0,) * len(stack)
         for name, i, factor in zip(stack, plane, factors, strict=True):
             # A pyramid may shrink the stack too: then take the plane that holds the
             # middle of ours; the last one may have been dropped.
             last = self.array.shape[self.axes.index(name)] - 1
-            places[name] = min(int((i + 0.5) / factor), last)
-        return tuple(places[name] for name in self.axes)
+            by_axis[name] = min(int((i + 0.5) / factor), last)
+        return tuple(by_axis[name] for name in self.axes)
 
     def _read_index(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
         """The pixels at `index`, as (channels, height, width)."""

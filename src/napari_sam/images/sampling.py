@@ -39,7 +39,7 @@ CELL_CHUNKS = 4
 """Along each side of a cell, at most."""
 
 SAMPLE_PIXELS = 2**20
-"""Looked at in one round, for each channel."""
+"""Read in one round, for each channel."""
 
 SAMPLE_LEVEL_PIXELS = 512**2
 """Coarser levels than this have lost too much of what is bright and small."""
@@ -47,7 +47,7 @@ SAMPLE_LEVEL_PIXELS = 512**2
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One piece of a sample."""
+    """One window of a sample."""
 
     plane: tuple[int, ...]  # index along the stack axes
     box: Box  # in pixels of the level
@@ -92,8 +92,8 @@ def spread_cells(level: StoredLevel) -> Iterator[Cell]:
         order.extend(range(count))
     bounds = Box.of_shape(level.shape)
     for number in list(dict.fromkeys(order))[:wanted]:
-        place, column = divmod(number, columns)
-        plane, row = divmod(place, rows)
+        cell, column = divmod(number, columns)
+        plane, row = divmod(cell, rows)
         y, x = row * height, column * width
         where = np.unravel_index(plane, level.stack_shape) if level.stack_shape else ()
         yield Cell(

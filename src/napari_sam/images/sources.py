@@ -1,4 +1,4 @@
-"""Tell what was given to `open_image`, and hand it to the one who can open it."""
+"""What was given to `open_image`: a path, a URL, an array; opened by its format."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def split_part(source: str) -> tuple[str, Part]:
 
     What comes before "::" in a chain of fsspec, such as zip::, is no file.
     """
-    place, mark, name = source.rpartition("::")
-    is_chain = "://" in name or (PROTOCOL.match(place) and not Path(place).exists())
+    address, mark, name = source.rpartition("::")
+    is_chain = "://" in name or (PROTOCOL.match(address) and not Path(address).exists())
     if not mark or is_chain or Path(source).exists():
         return source, None
-    return place, name
+    return address, name
 
 
 def _open_object(source: object) -> StoredImage:
@@ -193,7 +193,7 @@ def _is_zarr(folder: Path) -> bool:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """What tells most formats apart."""
+    """The bytes by which most formats differ."""
     with path.open("rb") as file:
         return file.read(256)
 
@@ -214,17 +214,17 @@ def _open_url(url: str, part: Part) -> StoredImage:
     """Open what lies behind a URL by its ending; zarr has none that is sure."""
     if url.startswith("file://"):
         return _open_path(Path(url2pathname(urlsplit(url).path)), part)
-    place = re.split(r"[?#]", url)[0].rstrip("/")
-    name = ENDINGS.sub("", unquote(place).rsplit("/", maxsplit=1)[-1])
-    if TIFF_ENDING.search(place):
+    address = re.split(r"[?#]", url)[0].rstrip("/")
+    name = ENDINGS.sub("", unquote(address).rsplit("/", maxsplit=1)[-1])
+    if TIFF_ENDING.search(address):
         needed = f"{url} needs to be a file that can be read in parts"
         with ForeignErrors(ImageError, needed, "Download it, or try OME-Zarr."):
             file = fsspec.open(url, "rb").open()
             _check_far_end(file)
         return open_tiff(file, name, url, url, part)
-    is_array = place.lower().endswith(".npy")
-    if not PICTURE_ENDING.search(place) and not is_array:
-        _refuse_foreign(b"", place, url)
+    is_array = address.lower().endswith(".npy")
+    if not PICTURE_ENDING.search(address) and not is_array:
+        _refuse_foreign(b"", address, url)
         return open_zarr_url(url, part)
 
     @cache

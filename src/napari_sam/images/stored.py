@@ -134,5 +134,5 @@ def check_levels(arrays: Sequence[LazyArray], name: str) -> None:
 
 
 def is_lazy_array(value: object) -> TypeGuard[LazyArray]:
-    """Whether `value` looks like an array: numpy, dask, zarr, h5py and their like."""
+    """Whether `value` is like an array: numpy, dask, zarr, h5py and their like."""
     return all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__"))

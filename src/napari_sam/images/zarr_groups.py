@@ -19,8 +19,8 @@ from typing import Any
 import zarr
 
 from napari_sam.errors import ImageError
-from napari_sam.images.ome_zarr import Multiscale, ome_attributes, read_multiscale
 from napari_sam.images.stored import ForeignErrors
+from napari_sam.ome_zarr import Multiscale, ome_attributes, read_multiscale
 
 FIRST_IMAGE = "0"
 """Where converters such as bioformats2raw put the first image of a file."""

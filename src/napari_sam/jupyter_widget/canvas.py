@@ -11,7 +11,7 @@ import anywidget
 import traitlets
 
 from napari_sam.jupyter_widget.bundle import bundle
-from napari_sam.labels.palette import CANDIDATE, PALETTE, PREVIEW
+from napari_sam.palette import CANDIDATE, PALETTE, PREVIEW
 
 BROWSER = Path(__file__).parent / "browser"
 DEFAULT_HEIGHT = 480

@@ -18,7 +18,7 @@ from skimage.segmentation import find_boundaries
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.tile_view import TileView, cheap
 from napari_sam.jupyter_widget.tiles import label_shapes, sampled
-from napari_sam.labels.palette import CANDIDATE, colours_of
+from napari_sam.palette import CANDIDATE, colours_of
 from napari_sam.predictor.candidates import Candidate
 
 SIDE = 640

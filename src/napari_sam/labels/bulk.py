@@ -12,6 +12,7 @@ which are added later get the next ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -27,7 +28,7 @@ from napari_sam.labels.geometry import LabelGeometry
 from napari_sam.labels.journal import Journal
 from napari_sam.labels.ledger import Ledger
 from napari_sam.labels.location import LabelLocation
-from napari_sam.labels.ome_zarr import read_node
+from napari_sam.labels.lock import lock_for_writing, release_without_trace
 from napari_sam.labels.opening import begin, existing_volume
 from napari_sam.labels.pyramid import LabelLevel, LabelPyramid, plane_index
 from napari_sam.labels.volume import (
@@ -39,6 +40,7 @@ from napari_sam.labels.volume import (
     staged_volume,
     sync_tree,
 )
+from napari_sam.zarr_nodes import read_node
 
 Plane = tuple[int, ...]
 
@@ -47,13 +49,49 @@ Plane = tuple[int, ...]
 class BulkLabels:
     """A label volume that is being written; its caller holds the lock.
 
-    Every OSError of it is to be taken for a LabelWriteError; see `as_write_error`.
+    Every OSError of it is to be taken for a LabelWriteError, as `locked` does.
     """
 
     location: LabelLocation
     geometry: LabelGeometry
     identity: str
     pyramid: LabelPyramid
+
+    @staticmethod
+    @contextmanager
+    def locked(location: LabelLocation) -> Iterator[None]:
+        """Hold the lock of a location; an OSError becomes a LabelWriteError."""
+        lock = lock_for_writing(location)
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, LabelWriteError) or error.errno is None:
+                raise
+            raise LabelWriteError(
+                error.errno,
+                f"The labels {location.path} could not be written ({error}). Labels "
+                "need a folder that can be written, with room. What was found is kept: "
+                "make room, and run it again",
+            ) from error
+        finally:
+            release_without_trace(location, lock)
+
+    @staticmethod
+    def settle(location: LabelLocation) -> None:
+        """End what an earlier writer left half done; needs the lock."""
+        settle_drafts(location)
+
+    @staticmethod
+    def identity_at(location: LabelLocation) -> str | None:
+        """What ties the labels there to their journal, None if none are there."""
+        volume = existing_volume(location, writable=False)
+        return None if volume is None else volume.metadata.identity
+
+    @staticmethod
+    def was_edited(location: LabelLocation) -> bool:
+        """Whether the journal there has any edit."""
+        journal = Journal(location.journal, writable=False)
+        return bool(Ledger(journal.entries()).operations)
 
     @classmethod
     def begin(
@@ -122,28 +160,6 @@ class BulkLabels:
             journal.close()
         publish_staged(location)
         settle_drafts(location)
-
-
-def identity_at(location: LabelLocation) -> str | None:
-    """What ties the labels there to their journal, None if none are there."""
-    volume = existing_volume(location, writable=False)
-    return None if volume is None else volume.metadata.identity
-
-
-def was_edited(location: LabelLocation) -> bool:
-    """Whether the journal there has any edit."""
-    journal = Journal(location.journal, writable=False)
-    return bool(Ledger(journal.entries()).operations)
-
-
-def as_write_error(location: LabelLocation, error: OSError) -> LabelWriteError:
-    """The error of labels that could not be written in bulk."""
-    return LabelWriteError(
-        error.errno,
-        f"The labels {location.path} could not be written ({error}). Labels need a "
-        "folder that can be written, with room. What was found is kept: make room, "
-        "and run it again",
-    )
 
 
 def _write(

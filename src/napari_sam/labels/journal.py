@@ -26,6 +26,8 @@ from napari_sam.errors import LabelError, LabelWriteError
 
 logger = logging.getLogger("napari_sam")
 
+EDIT_KINDS = frozenset({"add", "erase", "replace", "paint"})
+
 CHECKSUM = b',"blake2b":"%b"}\n'
 CHECKSUM_LENGTH = len(CHECKSUM % bytes(16))
 
@@ -38,6 +40,11 @@ class Entry:
     kind: str
     time: str  # ISO 8601, UTC
     data: Mapping[str, Any]  # plain JSON
+
+    @property
+    def is_edit(self) -> bool:
+        """Whether it changed pixels by itself, as undoing an edit does not."""
+        return self.kind in EDIT_KINDS
 
 
 class Journal:

@@ -12,9 +12,8 @@ from typing import Any
 
 from napari_sam.geometry import Box
 from napari_sam.labels.edits import Edit, OverlapRule, Patch, patches_to_json
-from napari_sam.labels.journal import Entry
+from napari_sam.labels.journal import EDIT_KINDS, Entry
 
-EDIT_KINDS = frozenset({"add", "erase", "replace", "paint"})
 OWN_KINDS = EDIT_KINDS | {"volume", "revert", "reapply", "checkpoint", "restore"}
 
 
@@ -91,7 +90,7 @@ class Ledger:
             self.identity, self.origin = data["identity"], data["origin"]
             self.axes, self.shape = data["axes"], tuple(data["shape"])
             self._adopted_id = self.highest_id = data["highest_id"]
-        elif entry.kind in EDIT_KINDS:
+        elif entry.is_edit:
             self._begin(entry)
         elif entry.kind in {"revert", "reapply"}:
             self._turn(Operation(data["edit"], entry.kind == "reapply"))

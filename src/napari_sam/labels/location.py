@@ -13,19 +13,20 @@ that it does not know.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from napari_sam.errors import LabelError
-from napari_sam.labels.ome_zarr import ZarrNode, read_node
-
-SUFFIXES = re.compile(
-    r"(\.ome)?\.(zarr|n5|tiff?|btf|tf[28]|png|jpe?g|npy)/?$", re.IGNORECASE
+from napari_sam.zarr_nodes import (
+    SUFFIXES,
+    URL,
+    ZarrNode,
+    is_url,
+    outermost_store,
+    read_node,
 )
-URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,34 +90,6 @@ def default_labels_path(source: str | PathLike[str] | None) -> Path:
     store = outermost_store(path)
     names = [SUFFIXES.sub("", store.name), *path.relative_to(store).parts]
     return store.with_name(f"{'.'.join(names)}.labels.ome.zarr")
-
-
-def is_url(path: object) -> TypeGuard[str]:
-    """Whether this names something that is not on a local disk."""
-    return isinstance(path, str) and URL.match(path) is not None
-
-
-def outermost_store(path: Path) -> Path:
-    """The top of the zarr store that `path` is in, or would be; else `path` itself.
-
-    Between the two lie zarr nodes, folders that are not there yet, and folders inside
-    of one that is named .zarr. Any other zarr metadata above do not count: a stray
-    zarr.json in a home folder does not make all that is in it one store.
-    """
-    store, is_linked = path, True
-    for folder in (path, *path.parents):
-        if is_zarr(folder):
-            is_linked = is_linked or SUFFIXES.search(folder.name) is not None
-            store = folder if is_linked else store
-        elif folder.exists():
-            is_linked = False
-    return store
-
-
-def is_zarr(folder: Path) -> bool:
-    """Whether zarr keeps metadata in this folder."""
-    names = ("zarr.json", ".zgroup", ".zarray")
-    return any((folder / name).is_file() for name in names)
 
 
 def find_location(path: Any, source: str | None = None) -> LabelLocation:

@@ -9,82 +9,19 @@ No colours are written: a viewer that finds some hides every id that is not list
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_sam.errors import ImageError, LabelError
-from napari_sam.images.ome_zarr import (
+from napari_sam.labels.geometry import LabelGeometry
+from napari_sam.ome_zarr import (
     CoordinateTransform,
     Multiscale,
     group_attributes,
-    ome_attributes,
     read_multiscale,
 )
-from napari_sam.labels.geometry import LabelGeometry
-
-IDENTITY_KEY = "napari-sam"
-
-
-@dataclass(frozen=True, slots=True)
-class ZarrNode:
-    """A group or an array of a zarr store on local disk."""
-
-    zarr_format: int
-    is_array: bool
-    attributes: Mapping[str, Any]
-
-    @property
-    def ome(self) -> Mapping[str, Any]:
-        """The OME-Zarr metadata, empty if there are none."""
-        return ome_attributes(self.attributes)
-
-    @property
-    def version(self) -> str:
-        """The OME-Zarr version that goes with the zarr format."""
-        return "0.5" if self.zarr_format == 3 else "0.4"
-
-    @property
-    def identity(self) -> str | None:
-        """What ties a label volume to its journal."""
-        found = self.attributes.get(IDENTITY_KEY)
-        return str(found.get("identity")) if isinstance(found, Mapping) else None
-
-    @property
-    def has_pyramid(self) -> bool:
-        """Whether the metadata describe an image, or labels."""
-        return bool(self.ome.get("multiscales"))
-
-
-def read_node(folder: Path) -> ZarrNode | None:
-    """Read what zarr keeps in this folder, None if it is no part of a zarr store."""
-    try:
-        if (folder / "zarr.json").is_file():
-            node = read_json(folder / "zarr.json")
-            is_array = node.get("node_type") == "array"
-            return ZarrNode(3, is_array, node.get("attributes") or {})
-        is_array = (folder / ".zarray").is_file()
-        if not is_array and not (folder / ".zgroup").is_file():
-            return None
-        attributes = folder / ".zattrs"
-        return ZarrNode(
-            2, is_array, read_json(attributes) if attributes.is_file() else {}
-        )
-    except (ValueError, OSError) as error:
-        raise LabelError(
-            f"The zarr metadata in {folder} cannot be read ({error}). Repair or move "
-            "the folder, or choose another folder for the labels."
-        ) from error
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object from a file."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{path.name} holds no JSON object")
-    return found
+from napari_sam.zarr_nodes import ZarrNode
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from napari_sam.labels.geometry import LabelGeometry
 from napari_sam.labels.journal import Journal
 from napari_sam.labels.ledger import Ledger
 from napari_sam.labels.location import LabelLocation, existing_labels
-from napari_sam.labels.ome_zarr import read_node
 from napari_sam.labels.volume import (
     LabelOptions,
     LabelVolume,
@@ -27,6 +26,7 @@ from napari_sam.labels.volume import (
     set_aside,
     settle_drafts,
 )
+from napari_sam.zarr_nodes import read_node
 
 logger = logging.getLogger("napari_sam")
 

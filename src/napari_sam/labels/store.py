@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -44,17 +43,9 @@ from napari_sam.labels.ledger import (
     gains_from,
     overwriting,
 )
-from napari_sam.labels.location import (
-    LabelLocation,
-    existing_labels,
-    find_location,
-)
+from napari_sam.labels.location import LabelLocation, existing_labels, find_location
 from napari_sam.labels.lock import locked_if_opened
-from napari_sam.labels.opening import (
-    OpenLabels,
-    open_for_reading,
-    open_for_writing,
-)
+from napari_sam.labels.opening import OpenLabels, open_for_reading, open_for_writing
 from napari_sam.labels.view import LabelView, sequence_of
 from napari_sam.labels.volume import LabelOptions
 from napari_sam.labels.writer import LabelWriter
@@ -344,12 +335,7 @@ class LabelStore(LabelView):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _make_ready(self) -> None:

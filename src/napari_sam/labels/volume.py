@@ -23,17 +23,15 @@ from zarr.storage import LocalStore
 
 from napari_sam.atomic_files import sync_file, sync_folder
 from napari_sam.errors import LabelError, LabelWriteError
-from napari_sam.images.ome_zarr import ZARR_FORMATS, read_multiscale
 from napari_sam.labels.geometry import LabelGeometry
 from napari_sam.labels.location import LabelLocation
 from napari_sam.labels.ome_zarr import (
-    IDENTITY_KEY,
     LabelMetadata,
-    ZarrNode,
     label_attributes,
-    read_node,
 )
 from napari_sam.labels.pyramid import LabelLevel, LabelPyramid
+from napari_sam.ome_zarr import ZARR_FORMATS, read_multiscale
+from napari_sam.zarr_nodes import IDENTITY_KEY, ZarrNode, read_node
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,10 @@ has a face of its own. `sam` is the network of the paper behind that protocol, o
 and prompts into the encoder's square. All of these are plain, and exact; `inference`
 holds the same functions, fast.
 
+All objects of a window at once: `instance_decoder` is this project's own decoder over
+the stages of `tiny_vit`, `distance_decoder` is micro-sam's over any embedding, and
+`instances` takes objects out of the maps of either.
+
 Weights: `registry` lists the published ones, `download` fetches them, `checkpoints`
 reads files and is where `load_model` is, `metadata` is what shapes do not say, and
 `build` makes the network that a file's shapes announce. `sam_model_registry` has the
@@ -24,8 +28,11 @@ if TYPE_CHECKING:
     from napari_sam.model.build import EMBEDDING_STRIDE as EMBEDDING_STRIDE
     from napari_sam.model.build import build_sam as build_sam
     from napari_sam.model.build import new_tiny_sam as new_tiny_sam
-    from napari_sam.model.checkpoints import choose_device as choose_device
     from napari_sam.model.checkpoints import load_model as load_model
+    from napari_sam.model.devices import choose_device as choose_device
+    from napari_sam.model.instances import InstanceMaps as InstanceMaps
+    from napari_sam.model.instances import InstanceOptions as InstanceOptions
+    from napari_sam.model.instances import find_instances as find_instances
     from napari_sam.model.metadata import ModelMetadata as ModelMetadata
     from napari_sam.model.registry import CACHE_VARIABLE as CACHE_VARIABLE
     from napari_sam.model.registry import ModelListing as ModelListing
@@ -38,6 +45,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "CACHE_VARIABLE": "registry",
     "EMBEDDING_STRIDE": "build",
+    "InstanceMaps": "instances",
+    "InstanceOptions": "instances",
     "ModelListing": "registry",
     "ModelMetadata": "metadata",
     "ResizeLongestSide": "transforms",
@@ -45,7 +54,8 @@ _HOMES = {
     "WindowModel": "window_model",
     "build_sam": "build",
     "cache_folder": "registry",
-    "choose_device": "checkpoints",
+    "choose_device": "devices",
+    "find_instances": "instances",
     "list_models": "registry",
     "load_model": "checkpoints",
     "new_tiny_sam": "build",
@@ -54,6 +64,8 @@ _HOMES = {
 __all__ = [
     "CACHE_VARIABLE",
     "EMBEDDING_STRIDE",
+    "InstanceMaps",
+    "InstanceOptions",
     "ModelListing",
     "ModelMetadata",
     "ResizeLongestSide",
@@ -62,6 +74,7 @@ __all__ = [
     "build_sam",
     "cache_folder",
     "choose_device",
+    "find_instances",
     "list_models",
     "load_model",
     "new_tiny_sam",

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_sam.errors import CheckpointError
+from napari_sam.model.distance_decoder import DISTANCE_KEY, DistanceDecoder
 from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.instance_decoder import InstanceHead
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.prompt_encoder import PromptEncoder
@@ -24,6 +26,7 @@ EMBEDDING_STRIDE = 16
 DECODER_HEADS = 8
 """The one number of a published model that no shape tells."""
 
+INSTANCE_PREFIX = "instance_decoder."
 NAMED_KEYS = 4  # how many wrong keys an error lists
 
 
@@ -33,7 +36,8 @@ def build_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     Parameters
     ----------
     state
-        `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published.
+        `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published, and
+        `instance_decoder.*` where there is one.
     metadata
         What the shapes do not tell; `image_size` only matters for `vit_t`.
 
@@ -61,6 +65,35 @@ def build_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     return sam.eval()
 
 
+def build_distance_decoder(state: Mapping[str, Tensor], name: str) -> DistanceDecoder:
+    """Build micro-sam's instance decoder from its weights, in evaluation mode.
+
+    Parameters
+    ----------
+    state
+        As published, in one of the two variants.
+    name
+        What the weights are called, for errors.
+
+    Raises
+    ------
+    CheckpointError
+        Keys are missing, unknown, of the wrong shape or type, or hold NaN or inf.
+    """
+    try:
+        with torch.device("meta"):
+            decoder = DistanceDecoder.like(state)
+    except (KeyError, IndexError) as error:
+        raise CheckpointError(
+            f"{name} does not hold the weights of micro-sam's instance decoder: "
+            f"{_reason(error)}. Needed is a `*_decoder.pt` as micro-sam publishes it, "
+            "or a checkpoint with `decoder_state`."
+        ) from error
+    _check_keys(decoder, state, name)
+    decoder.load_state_dict(state, strict=True, assign=True)
+    return decoder.eval()
+
+
 def new_tiny_sam(metadata: ModelMetadata) -> Sam:
     """A `vit_t` network with random weights, to be trained.
 
@@ -83,6 +116,11 @@ def new_tiny_sam(metadata: ModelMetadata) -> Sam:
     return sam
 
 
+def new_instance_head(encoder: TinyViT) -> InstanceHead:
+    """An instance decoder for the encoder, with random weights."""
+    return InstanceHead(encoder.stage_channels)
+
+
 PUBLISHED_DECODER = {
     "channels": 256,
     "masks": 4,
@@ -99,8 +137,9 @@ def _reason(error: Exception) -> str:
 
 def _network(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
     decoder_layers = "mask_decoder.transformer.layers."
-    return _sam(
-        _image_encoder(state, metadata),
+    encoder = _image_encoder(state, metadata)
+    sam = _sam(
+        encoder,
         metadata,
         channels=state["mask_decoder.iou_token.weight"].shape[1],
         masks=state["mask_decoder.mask_tokens.weight"].shape[0],
@@ -109,6 +148,22 @@ def _network(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
         iou_hidden=state["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
         mask_in_chans=state["prompt_encoder.mask_downscaling.3.weight"].shape[0],
     )
+    own = _below(state, INSTANCE_PREFIX)
+    if DISTANCE_KEY in own:
+        sam.instance_decoder = DistanceDecoder.like(own)
+    elif own:
+        if isinstance(encoder, ImageEncoderViT):
+            raise ValueError(f"{INSTANCE_PREFIX}* needs the encoder of vit_t")
+        sam.instance_decoder = new_instance_head(encoder)
+    return sam
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        key.removeprefix(prefix): value
+        for key, value in state.items()
+        if key.startswith(prefix)
+    }
 
 
 def _sam(
@@ -181,8 +236,8 @@ def _has_nan(value: Tensor) -> bool:
     )
 
 
-def _check_keys(sam: Sam, state: Mapping[str, Tensor], name: str) -> None:
-    wanted = sam.state_dict()
+def _check_keys(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
+    wanted = network.state_dict()
     problems = {
         "missing": sorted(wanted.keys() - state.keys()),
         "unknown": sorted(state.keys() - wanted.keys()),
@@ -208,7 +263,7 @@ def _check_keys(sam: Sam, state: Mapping[str, Tensor], name: str) -> None:
     ]
     if found:
         raise CheckpointError(
-            f"{name} does not fit the SAM architecture that its shapes announce; "
+            f"{name} does not fit the architecture that its shapes announce; "
             + "; ".join(found)
-            + ". Is the file whole, and made by segment_anything or MobileSAM?"
+            + ". Is the file whole, and of segment_anything, MobileSAM or micro-sam?"
         )

@@ -8,38 +8,45 @@ first bytes of a file say what it is, never its name.
 
 from __future__ import annotations
 
-import json
+import logging
 import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from napari_sam.errors import CheckpointError
-from napari_sam.model.build import build_sam
+from napari_sam.errors import CheckpointError, DownloadError
+from napari_sam.model.build import build_distance_decoder, build_sam
+from napari_sam.model.devices import choose_device
 from napari_sam.model.download import (
     FINGERPRINT_ALGORITHM,
     LocalWeights,
     Progress,
+    RetryPolicy,
     fetch,
     file_digests,
 )
+from napari_sam.model.file_fields import metadata_of
 from napari_sam.model.inference.encoder import InferenceForm
 from napari_sam.model.inference.precision import AUTO, choose_precision
-from napari_sam.model.metadata import PIXEL_MEAN, PIXEL_STD, ModelMetadata
-from napari_sam.model.registry import DEFAULT_MODEL, find_row, unknown_name
+from napari_sam.model.metadata import ModelMetadata
+from napari_sam.model.registry import (
+    DEFAULT_MODEL,
+    ModelRow,
+    find_row,
+    unknown_name,
+)
 from napari_sam.model.sam import Sam
 
-_T = TypeVar("_T")
+logger = logging.getLogger(__name__)
 
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
@@ -50,6 +57,9 @@ HEAD_BYTES = 512
 
 WRAPPERS = ("model_state", "model_state_dict", "state_dict", "model")
 """Where training programs put the weights among other things."""
+
+DECODER = "decoder_state"
+"""Where torch-em puts an instance decoder, beside the weights."""
 
 KEY_PREFIXES = ("sam.", "module.")
 """What torch-em and DataParallel put before every key."""
@@ -80,10 +90,21 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a file of weights holds: keys as published, floats as float32."""
+    """What a file of weights holds: keys as published, floats as float32.
+
+    Parameters
+    ----------
+    state
+        Of the network.
+    metadata
+        What the file says about itself.
+    decoder
+        Of an instance decoder beside it, as torch-em saves them; None: there is none.
+    """
 
     state: Mapping[str, Tensor]
     metadata: ModelMetadata
+    decoder: Mapping[str, Tensor] | None = None
 
 
 def load_model(
@@ -127,29 +148,58 @@ def load_model(
     row = find_row(name_or_path) if isinstance(name_or_path, str) else None
     if row is not None:
         checkpoint = read_checkpoint(fetch(row, progress=progress), row.name)
+        checkpoint = _with_decoder(checkpoint, row, progress)
     else:
         checkpoint = read_checkpoint(_existing(name_or_path))
-    sam = build_sam(checkpoint.state, checkpoint.metadata).to(where).eval()
+    sam = build_sam(checkpoint.state, checkpoint.metadata)
+    if checkpoint.decoder is not None:
+        sam.instance_decoder = build_distance_decoder(
+            checkpoint.decoder, checkpoint.metadata.name
+        )
+    sam.to(where).eval()
     sam.inference = InferenceForm(dtype)
     return sam
 
 
-def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """The device to compute on; a CheckpointError if this machine does not have it."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def read_decoder(source: str | Path | LocalWeights) -> Mapping[str, Tensor]:
+    """The weights of micro-sam's instance decoder, in a file by itself or of a model.
+
+    Parameters
+    ----------
+    source
+        The path of a `*_decoder.pt` or of a checkpoint with `decoder_state`, or what
+        `fetch` returned.
+
+    Raises
+    ------
+    CheckpointError
+        As of `read_checkpoint`.
+    """
+    checkpoint = read_checkpoint(source)
+    return checkpoint.state if checkpoint.decoder is None else checkpoint.decoder
+
+
+def _with_decoder(
+    checkpoint: Checkpoint, row: ModelRow, progress: Progress | None
+) -> Checkpoint:
+    """The checkpoint with what the registry has beside it.
+
+    Without a connection the model still answers prompts, as it does without one.
+    """
+    if row.decoder is None:
+        return checkpoint
     try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"A model needs a device of this machine, got {str(device)!r}: {reason} "
-            'Use "auto" or "cpu".'
-        ) from error
-    return chosen
+        decoder = fetch(row.decoder, progress=progress, policy=RetryPolicy(attempts=1))
+    except DownloadError as error:
+        logger.warning("%s is used without its instance decoder: %s", row.name, error)
+        return checkpoint
+    metadata = checkpoint.metadata
+    both = f"{metadata.fingerprint}-{decoder.fingerprint}"
+    return replace(
+        checkpoint,
+        decoder=read_decoder(decoder),
+        metadata=replace(metadata, maps_fingerprint=both),
+    )
 
 
 def read_checkpoint(
@@ -179,8 +229,11 @@ def read_checkpoint(
         raise CheckpointError(
             f"Weights need a file that can be read, and that failed: {error}."
         ) from error
-    state = {key: _usable(path, key, v) for key, v in _state(path, content).items()}
-    return Checkpoint(state, _metadata(source, fields, name))
+    state = _usable_state(path, content)
+    decoder = None
+    if isinstance(content, Mapping) and isinstance(content.get(DECODER), Mapping):
+        decoder = _usable_state(path, content[DECODER])
+    return Checkpoint(state, metadata_of(source, fields, name), decoder)
 
 
 def _existing(name_or_path: str | Path) -> Path:
@@ -287,6 +340,10 @@ def _refusal(path: Path, what: str) -> str:
     )
 
 
+def _usable_state(path: Path, content: Any) -> dict[str, Tensor]:
+    return {key: _usable(path, key, x) for key, x in _state(path, content).items()}
+
+
 def _state(path: Path, content: Any, depth: int = 2) -> dict[str, Tensor]:
     """The tensors by their published keys, without what training programs add."""
     if not isinstance(content, Mapping) or not content:
@@ -329,72 +386,3 @@ def _usable(path: Path, key: str, tensor: Tensor) -> Tensor:
             "than the file holds. Download or copy it again."
         )
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _metadata(
-    source: LocalWeights, fields: Mapping[str, str], name: str | None
-) -> ModelMetadata:
-    def value(key: str, default: _T, read: Callable[[str], _T], wanted: str) -> _T:
-        if key not in fields:
-            return default
-        try:
-            return read(fields[key])
-        except (ValueError, TypeError, OverflowError) as error:
-            raise CheckpointError(
-                f"{source.path} says {key}={fields[key]!r}; needed is {wanted}."
-            ) from error
-
-    return ModelMetadata(
-        name=name or fields.get("name") or source.path.stem,
-        fingerprint=source.fingerprint,
-        image_size=value("image_size", None, _pixels, "a positive whole number"),
-        window_size=value("window_size", None, _pixels, "a positive whole number"),
-        window_sizes=value("window_sizes", (), _sizes, "[128, 256], smallest first"),
-        object_share=value("object_share", None, _share, "a number between 0 and 1"),
-        pixel_mean=value("pixel_mean", PIXEL_MEAN, _colours, "[red, green, blue]"),
-        pixel_std=value(
-            "pixel_std", PIXEL_STD, _spreads, "[red, green, blue], each above 0"
-        ),
-        mask_threshold=value("mask_threshold", 0.0, _finite, "a number"),
-        file_metadata=dict(fields),
-    )
-
-
-def _finite(value: str | float) -> float:
-    number = float(value)
-    if not isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-def _pixels(value: str) -> int | None:
-    number = int(value)
-    if number < 1:
-        raise ValueError(value)
-    return number
-
-
-def _sizes(value: str) -> tuple[int, ...]:
-    sizes = tuple(int(number) for number in json.loads(value))
-    if not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < 1:
-        raise ValueError(value)
-    return sizes
-
-
-def _share(value: str) -> float | None:
-    number = _finite(value)
-    if not 0 < number < 1:
-        raise ValueError(value)
-    return number
-
-
-def _colours(value: str) -> tuple[float, float, float]:
-    red, green, blue = (_finite(number) for number in json.loads(value))
-    return red, green, blue
-
-
-def _spreads(value: str) -> tuple[float, float, float]:
-    colours = _colours(value)
-    if min(colours) <= 0:
-        raise ValueError(value)
-    return colours

@@ -39,6 +39,10 @@ class ModelMetadata:
         Logits above it are inside the mask.
     file_metadata
         All that the file says about itself, for display.
+    instance_share
+        The same for the instance decoder's maps.
+    maps_fingerprint
+        For cache keys of an instance decoder's maps; None: the weights' own.
     """
 
     name: str
@@ -51,3 +55,5 @@ class ModelMetadata:
     pixel_std: tuple[float, float, float] = PIXEL_STD
     mask_threshold: float = 0.0
     file_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    instance_share: float | None = None
+    maps_fingerprint: str | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,8 @@ from napari_sam.errors import CheckpointError
 ALGORITHMS = ("sha256", "xxh128")
 DEFAULT_MODEL = "default"
 CACHE_VARIABLE = "NAPARI_SAM_CACHE"
+
+MICRO_SAM_FILES = "https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class ModelRow:
         All have to match. Empty: none is published.
     size_bytes
         None: not published.
+    decoder
+        The file of an instance decoder beside the weights; None: there is none.
+    holds_decoder
+        Whether there is one in the weights' own file.
     """
 
     name: str
@@ -92,6 +98,13 @@ class ModelRow:
     page: str
     checksums: tuple[Checksum, ...] = ()
     size_bytes: int | None = None
+    decoder: ModelRow | None = None
+    holds_decoder: bool = False
+
+    @property
+    def finds_instances(self) -> bool:
+        """Whether all objects of a window are found without a prompt."""
+        return self.holds_decoder or self.decoder is not None
 
     @property
     def is_embedded(self) -> bool:
@@ -176,17 +189,25 @@ def _meta(
 def _micro_sam(name: str, model_id: str, version: str, xxh128: str) -> ModelRow:
     architecture, kind = name[:5], name[6:]
     images = {"lm": "light microscopy", "em_organelles": "electron microscopy"}
-    return ModelRow(
+    files = f"{MICRO_SAM_FILES}/{model_id}/{version}/files"
+    row = ModelRow(
         name=name,
         family=f"micro-sam, {images[kind]}",
         licence="MIT or CC-BY-4.0, see its page",
         # The published name is the same for several models.
         file_name=f"micro_sam_{name}_{version}.pt",
-        url="https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io/"
-        f"{model_id}/{version}/files/{architecture}.pt",
+        url=f"{files}/{architecture}.pt",
         page=f"https://bioimage.io/#/?id={model_id}",
         checksums=(Checksum("xxh128", xxh128),),
     )
+    decoder = replace(
+        row,
+        name=f"{name} (instance decoder)",
+        file_name=f"micro_sam_{name}_{version}_decoder.pt",
+        url=f"{files}/{architecture}_decoder.pt",
+        checksums=(),
+    )
+    return replace(row, decoder=decoder)
 
 
 REGISTRY: tuple[ModelRow, ...] = (

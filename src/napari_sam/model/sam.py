@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_sam.model.distance_decoder import DistanceDecoder
 from napari_sam.model.image_encoder import ImageEncoderViT
 from napari_sam.model.inference.encoder import InferenceForm
 from napari_sam.model.inference.image_tokens import DecoderImage, RecentImages
+from napari_sam.model.inference.instance_maps import encode_with_maps
 from napari_sam.model.inference.mask_decoder import (
     decoder_image,
     predict_masks,
@@ -26,6 +28,8 @@ from napari_sam.model.inference.mask_decoder import (
 )
 from napari_sam.model.inference.postprocessing import AxisScaling, draw_masks
 from napari_sam.model.inference.precision import precision_name
+from napari_sam.model.instance_decoder import InstanceHead
+from napari_sam.model.instances import InstanceMaps
 from napari_sam.model.mask_decoder import MaskDecoder
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.prompt_encoder import PromptEncoder
@@ -52,6 +56,8 @@ class Sam(nn.Module):
     ----------
     metadata : ModelMetadata
         Name, fingerprint, image size, normalisation.
+    instance_decoder : InstanceHead, DistanceDecoder or None
+        What finds all objects of a window without a prompt; None: it has none.
     mask_threshold : float
         A logit above this is inside.
     inference : InferenceForm or None
@@ -71,11 +77,13 @@ class Sam(nn.Module):
         prompt_encoder: PromptEncoder,
         mask_decoder: MaskDecoder,
         metadata: ModelMetadata,
+        instance_decoder: InstanceHead | DistanceDecoder | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
+        self.instance_decoder = instance_decoder
         self.metadata = metadata
         self.mask_threshold = metadata.mask_threshold
         self.inference: InferenceForm | None = None
@@ -132,6 +140,22 @@ class Sam(nn.Module):
         if self.precision == torch.float32:
             return self.metadata.fingerprint
         return f"{self.metadata.fingerprint}-{precision_name(self.precision)}"
+
+    @property
+    def instance_share(self) -> float | None:
+        """As `object_share`, for the instance decoder's maps."""
+        return self.metadata.instance_share
+
+    @property
+    def finds_instances(self) -> bool:
+        """Whether `encode_maps` says where all objects of a window are."""
+        return self.instance_decoder is not None
+
+    @property
+    def maps_fingerprint(self) -> str:
+        """Names what the maps are made by: the weights, and the precision."""
+        names = self.metadata.maps_fingerprint or self.metadata.fingerprint
+        return f"{names}-{precision_name(self.precision)}-maps"
 
     @property
     def point_query(self) -> PointQuery:
@@ -196,15 +220,23 @@ class Sam(nn.Module):
         """Embed windows as `encode` does, in one go."""
         if not windows:
             return []
-        size = self.image_encoder.img_size
-        images = [
-            self._square(resize_for_encoder(pixels_hwc, size)) for pixels_hwc in windows
-        ]
-        features_bchw = self._encode_images(torch.stack(images)).half().cpu().numpy()
-        return [
-            Embedding(features_chw, (pixels_hwc.shape[0], pixels_hwc.shape[1]))
-            for features_chw, pixels_hwc in zip(features_bchw, windows, strict=True)
-        ]
+        return _embeddings(self.encode_images(self._squares(windows)), windows)
+
+    def encode_maps(
+        self, windows: Sequence[NDArray[np.uint8]]
+    ) -> list[tuple[Embedding, InstanceMaps]]:
+        """Embed windows as `encode` does, and say where objects are, in one go.
+
+        Raises
+        ------
+        MapError
+            The model has no instance decoder.
+        """
+        if not windows:
+            return []
+        shapes = [(pixels.shape[0], pixels.shape[1]) for pixels in windows]
+        features, maps = encode_with_maps(self, self._squares(windows), shapes)
+        return list(zip(_embeddings(features, windows), maps, strict=True))
 
     def embed(self, image_bchw: Tensor) -> Tensor:
         """Embed images that fill the encoder's square along their longest side.
@@ -219,7 +251,13 @@ class Sam(nn.Module):
         Tensor
             (b, c, side / 16, side / 16), float32.
         """
-        return self._encode_images(self.preprocess(image_bchw.float()))
+        return self.encode_images(self.preprocess(image_bchw.float()))
+
+    def _squares(self, windows: Sequence[NDArray[np.uint8]]) -> Tensor:
+        size = self.image_encoder.img_size
+        return torch.stack(
+            [self._square(resize_for_encoder(pixels, size)) for pixels in windows]
+        )
 
     def _square(self, pixels_hwc: NDArray[np.uint8]) -> Tensor:
         # Bytes go to the device, and become numbers there.
@@ -227,7 +265,8 @@ class Sam(nn.Module):
         return self.preprocess(image.float())
 
     @torch.no_grad()
-    def _encode_images(self, image_bchw: Tensor) -> Tensor:
+    def encode_images(self, image_bchw: Tensor) -> Tensor:
+        """Embed normalised images that are padded to the encoder's square."""
         if self.inference is None or self.image_encoder.training:
             features: Tensor = self.image_encoder(image_bchw)
             return features
@@ -361,3 +400,13 @@ class Sam(nn.Module):
     def _mask_side(self) -> int:
         """Of the decoder's logits, and of the prompt encoder's mask prompts."""
         return 4 * self.prompt_encoder.image_embedding_side
+
+
+def _embeddings(
+    features_bchw: Tensor, windows: Sequence[NDArray[np.uint8]]
+) -> list[Embedding]:
+    features = features_bchw.half().cpu().numpy()
+    return [
+        Embedding(features_chw, (pixels.shape[0], pixels.shape[1]))
+        for features_chw, pixels in zip(features, windows, strict=True)
+    ]

@@ -10,7 +10,9 @@ published file has them, and are never run.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -229,10 +231,29 @@ class TinyViT(nn.Module):
         self.head = nn.Linear(DIMS[-1], CLASSES)
         self.neck = neck(DIMS[-1], out_chans)
 
+    @property
+    def stage_channels(self) -> tuple[int, ...]:
+        """Channels of each of the `stages`."""
+        out_chans = cast("nn.Conv2d", self.neck[0]).out_channels
+        return (DIMS[0] // 2, *DIMS[:3], out_chans)
+
     def forward(self, image_bchw: Tensor) -> Tensor:
         """Embed normalised, padded images: (b, 3, s, s) to (b, c, s / 16, s / 16)."""
-        x_bchw = self.patch_embed(image_bchw)
-        for stage in self.layers:
-            x_bchw = stage(x_bchw)
-        out: Tensor = self.neck(x_bchw)
-        return out
+        return self.stages(image_bchw)[-1]
+
+    def stages(self, image_bchw: Tensor) -> tuple[Tensor, ...]:
+        """The embedding, and the maps on the way to it that an instance decoder reads.
+
+        Returns
+        -------
+        Maps 2, 4, 8 and 16 times smaller than the image, and the embedding.
+        """
+        first, activate, second = self.patch_embed.seq
+        maps = [activate(first(image_bchw))]
+        x_bchw = second(maps[0])
+        for stage in cast("Iterable[TinyViTStage]", self.layers):
+            x_bchw = stage.blocks(x_bchw)
+            maps.append(x_bchw)
+            if stage.downsample is not None:
+                x_bchw = stage.downsample(x_bchw)
+        return (*maps[:4], self.neck(x_bchw))

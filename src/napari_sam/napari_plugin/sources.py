@@ -27,7 +27,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.images.axes import CHANNEL, PLANE, SAMPLES, guess_axes
 from napari_sam.images.stored import LazyArray
-from napari_sam.labels.location import is_zarr
+from napari_sam.zarr_nodes import is_zarr
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer

@@ -19,7 +19,7 @@ from napari_sam.geometry import Box
 from napari_sam.masks import EIGHT_NEIGHBOURS, Mask
 from napari_sam.predictor.placed_mask import PlacedMask, touching
 from napari_sam.predictor.window_grid import Cell, WindowGrid
-from napari_sam.predictor.windows import Level, steps_between
+from napari_sam.predictor.windows import PlaneLevel, steps_between
 
 BAND = 3
 """Half-width of the band, in coarse pixels.
@@ -51,7 +51,7 @@ class Band:
     coarse_shape: tuple[int, int]
 
     @classmethod
-    def along(cls, coarse: PlacedMask, levels: Sequence[Level], fine: int) -> Band:
+    def along(cls, coarse: PlacedMask, levels: Sequence[PlaneLevel], fine: int) -> Band:
         """The band along the outline of a coarse mask, for a finer level."""
         shape = levels[coarse.level].shape
         wide = coarse.box.grow(BAND + 1)
@@ -111,7 +111,7 @@ class Band:
         Parameters
         ----------
         drawn, known, reach
-            Over one window: the answer, the object so far, the mask with the band.
+            Over one window: the model's mask, the object so far, that with the band.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Embeddings are expensive: keep them in memory and, if asked, on disk.
+"""Embeddings are expensive: they are kept in memory and, if wanted, on disk.
 
 Memory is keyed by where a window lies, so that a hit needs no pixels at all. Disk is
 keyed by what the window shows (a hash of its pixels and of the weights): whatever
@@ -94,6 +94,11 @@ class EmbeddingCache:
             embedding is in memory.
         encode
             Makes an embedding of pixels; not called where it is on disk either.
+
+        Returns
+        -------
+        Any
+            As `encode` gave it, now or before.
         """
         with self._lock:
             if key in self._held:

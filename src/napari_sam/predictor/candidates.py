@@ -1,4 +1,4 @@
-"""What a predictor answers, and how it may be told to answer."""
+"""What an `ImagePredictor` gives, and its options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask
-from napari_sam.prompts import Click, Prompt
+from napari_sam.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class PredictorOptions:
     Parameters
     ----------
     max_windows
-        Windows that may be looked at for one answer. An object that needs more comes
-        back as far as it was seen, with `complete` false.
+        Windows that one prediction may take. An object that needs more comes back as
+        far as they show it, with `complete` false.
     max_object_pixels
         Largest box of an object, in pixels of level 0: its mask is held in memory, one
         byte a pixel. Nor is more than this read for one window of a coarse level.
@@ -79,7 +79,7 @@ class Candidate:
         The coarsest level that any of the outline comes from.
     complete
         False where the object goes on, or its outline could be drawn finer, beyond
-        what was looked at: an alternative that was not followed (`complete` of
+        the windows used: an alternative that was not followed (`complete` of
         `ImagePredictor` does so), or a bound of `PredictorOptions` was met.
     unmet
         The prompts that the mask does not honour: a positive click, box or mask outside
@@ -87,10 +87,10 @@ class Candidate:
     window, window_level
         The window that decided, in pixels of its level.
     window_size
-        Side of the windows that were looked through, in pixels.
+        Side of the windows used, in pixels.
     logits_hw
         The model's logits over `window`, > 0 is inside; None where it gave none. They
-        refine the next answer in the same window.
+        refine the next prediction in the same window.
     """
 
     mask: Mask
@@ -104,22 +104,3 @@ class Candidate:
     window_level: int
     window_size: int
     logits_hw: NDArray[np.float32] | None
-
-
-def unmet_prompts(
-    prompts: tuple[Prompt, ...], mask: Mask, box: Box
-) -> tuple[Prompt, ...]:
-    """The prompts that a mask over `box` (level 0) does not honour."""
-    return tuple(prompt for prompt in prompts if not _is_met(prompt, mask, box))
-
-
-def _is_met(prompt: Prompt, mask: Mask, box: Box) -> bool:
-    if isinstance(prompt, Click):
-        row, column = prompt.pixel
-        inside = box.contains_point(row, column) and bool(
-            mask[row - box.y0, column - box.x0]
-        )
-        return inside == prompt.positive
-    if not prompt.box.intersects(box):
-        return False
-    return bool(mask[prompt.box.clip(box).relative_to(box).slices].any())

@@ -1,7 +1,7 @@
 """Embeddings in a folder: one file each, bounded, shared by processes.
 
 A file is an uncompressed float16 .npy with a checksum behind it, named by what it was
-made of. It is written beside its place and moved there, so no reader meets half of
+made of. It is written under another name and moved there, so no reader meets half of
 one. What can not be read is a miss; what can not be written is not kept.
 """
 
@@ -132,7 +132,7 @@ class EmbeddingFiles:
                 ):
                     path.unlink()
             except FileNotFoundError:
-                # Another process removed it between listing and looking.
+                # Another process removed it after it was listed.
                 continue
         return found
 

@@ -1,7 +1,12 @@
 """Prompts on an image of any size -> candidates.
 
 The image may be far larger than memory: the model is shown windows around what was
-pointed at, and as many more as the object is large, never the whole plane.
+pointed at, and as many more as the object is large, never the whole plane. Each
+prediction is made by three, and what they hand on are values:
+
+    PlanePredictor    windows -> masks: reads, encodes and predicts, within a budget
+    ObjectPredictor   those masks -> what a window shows of the object pointed at
+    Grower            what one window shows -> the whole object, finely drawn
 """
 
 from __future__ import annotations
@@ -15,30 +20,30 @@ from napari_sam.geometry import Box, is_index
 from napari_sam.masks import bounding_box
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import (
-    Candidate,
-    PredictorOptions,
-    unmet_prompts,
-)
+from napari_sam.predictor.candidates import Candidate, PredictorOptions
 from napari_sam.predictor.growing import DrawnObject, Grower
-from napari_sam.predictor.object_predictor import ObjectPredictor
+from napari_sam.predictor.object_predictor import ObjectPredictor, unmet_prompts
 from napari_sam.predictor.placed_mask import PlacedMask
 from napari_sam.predictor.plane_predictor import PlaneImage, PlanePredictor
 from napari_sam.predictor.progress import ProgressCallback, WindowBudget
-from napari_sam.predictor.search import ObjectSearch, in_canonical_order
-from napari_sam.predictor.window_sizes import SizeEstimate, WindowSizes
-from napari_sam.predictor.windows import from_level, steps_between
+from napari_sam.predictor.search import (
+    estimate_size,
+    find_object,
+    in_canonical_order,
+)
+from napari_sam.predictor.window_sizes import WindowSizes
+from napari_sam.predictor.windows import Window, from_level, steps_between
 from napari_sam.prompts import Prompt, check_inside
 
 MAX_PREVIEW_WINDOWS = 4
-"""Windows that a preview looks at: as many as an answer that keeps up with a mouse."""
+"""Windows that a preview may use, so that it keeps up with a mouse."""
 
 
 class ImagePredictor:
-    """Answers prompts about the planes of one image.
+    """Predicts objects from prompts on the planes of one image.
 
     It keeps embeddings and nothing else. They decide no more than which of two
-    windows that show the prompts equally well is looked at.
+    windows that show the prompts equally well is used.
 
     All methods may be called from any thread, and by several at once, as far as model
     and image allow it; those that `load_model` and `open_image` give do. Two threads
@@ -47,13 +52,18 @@ class ImagePredictor:
     Parameters
     ----------
     model
-        Encodes windows and answers prompts about them.
+        Encodes windows and predicts masks in them.
     image
         As `open_image` gives it.
     cache
         Where embeddings are kept; in memory, up to 512 MiB, where none is given.
     options
         Bounds and habits.
+
+    Raises
+    ------
+    ImageError
+        The image is none of `open_image`.
     """
 
     def __init__(
@@ -77,7 +87,7 @@ class ImagePredictor:
 
     @property
     def model(self) -> WindowModel:
-        """Encodes windows and answers prompts about them."""
+        """Encodes windows and predicts masks in them."""
         return self._model
 
     def predict(
@@ -104,14 +114,16 @@ class ImagePredictor:
             The candidate to refine. Where the prompts fit in the window that decided
             it, its logits go along as one more prompt.
         watch
-            Called with every window before it is looked at, in the calling thread. It
-            may raise `Cancelled` to end the work; embeddings made so far are kept.
+            Called with every window before the model predicts in it, in the calling
+            thread. It may raise `Cancelled` to end the work; embeddings made so far are
+            kept.
 
         Returns
         -------
-        Best score first. The first one is followed beyond its window if need be; the
-        others, up to two where one click leaves open what is meant, are as that window
-        showed them. Empty where the model sees no object.
+        tuple of Candidate
+            Best score first. The first one is followed beyond its window if need be;
+            the others, up to two where one click leaves open what is meant, are as that
+            window showed them. Empty where the model sees no object.
 
         Raises
         ------
@@ -122,7 +134,7 @@ class ImagePredictor:
             A level that does not exist, or an object too large to be held.
         """
         budget = WindowBudget(self._options.max_windows, watch)
-        return self._answer(prompts, plane, level, budget, previous)
+        return self._predict(prompts, plane, level, budget, previous)
 
     def preview(
         self,
@@ -133,11 +145,19 @@ class ImagePredictor:
     ) -> tuple[Candidate, ...]:
         """What `predict` would show at once: nothing is read, nothing is encoded.
 
-        Empty where no window that shows the prompts is in the cache's memory. What
-        goes on beyond such windows comes back as far as they show it.
+        Parameters
+        ----------
+        prompts, plane, previous
+            As given to `predict`.
+
+        Returns
+        -------
+        tuple of Candidate
+            Empty where no window that shows the prompts is in the cache's memory. What
+            goes on beyond such windows comes back as far as they show it.
         """
         budget = WindowBudget(MAX_PREVIEW_WINDOWS, only_encoded=True)
-        return self._answer(prompts, plane, None, budget, previous)
+        return self._predict(prompts, plane, None, budget, previous)
 
     def complete(
         self,
@@ -159,6 +179,11 @@ class ImagePredictor:
             Those it was predicted from.
         level, watch
             As given to `predict`.
+
+        Returns
+        -------
+        Candidate
+            The whole object, as far as the options allow.
         """
         if candidate.complete:
             return candidate
@@ -166,14 +191,14 @@ class ImagePredictor:
         base = self._checked_level(level)
         budget = WindowBudget(self._options.max_windows, watch)
         ordered = self._checked_prompts(prompts)
-        looker = self._looker(ordered, plane, budget, candidate.window_size)
-        sighting = looker.as_sighting(candidate)
-        if sighting is None:
+        grower = self._grower(ordered, plane, base, budget)
+        window = Window(candidate.window_level, candidate.window, candidate.window_size)
+        shown = grower.predictor.as_window_candidate(candidate, window)
+        if shown is None:
             return candidate
-        grown = Grower(looker, base, self._options).grow([sighting])
-        return self._candidate(grown, looker, plane)
+        return self._candidate(grower.grow([shown]), ordered, plane)
 
-    def _answer(
+    def _predict(
         self,
         prompts: Sequence[Prompt],
         plane: tuple[int, ...],
@@ -185,54 +210,39 @@ class ImagePredictor:
         base = self._checked_level(level)
         if previous is not None and previous.plane != plane:
             previous = None
-        looker = self._settled(prompts, plane, base, budget, previous)
-        grown = ObjectSearch(looker, base, self._options).run(previous)
-        if grown is None:
+        grower = self._grower(self._checked_prompts(prompts), plane, base, budget)
+        size = self._window_size(grower, previous)
+        drawn = find_object(grower, size, previous)
+        if drawn is None:
             return ()
-        grower = Grower(looker, base, self._options)
-        found = [self._candidate(grown, looker, plane)]
-        for sighting in grown.alternatives:
-            placed = PlacedMask(sighting.mask_hw, sighting.window, sighting.level)
-            whole = grower.is_whole(sighting)
-            shown = DrawnObject(placed, sighting, (), whole)
+        found = [self._candidate(drawn, grower.predictor.prompts, plane)]
+        for other in drawn.alternatives:
+            placed = PlacedMask(other.mask_hw, other.window.box, other.window.level)
+            shown = DrawnObject(placed, other, (), grower.is_whole(other))
             if self._fits(placed):
-                found.append(self._candidate(shown, looker, plane))
+                found.append(self._candidate(shown, grower.predictor.prompts, plane))
         return tuple(found)
 
-    def _settled(
-        self,
-        prompts: Sequence[Prompt],
-        plane: tuple[int, ...],
-        base: int,
-        budget: WindowBudget,
-        previous: Candidate | None,
-    ) -> ObjectPredictor:
-        """Who looks through windows of the size that suits the object."""
-        ordered = self._checked_prompts(prompts)
-        lookers: dict[int, ObjectPredictor] = {}
-
-        def glimpse(size: int) -> SizeEstimate:
-            lookers[size] = self._looker(ordered, plane, budget, size)
-            return ObjectSearch(lookers[size], base, self._options).glimpse()
-
-        sizes = WindowSizes.of(self._model)
-        if previous is not None and previous.window_size in sizes.sides:
-            size = previous.window_size
-        else:
-            size = sizes.for_prompts(ordered) or sizes.settle(glimpse)
-        return lookers.get(size) or self._looker(ordered, plane, budget, size)
-
-    def _looker(
+    def _grower(
         self,
         prompts: tuple[Prompt, ...],
         plane: tuple[int, ...],
+        base: int,
         budget: WindowBudget,
-        size: int,
-    ) -> ObjectPredictor:
-        asker = PlanePredictor(
-            self._model, self._image, self._cache, plane, budget, size=size
+    ) -> Grower:
+        """What draws one object: made anew for each prediction."""
+        windows = PlanePredictor(self._model, self._image, self._cache, plane, budget)
+        predictor = ObjectPredictor(windows, prompts, self._options)
+        return Grower(predictor, base, self._options)
+
+    def _window_size(self, grower: Grower, previous: Candidate | None) -> int:
+        """The size of windows that suits the object."""
+        sizes, predictor = WindowSizes.of(self._model), grower.predictor
+        if previous is not None and previous.window_size in sizes.sides:
+            return previous.window_size
+        return sizes.for_prompts(predictor.prompts) or sizes.settle(
+            lambda size: estimate_size(predictor, grower.base, size)
         )
-        return ObjectPredictor(asker, prompts, self._options)
 
     def _checked_prompts(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
         check_inside(prompts, Box.of_shape(self._image.shape))
@@ -241,13 +251,13 @@ class ImagePredictor:
     def _checked_plane(self, plane: tuple[int, ...]) -> tuple[int, ...]:
         stack = tuple(self._image.stack_shape)
         try:
-            indices = tuple(index(place) for place in plane)
+            indices = tuple(index(value) for value in plane)
         except TypeError:  # not a tuple at all, or not of whole numbers
             indices = (-1,)
         if not indices and prod(stack) == 1:
             indices = (0,) * len(stack)
         fits = len(indices) == len(stack) and all(
-            0 <= place < count for place, count in zip(indices, stack, strict=True)
+            0 <= value < count for value, count in zip(indices, stack, strict=True)
         )
         if not fits:
             raise PromptError(
@@ -278,22 +288,22 @@ class ImagePredictor:
         )
 
     def _candidate(
-        self, grown: DrawnObject, looker: ObjectPredictor, plane: tuple[int, ...]
+        self, drawn: DrawnObject, prompts: tuple[Prompt, ...], plane: tuple[int, ...]
     ) -> Candidate:
-        placed = self._at_level_0(grown.placed)
-        sighting = grown.sighting
+        placed = self._at_level_0(drawn.placed)
+        decisive = drawn.decisive
         return Candidate(
             mask=placed.mask_hw,
             box=placed.box,
-            score=sighting.score,
+            score=decisive.score,
             plane=plane,
-            level=grown.placed.level,
-            complete=grown.complete,
-            unmet=unmet_prompts(looker.prompts, placed.mask_hw, placed.box),
-            window=sighting.window,
-            window_level=sighting.level,
-            window_size=looker.asker.size,
-            logits_hw=sighting.logits_hw,
+            level=drawn.placed.level,
+            complete=drawn.complete,
+            unmet=unmet_prompts(prompts, placed.mask_hw, placed.box),
+            window=decisive.window.box,
+            window_level=decisive.window.level,
+            window_size=decisive.window.size,
+            logits_hw=decisive.logits_hw,
         )
 
     def _at_level_0(self, placed: PlacedMask) -> PlacedMask:

@@ -1,4 +1,4 @@
-"""Masks with a place: a mask over a box of one level, and a canvas that grows.
+"""Masks over a box of one level, and a canvas that grows.
 
 Masks of different levels meet by nearest neighbour: a fine pixel takes the value of
 the coarse pixel that holds its centre.
@@ -71,7 +71,7 @@ def _sampled(start: int, stop: int, step: float, side: int) -> NDArray[np.int64]
 
 
 class MaskCanvas:
-    """A mask of one level that is drawn piece by piece and grows as needed.
+    """A mask of one level that is drawn bit by bit and grows as needed.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class MaskCanvas:
     bounds
         The level; the canvas never leaves it.
     room
-        Pixels by which the canvas grows beyond what is asked, so that it is copied
+        Pixels by which the canvas grows beyond what is needed, so that it is copied
         rarely.
     """
 

@@ -1,4 +1,4 @@
-"""Ask the model what it sees in a window, within a budget of windows."""
+"""What the model predicts in windows of one plane, within a budget of windows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from napari_sam.masks import Mask
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.cache import EmbeddingCache, WindowKey
 from napari_sam.predictor.progress import WindowBudget, WindowProgress
-from napari_sam.predictor.windows import Level, at_level
+from napari_sam.predictor.windows import PlaneLevel, Window, at_level
 from napari_sam.prompts import BoxPrompt, Click, Prompt, in_window
 
 
 class PlaneImage(Protocol):
-    """What is asked of an image: planes, levels, and windows of pixels."""
+    """What an image has to have: planes, levels, and windows of pixels."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -32,7 +32,7 @@ class PlaneImage(Protocol):
         """Sizes of the axes before y, x."""
 
     @property
-    def levels(self) -> Sequence[Level]:
+    def levels(self) -> Sequence[PlaneLevel]:
         """The pyramid, finest level first."""
 
     @property
@@ -50,28 +50,26 @@ class PlaneImage(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowCandidate:
-    """One answer of the model about one window."""
+    """One of the masks that the model predicts in a window."""
 
-    level: int
-    window: Box  # in pixels of the level
+    window: Window
     mask_hw: Mask  # over the window, never empty
     score: float  # 0..1
     logits_hw: NDArray[np.float32] | None
 
 
 class PlanePredictor:
-    """Shows the model windows of one plane and hands back what it answers.
+    """Predicts in windows of one plane, and counts them.
 
     Parameters
     ----------
     model, image, cache
-        Who answers, about what, and where embeddings are kept.
+        What predicts, in what, and where embeddings are kept.
     plane
         Indices of the axes before y, x.
     budget
-        What may be looked at, and who is told.
-    size
-        Side of a window, in pixels.
+        How many windows may be used, and what is called before each. Each size of
+        windows has this budget to itself.
     """
 
     def __init__(
@@ -81,88 +79,81 @@ class PlanePredictor:
         cache: EmbeddingCache,
         plane: tuple[int, ...],
         budget: WindowBudget,
-        *,
-        size: int,
     ) -> None:
         self._model = model
         self._image = image
         self._cache = cache
         self._plane = plane
         self._budget = budget
-        self.size = size
-        self._looked: set[tuple[int, Box]] = set()
-        self._encodes = 0
+        # The windows used so far, with how many encodes each of them took.
+        self._encodes: dict[Window, int] = {}
 
     @property
-    def levels(self) -> Sequence[Level]:
+    def levels(self) -> Sequence[PlaneLevel]:
         """The image's levels, finest first."""
         return self._image.levels
 
     @property
-    def plane_shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, int]:
         """(height, width) of the plane at level 0, in pixels."""
         return self._image.shape
 
-    @property
-    def windows_left(self) -> int:
-        """How many windows not looked at before may still be looked at."""
-        return self._budget.windows - len(self._looked)
+    def windows_left(self, size: int) -> int:
+        """How many more windows of this size may be used."""
+        return self._budget.windows - len(self._used(size))
 
-    def has_looked(self, level: int, window: Box) -> bool:
-        """Whether this window was looked at before."""
-        return (level, window) in self._looked
+    def is_used(self, window: Window) -> bool:
+        """Whether this window was predicted in before, so that it is free now."""
+        return window in self._encodes
 
-    def may_look(self, level: int, window: Box) -> bool:
-        """Whether looking at this window stays within the budget."""
-        if (
-            self._budget.only_encoded
-            and self._cache.peek(self._key(level, window)) is None
-        ):
+    def may_predict(self, window: Window) -> bool:
+        """Whether predicting in this window stays within the budget."""
+        if self._budget.only_encoded and self._cache.peek(self._key(window)) is None:
             return False
-        return self.has_looked(level, window) or self.windows_left > 0
+        return self.is_used(window) or self.windows_left(window.size) > 0
 
-    def encoded(self, level: int) -> list[Box]:
-        """The windows of a level and of this size whose embeddings are in memory."""
+    def encoded(self, level: int, size: int) -> list[Box]:
+        """The windows of a level and of a size whose embeddings are in memory."""
         height, width = self.levels[level].shape
-        shape = (min(self.size, height), min(self.size, width))
+        shape = (min(size, height), min(size, width))
         windows = self._cache.windows(
             self._image.fingerprint, self._plane, level, self._model.fingerprint
         )
         return [window for window in windows if window.shape == shape]
 
-    def ask(
-        self, level: int, window: Box, prompts: Sequence[Prompt]
+    def predict(
+        self, window: Window, prompts: Sequence[Prompt]
     ) -> list[WindowCandidate]:
-        """Every mask that the model gives for prompts in the window's own pixels.
+        """All masks that the model predicts for prompts in the window's own pixels.
 
         Returns
         -------
         Best score first; empty masks are left out.
         """
-        self._tell(level, window)
-        self._looked.add((level, window))
-        embedding = self._embedding(level, window)
+        self._report(window)
+        self._encodes.setdefault(window, 0)
+        embedding = self._embedding(window)
         if embedding is None:
             return []
-        answers = self._model.predict(embedding, list(prompts))
-        sightings = [_sighting(level, window, answer) for answer in answers]
+        masks = self._model.predict(embedding, list(prompts))
+        candidates = [_window_candidate(window, mask) for mask in masks]
         return sorted(
-            (sighting for sighting in sightings if sighting.mask_hw.any()),
-            key=lambda sighting: -sighting.score,
+            (candidate for candidate in candidates if candidate.mask_hw.any()),
+            key=lambda candidate: -candidate.score,
         )
 
-    def in_window(
-        self, prompts: Sequence[Prompt], level: int, window: Box
+    def prompts_in(
+        self, prompts: Sequence[Prompt], level: int, box: Box
     ) -> list[Prompt]:
-        """The prompts of level 0 that fall into a window, in the window's own pixels.
+        """The prompts of level 0 that fall into a box of a level, in its own pixels.
 
-        A box that the window cuts says nothing about the object's end: it is left out
+        A box prompt that is cut says nothing about the object's end: it is left out
         where a positive click says where the object is.
         """
         inside = [
             (prompt, here)
             for prompt in prompts
-            if (here := self._one_in_window(prompt, level, window)) is not None
+            if (here := self._one_in(prompt, level, box)) is not None
         ]
         clicked = any(isinstance(here, Click) and here.positive for _, here in inside)
         return [
@@ -171,43 +162,50 @@ class PlanePredictor:
             if not (
                 clicked
                 and isinstance(prompt, BoxPrompt)
-                and not window.contains(at_level(prompt.box, self.levels[level]))
+                and not box.contains(at_level(prompt.box, self.levels[level]))
             )
         ]
 
-    def _tell(self, level: int, window: Box) -> None:
+    def _used(self, size: int) -> list[int]:
+        """The encodes that each used window of a size took."""
+        return [n for window, n in self._encodes.items() if window.size == size]
+
+    def _report(self, window: Window) -> None:
         if self._budget.watch is not None:
-            windows, most = len(self._looked), self._budget.windows
+            used = self._used(window.size)
             self._budget.watch(
-                WindowProgress(level, window, windows, self._encodes, most)
+                WindowProgress(
+                    window.level, window.box, len(used), sum(used), self._budget.windows
+                )
             )
 
-    def _key(self, level: int, window: Box) -> WindowKey:
+    def _key(self, window: Window) -> WindowKey:
         return WindowKey(
             self._image.fingerprint,
             tuple(self._plane),
-            level,
-            window,
+            window.level,
+            window.box,
             self._model.fingerprint,
         )
 
-    def _embedding(self, level: int, window: Box) -> Any | None:
+    def _embedding(self, window: Window) -> Any | None:
         """A window's embedding; None where it may not be made and is not there."""
-        key = self._key(level, window)
+        key = self._key(window)
         if self._budget.only_encoded:
             return self._cache.peek(key)
+
+        def encode(pixels_hwc: NDArray[np.uint8]) -> Any:
+            embedding = self._model.encode(pixels_hwc)
+            self._encodes[window] += 1
+            return embedding
+
         return self._cache.fetch(
             key,
-            read=lambda: self._image.read_rgb(self._plane, level, window),
-            encode=self._encode,
+            read=lambda: self._image.read_rgb(self._plane, window.level, window.box),
+            encode=encode,
         )
 
-    def _encode(self, pixels_hwc: NDArray[np.uint8]) -> Any:
-        embedding = self._model.encode(pixels_hwc)
-        self._encodes += 1
-        return embedding
-
-    def _one_in_window(self, prompt: Prompt, level: int, window: Box) -> Prompt | None:
+    def _one_in(self, prompt: Prompt, level: int, box: Box) -> Prompt | None:
         (fy, fx), shape = self.levels[level].factors, self.levels[level].shape
         if isinstance(prompt, Click):
             # The last pixels of level 0 may lie beyond the level's last one.
@@ -215,21 +213,22 @@ class PlanePredictor:
             y = row if floor(row / fy) < shape[0] else (shape[0] - 0.5) * fy
             x = column if floor(column / fx) < shape[1] else (shape[1] - 0.5) * fx
             prompt = Click(y, x, prompt.positive)
-        return in_window(prompt, window, (fy, fx))
+        return in_window(prompt, box, (fy, fx))
 
 
-def _sighting(level: int, window: Box, answer: Any) -> WindowCandidate:
-    mask_hw = np.asarray(answer.mask_hw).astype(bool)
-    if mask_hw.shape != window.shape:
+def _window_candidate(window: Window, predicted: Any) -> WindowCandidate:
+    shape = window.box.shape
+    mask_hw = np.asarray(predicted.mask_hw).astype(bool)
+    if mask_hw.shape != shape:
         raise PredictorError(
-            f"The model was shown a window of {window.shape} pixels and answered with "
-            f"a mask of {mask_hw.shape}. Its masks need the window's own shape."
+            f"The model was shown a window of {shape} pixels and predicted a mask of "
+            f"{mask_hw.shape}. Its masks need the window's own shape."
         )
-    score = float(answer.score)
-    logits = getattr(answer, "logits_hw", None)
+    score = float(predicted.score)
+    logits = getattr(predicted, "logits_hw", None)
     logits_hw = None if logits is None else np.asarray(logits, dtype=np.float32)
-    if logits_hw is not None and logits_hw.shape != window.shape:
+    if logits_hw is not None and logits_hw.shape != shape:
         logits_hw = None
     return WindowCandidate(
-        level, window, mask_hw, score if isfinite(score) else 0.0, logits_hw
+        window, mask_hw, score if isfinite(score) else 0.0, logits_hw
     )

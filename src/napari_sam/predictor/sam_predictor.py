@@ -22,7 +22,7 @@ FORMATS = ("RGB", "BGR")
 
 
 class SamPredictor:
-    """Embed an image once, then answer any number of prompts about it.
+    """Embed an image once, then predict for any number of prompts.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class SamPredictor:
         multimask_output: bool = True,
         return_logits: bool = False,
     ) -> tuple[NDArray[np.bool_] | FloatArray, FloatArray, FloatArray]:
-        """Answer prompts about one object.
+        """Predict masks of one object.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class SamPredictor:
         box
             (4,) x0, y0, x1, y1.
         mask_input
-            (1, h, w) low-resolution logits of an earlier answer.
+            (1, h, w) low-resolution logits of an earlier prediction.
         multimask_output
             Three masks, for a prompt that may mean several things, or one.
         return_logits
@@ -133,8 +133,12 @@ class SamPredictor:
 
         Returns
         -------
-        Masks (m, height, width), their expected IoUs (m,), and low-resolution
-        logits (m, h, w) that can be given back as `mask_input`.
+        masks : ndarray
+            (m, height, width), bool, or the logits where these are wanted.
+        scores : ndarray
+            (m,), the predicted IoU of each.
+        logits : ndarray
+            (m, h, w), low-resolution, to be given back as `mask_input`.
         """
         size = self._image_size()
         points = labels = box_tensor = mask_tensor = None
@@ -184,7 +188,7 @@ class SamPredictor:
         multimask_output: bool = True,
         return_logits: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Answer prompts about b objects at once; prompts are scaled by `transform`.
+        """Predict masks of b objects at once; prompts are scaled by `transform`.
 
         Parameters
         ----------
@@ -199,8 +203,12 @@ class SamPredictor:
 
         Returns
         -------
-        Masks (b, m, height, width), expected IoUs (b, m), low-resolution logits
-        (b, m, h, w).
+        masks : Tensor
+            (b, m, height, width), bool, or the logits where these are wanted.
+        scores : Tensor
+            (b, m), the predicted IoU of each.
+        logits : Tensor
+            (b, m, h, w), low-resolution.
         """
         size = self._image_size()
         points = None

@@ -1,4 +1,4 @@
-"""Draw an object at one level, cell by cell, along what is known of it.
+"""An object drawn at one level, cell by cell, along what is known of it.
 
 Two uses, one way of going about it:
 
@@ -8,7 +8,7 @@ Two uses, one way of going about it:
   drawn; only a `Band` along it is taken over.
 
 A cell's window always overlaps what is known by a quarter of a window. There the model
-is pointed at the object, one click for each part that the window shows, and its answer
+is pointed at the object, one click for each part that the window shows, and its mask
 is taken only if it agrees with what is known.
 """
 
@@ -33,20 +33,21 @@ from napari_sam.predictor.placed_mask import (
 )
 from napari_sam.predictor.plane_predictor import PlanePredictor
 from napari_sam.predictor.window_grid import Cell, WindowGrid
+from napari_sam.predictor.windows import Window
 from napari_sam.prompts import MASK_PROMPT_LOGIT, Click, MaskPrompt, Prompt
 
 MAX_PARTS = 16
-"""Parts of the object that are asked for at a time in one window, largest first."""
+"""Parts of the object that are predicted at a time in one window, largest first."""
 
 MAX_VISITS = 32
 """Times a cell is drawn: again whenever another part of the object turns up in it.
 
-A coiled fibre comes back many times; only what is new is asked for, and the embedding
+A coiled fibre comes back many times; only what is new is predicted, and the embedding
 is there already.
 """
 
 AGREEMENT = 0.5
-"""Least share of the known part that an answer holds, and of it that is plausible."""
+"""Least share of the known part that a mask holds, and of it that is plausible."""
 
 NEAR = 3
 """Pixels from a part within which the user's click is about that part."""
@@ -57,42 +58,42 @@ class Tracer:
 
     Parameters
     ----------
-    asker
-        Who answers.
+    plane
+        Predicts in windows.
     prompts
         The user's, in pixels of level 0.
     known
-        What is known of the object, at the level to draw at.
-    band
-        What a coarser level leaves open; None to follow without one.
-    seen
-        The part of the level in which `known` is what a window showed; with a band
-        all of the level is.
+        What is known of the object, at the level to draw at; without a band, its box
+        is a window that showed it.
+    size
+        Side of the windows, in pixels.
     max_pixels
         Largest box of the object, in pixels of the level.
+    band
+        What a coarser level leaves open; None to follow without one.
     """
 
     def __init__(
         self,
-        asker: PlanePredictor,
+        plane: PlanePredictor,
         prompts: Sequence[Prompt],
         known: PlacedMask,
-        band: Band | None,
-        seen: Box,
+        size: int,
         max_pixels: int,
+        band: Band | None = None,
     ) -> None:
-        self._asker = asker
+        self._plane = plane
         self._level = known.level
-        shape = asker.levels[known.level].shape
-        self._grid = WindowGrid.of_quarters(shape, asker.size)
+        shape = plane.levels[known.level].shape
+        self._grid = WindowGrid.of_quarters(shape, size)
         # A box is about the object as a whole, which no single cell shows.
         self._clicks = [prompt for prompt in prompts if isinstance(prompt, Click)]
-        self._canvas = MaskCanvas(known, Box.of_shape(shape), asker.size)
+        self._canvas = MaskCanvas(known, Box.of_shape(shape), size)
         self._band = band
-        self._seen = seen
+        self._first = known.box
         self._max_pixels = max_pixels
         self._visits: dict[Cell, int] = {}
-        # What each visited window showed in all, packed eight pixels to a byte.
+        # All that each visited window showed, packed eight pixels to a byte.
         self._shown: dict[Cell, NDArray[np.uint8]] = {}
         self.complete = True
 
@@ -119,16 +120,19 @@ class Tracer:
         while queue:
             cell = queue.popleft()
             waiting.discard(cell)
-            window = self._grid.window(*cell)
+            window = self._window(cell)
             roomy = self._canvas.area_with(self._grid.core(*cell)) <= self._max_pixels
-            if not (roomy and self._asker.may_look(self._level, window)):
+            if not (roomy and self._plane.may_predict(window)):
                 self.complete = False
                 continue
-            self._visit(cell, window)
+            self._visit(cell, window.box)
             for entered in self._entered_from(cell):
                 if entered not in waiting:
                     waiting.add(entered)
                     queue.append(entered)
+
+    def _window(self, cell: Cell) -> Window:
+        return Window(self._level, self._grid.window(*cell), self._grid.side)
 
     def _visit(self, cell: Cell, window: Box) -> None:
         known = self._canvas.read(window)
@@ -139,51 +143,49 @@ class Tracer:
         self._shown[cell] = np.packbits(shown)
 
     def _shown_in(self, cell: Cell, window: Box, known: Mask) -> Mask:
-        """The object over a window: the model's answers for each known part."""
-        # Seen from this window before: only parts that have come up since are new.
+        """The object over a window: what the model predicts for each known part."""
+        # Shown by this window before: only parts that have come up since are new.
         before = self._was_shown(cell, window)
         parts = largest_islands(known & ~touching(known, before), MAX_PARTS)
         inside, reach = np.zeros_like(known), known
         if self._band is not None:
             inside, reach = self._band.read(window)
-        looked = self._looked_at(cell, window)
-        hint = self._mask_prompt(window, known, looked)
+        decided = self._decided(cell, window)
+        hint = self._mask_prompt(window, known, decided)
         # Parts beyond the largest few stay as they are.
         shown: Mask = before | (known & ~np.logical_or.reduce([before, *parts]))
         reached = _within(self._grid.core(*cell).grow(1), window)
         for part in parts:
             prompts = [*self._clicks_on(part, window), hint]
-            answer = self._agreeing(window, prompts, part, (known, reach, looked))
-            if answer is None:
+            mask = self._agreeing(cell, prompts, part, (known, reach, decided))
+            if mask is None:
                 shown |= part
                 if self._band is None and (part & reached).any():
                     self.complete = False
             else:
-                shown |= answer
+                shown |= mask
         return shown | inside if self._band is not None else shown
 
     def _agreeing(
         self,
-        window: Box,
+        cell: Cell,
         prompts: Sequence[Prompt],
         part: Mask,
         context: tuple[Mask, Mask, Mask],
     ) -> Mask | None:
-        """The best-scored answer among those that agree well with what is known."""
+        """The best-scored mask among those that agree well with what is known."""
         judged = []
-        for sighting in self._asker.ask(self._level, window, prompts):
-            answer = touching(sighting.mask_hw, part)
+        for candidate in self._plane.predict(self._window(cell), prompts):
+            mask = touching(candidate.mask_hw, part)
             if self._band is None:
-                agreement = _agreement_where_looked(answer, part, context)
+                agreement = _agreement_where_decided(mask, part, context)
             else:
-                answer, agreement = self._within_reach(
-                    self._band, answer, part, context
-                )
-            judged.append((agreement, sighting.score, answer))
+                mask, agreement = self._within_reach(self._band, mask, part, context)
+            judged.append((agreement, candidate.score, mask))
         best = max((agreement for agreement, _, _ in judged), default=0.0)
         if best < AGREEMENT:
             return None
-        # Among answers that agree about as well, the model knows better than we do.
+        # Among masks that agree about as well, the model knows better than we do.
         floor = max(AGREEMENT, best - 0.1)
         return max(
             (item for item in judged if item[0] >= floor),
@@ -191,11 +193,11 @@ class Tracer:
         )[2]
 
     def _within_reach(
-        self, band: Band, answer: Mask, part: Mask, context: tuple[Mask, Mask, Mask]
+        self, band: Band, mask: Mask, part: Mask, context: tuple[Mask, Mask, Mask]
     ) -> tuple[Mask, float]:
         known, reach, _ = context
-        thin, thick = band.beyond(answer, known, reach)
-        kept = (answer & reach) | thin
+        thin, thick = band.beyond(mask, known, reach)
+        kept = (mask & reach) | thin
         count = np.count_nonzero
         total = int(count(kept) + count(thick))
         held = float(count(kept & part) / count(part))
@@ -210,7 +212,7 @@ class Tracer:
         """The part's deepest point, the user's clicks on it, and the negative ones."""
         row, column = deepest_point(part)
         clicks: list[Prompt] = [Click(row, column)]
-        for click in self._asker.in_window(self._clicks, self._level, window):
+        for click in self._plane.prompts_in(self._clicks, self._level, window):
             if not isinstance(click, Click):
                 continue
             y, x = click.pixel
@@ -221,23 +223,23 @@ class Tracer:
                 clicks.append(click)
         return clicks
 
-    def _mask_prompt(self, window: Box, known: Mask, looked: Mask) -> MaskPrompt:
-        """What is known as a prompt, undecided where nobody has looked."""
-        logits_hw = np.where(looked, -MASK_PROMPT_LOGIT, 0.0).astype(np.float32)
+    def _mask_prompt(self, window: Box, known: Mask, decided: Mask) -> MaskPrompt:
+        """What is known as a prompt, undecided where no window has decided."""
+        logits_hw = np.where(decided, -MASK_PROMPT_LOGIT, 0.0).astype(np.float32)
         logits_hw[known] = MASK_PROMPT_LOGIT
         return MaskPrompt(Box.of_shape(window.shape), logits_hw)
 
-    def _looked_at(self, cell: Cell, window: Box) -> Mask:
+    def _decided(self, cell: Cell, window: Box) -> Mask:
         """Where in the window the object's absence is known too."""
         if self._band is not None:
             return np.ones(window.shape, dtype=bool)
-        looked = _within(self._seen, window)
+        decided = _within(self._first, window)
         for other in self._grid.cores_over(window):
             if other in self._visits:
-                looked |= _within(self._grid.core(*other), window)
+                decided |= _within(self._grid.core(*other), window)
         # A cell that is drawn again is open again.
-        looked[self._grid.core(*cell).relative_to(window).slices] = False
-        return looked
+        decided[self._grid.core(*cell).relative_to(window).slices] = False
+        return decided
 
     def _entered_from(self, cell: Cell) -> list[Cell]:
         """The cells around this one in which the object goes on unseen."""
@@ -290,20 +292,20 @@ def _within(box: Box, window: Box) -> Mask:
     return inside
 
 
-def _agreement_where_looked(
-    answer: Mask, part: Mask, context: tuple[Mask, Mask, Mask]
+def _agreement_where_decided(
+    mask: Mask, part: Mask, context: tuple[Mask, Mask, Mask]
 ) -> float:
-    """How well an answer agrees with what is known where somebody has looked.
+    """How well a mask agrees with what is known where a window has decided.
 
-    What the answer adds there counts against it, unless it is no thicker than what is
-    known: a fibre may come back into a window from a turn that nobody has seen yet.
+    What the mask adds there counts against it, unless it is no thicker than what is
+    known: a fibre may come back into a window from a turn that no window has shown yet.
     """
-    known, _, looked = context
-    seen = touching(answer & (looked | part), part)
-    if not seen.any():
+    known, _, decided = context
+    judged = touching(mask & (decided | part), part)
+    if not judged.any():
         return 0.0
-    held = float(np.count_nonzero(seen & part) / np.count_nonzero(part))
-    plausible = float(np.count_nonzero(seen & known) / np.count_nonzero(seen))
-    if plausible < AGREEMENT and half_width(seen) <= 2 * half_width(part) + NEAR:
+    held = float(np.count_nonzero(judged & part) / np.count_nonzero(part))
+    plausible = float(np.count_nonzero(judged & known) / np.count_nonzero(judged))
+    if plausible < AGREEMENT and half_width(judged) <= 2 * half_width(part) + NEAR:
         return held
     return min(held, plausible)

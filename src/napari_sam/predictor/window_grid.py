@@ -42,7 +42,7 @@ class WindowGrid:
     area
         What the cores tile, in pixels of the level.
     bounds
-        The plane; windows look beyond the area, never beyond the plane.
+        The plane; windows reach beyond the area, never beyond the plane.
     side
         Of a window, pixels.
     halo

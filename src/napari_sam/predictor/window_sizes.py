@@ -1,10 +1,10 @@
-"""How large a window to look through: so that the object has the size a model likes.
+"""How large windows are: so that the object has the size a model likes.
 
 A network that was trained on objects of some sizes draws them worse when they are
 shown much smaller or larger. A model that says which share of a window's side an
 object should have (`ScaledModel`) is shown smaller windows, enlarged, for small
 objects, and larger ones for large objects. A box says how large its object is; after
-a click the first answer does:
+a click the first masks do:
 
     size 256           size 128, enlarged          the object fills a share of the
     +---------+        +---------+                 window nearer to the wanted one;
@@ -40,7 +40,7 @@ class ScaledModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SizeEstimate:
-    """What a first look through a window of some size shows of an object.
+    """How large an object is, as the first window of some size shows it.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ class WindowSizes:
     def with_room(self, side: float) -> int:
         """The smallest size in which an object has at most the wanted share.
 
-        Where everything in a window is asked for, at whatever place, room around
-        objects matters more than how large they are shown.
+        For all objects of a window, wherever they are in it, room around them matters
+        more than how large they are shown.
         """
         if self.share is None or side <= 0:
             return self.start
@@ -98,7 +98,7 @@ class WindowSizes:
         return roomy[0] if roomy else self.sides[-1]
 
     def for_prompts(self, prompts: Sequence[Prompt]) -> int | None:
-        """The size that boxes and masks ask for, None where there are only clicks."""
+        """The size that boxes and masks need, None where there are only clicks."""
         sides = [
             sqrt(prompt.box.area)
             if isinstance(prompt, BoxPrompt)
@@ -108,13 +108,13 @@ class WindowSizes:
         ]
         return self.for_object(max(sides)) if sides else None
 
-    def settle(self, look: Callable[[int], SizeEstimate]) -> int:
-        """The size at which an object, as it is seen there, should be looked at.
+    def settle(self, estimate: Callable[[int], SizeEstimate]) -> int:
+        """The size of windows that suits an object by what they show of it.
 
         Parameters
         ----------
-        look
-            Shows the object through a window of a size; asked once a size. Where two
+        estimate
+            Measures the object in a window of a size; called once a size. Where two
             sizes each point at the other, the model's score decides.
         """
         if len(self.sides) == 1:
@@ -122,7 +122,7 @@ class WindowSizes:
         seen: dict[int, SizeEstimate] = {}
         size = self.start
         while True:
-            seen[size] = look(size)
+            seen[size] = estimate(size)
             wanted = self.for_object(seen[size].side)
             if wanted == size:
                 return size

@@ -1,4 +1,4 @@
-"""Where to look: which square of which level the model is shown.
+"""Windows: which square of which level the model is shown.
 
 Pure geometry; every box here is in pixels of one level. A first window is centred on
 what was pointed at, with its origin on a lattice of a quarter window, so that prompts
@@ -8,7 +8,7 @@ near each other share an embedding and each has room around it:
     |   :   :   :   |
     +...+---+---+...+          the centre of the prompts lies within size/8 of
     |   | prompt|   |          the window's own centre, so an object that fits
-    +...+---+---+...+          in half a window is seen whole at first sight
+    +...+---+---+...+          in half a window is shown whole at once
     |   :   :   :   |
     +---+---+---+---+
 
@@ -19,6 +19,7 @@ pixel is decided near a window's border.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol
 
@@ -37,12 +38,12 @@ BOX_SHARE = 7 / 8
 REACH = 2
 """Pixels from a window's border at which a mask counts as touching it.
 
-Models are unsure of the last pixels before the border of what they see.
+Models are unsure of the last pixels before the border of what they are shown.
 """
 
 
-class Level(Protocol):
-    """What is asked of a pyramid's level here."""
+class PlaneLevel(Protocol):
+    """What a level of a pyramid has to have."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,8 +54,27 @@ class Level(Protocol):
         """(y, x) size of one pixel, in pixels of level 0."""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A square of a level that the model is shown at once.
+
+    Parameters
+    ----------
+    level
+        Which of the image's levels.
+    box
+        In pixels of the level.
+    size
+        Side that it was cut with, in pixels; the box is less where the level is.
+    """
+
+    level: int
+    box: Box
+    size: int
+
+
 class Sides(NamedTuple):
-    """Something said of each side of a window."""
+    """One answer for each side of a window."""
 
     top: bool
     left: bool
@@ -62,7 +82,7 @@ class Sides(NamedTuple):
     right: bool
 
 
-def at_level(box: Box, level: Level) -> Box:
+def at_level(box: Box, level: PlaneLevel) -> Box:
     """The pixels of a level that a box of level 0 meets; always at least one.
 
     Levels are rounded to whole pixels, so the last pixels of level 0 may lie beyond
@@ -78,7 +98,7 @@ def at_level(box: Box, level: Level) -> Box:
     return Box(y0, x0, max(y1, y0 + 1), max(x1, x0 + 1))
 
 
-def from_level(box: Box, level: Level, plane_shape: tuple[int, int]) -> Box:
+def from_level(box: Box, level: PlaneLevel, plane_shape: tuple[int, int]) -> Box:
     """The pixels of level 0 that a box of a level covers.
 
     What reaches the level's far border reaches the plane's.
@@ -90,14 +110,14 @@ def from_level(box: Box, level: Level, plane_shape: tuple[int, int]) -> Box:
 
 
 def steps_between(
-    levels: Sequence[Level], coarse: int, fine: int
+    levels: Sequence[PlaneLevel], coarse: int, fine: int
 ) -> tuple[float, float]:
     """(y, x) size of a pixel of the coarse level, in pixels of the fine one."""
     (cy, cx), (fy, fx) = levels[coarse].factors, levels[fine].factors
     return cy / fy, cx / fx
 
 
-def place(y0: float, x0: float, size: int, shape: tuple[int, int]) -> Box:
+def window_at(y0: float, x0: float, size: int, shape: tuple[int, int]) -> Box:
     """The window with its corner nearest to (y0, x0) that lies inside the level.
 
     A window is `size` pixels on a side, or the level's own side where that is less.
@@ -116,7 +136,7 @@ def first_window(bounds: Box, size: int, shape: tuple[int, int]) -> Box:
     """
     y0 = _lattice_origin(bounds.y0, bounds.y1, size)
     x0 = _lattice_origin(bounds.x0, bounds.x1, size)
-    return place(y0, x0, size, shape)
+    return window_at(y0, x0, size, shape)
 
 
 def fits(bounds: Box, size: int, shape: tuple[int, int], share: float) -> bool:
@@ -191,13 +211,13 @@ def recentred(
     visible = bounding_box(mask)
     if visible is None:
         return None
-    seen = visible.shift(window.y0, window.x0)
+    shown = visible.shift(window.y0, window.x0)
     sides = touched_sides(mask, window, shape)
-    y0 = _roomier_origin(seen.y0, seen.y1, (sides.top, sides.bottom), size)
-    x0 = _roomier_origin(seen.x0, seen.x1, (sides.left, sides.right), size)
+    y0 = _roomier_origin(shown.y0, shown.y1, (sides.top, sides.bottom), size)
+    x0 = _roomier_origin(shown.x0, shown.x1, (sides.left, sides.right), size)
     if y0 is None or x0 is None:
         return None
-    moved = place(y0, x0, size, shape)
+    moved = window_at(y0, x0, size, shape)
     return None if moved == window else moved
 
 

@@ -1,6 +1,25 @@
-"""Synthetic microscopy with known objects, to train on, to test with and to show."""
+"""Synthetic microscopy with known objects, to train on, to test with and to show.
 
-from napari_sam.scenes.making import make_scene, random_options, scene_stream
+    options     what a scene shall be, and what it is
+    generation  a scene from its options, scenes for ever from a seed
+    slide       slides of any size, drawn block by block
+    stack       nuclei in three dimensions; movie, cells that move and divide
+
+What is drawn:
+
+    nuclei membranes phase stain rods electron filaments
+
+What they are drawn with:
+
+    blobs       closed outlines
+    voronoi     territories that fill the space
+    positions   where objects sit
+    fields      smooth random textures
+    components  every id is one connected object
+    camera      light, noise and specks
+"""
+
+from napari_sam.scenes.generation import make_scene, random_options, scene_stream
 from napari_sam.scenes.movie import make_movie
 from napari_sam.scenes.options import (
     Scene,

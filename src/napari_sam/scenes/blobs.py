@@ -109,7 +109,7 @@ class Painted:
     won: NDArray[np.bool_]  # the window's pixels that were the blob's when painted
 
 
-class Canvas:
+class LabelCanvas:
     """Labels, and how deep each pixel lies in its object."""
 
     def __init__(self, shape_hw: tuple[int, int]) -> None:

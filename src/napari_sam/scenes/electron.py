@@ -2,7 +2,7 @@
 
 The inside of every axon is labelled, with and without myelin; membranes, myelin and
 the ground between are background. `object_size` is the diameter of an axon in myelin;
-the fibres without it have about half of that. Two looks: transmission, where myelin is
+the fibres without it have about half of that. Two kinds: transmission, where myelin is
 dark and axons are pale, and scanning, where it is the other way round.
 """
 
@@ -15,12 +15,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.scenes.blobs import Blob, Canvas, random_waves
+from napari_sam.scenes.blobs import Blob, LabelCanvas, random_waves
 from napari_sam.scenes.camera import photographed, shading
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import FloatArray, blurred, smooth_field
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 from napari_sam.scenes.voronoi import territories, wall_distance
 
 GROUND_SHARE = 0.15  # thin fibres that are glia and ground substance, not labelled
@@ -68,7 +68,7 @@ def _nerve(rng: Generator, options: SceneOptions) -> _Nerve:
     is_inside = near & ~myelin & (inward > membrane) & (labels != first)
     is_inside |= axons > 0
     labels = np.where(is_inside, labels, 0)
-    whole = largest_pieces(labels, smallest=12)
+    whole = largest_components(labels, smallest=12)
     return _Nerve(whole, myelin, inward, outward, membrane)
 
 
@@ -80,7 +80,7 @@ def _axons(
     points = lattice(rng, shape, size * 1.45, 0.3)
     share = 0.15 + 0.75 * options.density
     points = scattered(rng, points, shape, share, 0.4)
-    canvas = Canvas(shape)
+    canvas = LabelCanvas(shape)
     sheath = np.zeros(len(points) + 1, np.float32)
     for index, (y, x) in enumerate(points):
         radius = size / 2 * float(np.exp(np.clip(rng.normal(-0.08, 0.25), -0.6, 0.4)))
@@ -97,7 +97,7 @@ def _axons(
     axons = canvas.labels
     # Axons that touch would share no myelin: each gives way by a membrane's width.
     axons = np.where(wall_distance(axons) < max(1.0, size * 0.04), 0, axons)
-    axons = largest_pieces(axons, smallest=12)
+    axons = largest_components(axons, smallest=12)
     if not axons.any():
         empty = np.zeros(shape, bool)
         return axons, empty, np.zeros(shape, np.float32)
@@ -131,12 +131,14 @@ def _organelles(rng: Generator, nerve: _Nerve, size: float) -> FloatArray:
     """Mitochondria (grey, dark rim, folds) and vesicles: what they take off."""
     shape = nerve.labels.shape
     taken = np.zeros(shape, np.float32)
-    canvas = Canvas((shape[0], shape[1]))
+    canvas = LabelCanvas((shape[0], shape[1]))
     room = (nerve.inward > size * 0.09) & (nerve.labels > 0)
-    places = np.argwhere(room)
-    if len(places) and size >= 16:
-        count = rng.poisson(1.2 * len(places) / (0.35 * size * size)) + 1
-        for index, (y, x) in enumerate(places[rng.integers(0, len(places), count)]):
+    positions = np.argwhere(room)
+    if len(positions) and size >= 16:
+        count = rng.poisson(1.2 * len(positions) / (0.35 * size * size)) + 1
+        for index, (y, x) in enumerate(
+            positions[rng.integers(0, len(positions), count)]
+        ):
             blob = Blob(
                 float(y),
                 float(x),

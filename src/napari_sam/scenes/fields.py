@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-WIDE_BLUR = 4.0  # a wider one is done on fewer pixels, where it looks the same
+WIDE_BLUR = 4.0  # a wider one is done on fewer pixels, to the same effect
 
 FloatArray = NDArray[np.float32]
 
@@ -113,9 +113,9 @@ def _block_means(field: FloatArray, axis: int, step: int) -> FloatArray:
 def patch(
     tile_hw: FloatArray, corner: Sequence[int], shape: Sequence[int]
 ) -> FloatArray:
-    """A piece of a texture that repeats for ever in every direction."""
-    piece = tile_hw
+    """A part of a texture that repeats for ever in every direction."""
+    repeated = tile_hw
     for axis, (start, length) in enumerate(zip(corner, shape, strict=True)):
         indices = np.arange(start, start + length) % tile_hw.shape[axis]
-        piece = np.take(piece, indices, axis)
-    return piece
+        repeated = np.take(repeated, indices, axis)
+    return repeated

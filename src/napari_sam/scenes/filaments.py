@@ -1,7 +1,7 @@
 """Filaments: thin, long and bent, such as fibres, hyphae and flagella.
 
 Every filament is labelled. One that runs into another ends there, since a label image
-has no way to say that one passes under the other.
+cannot hold that one passes under the other.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.scenes.camera import exposed, photographed, shading, specks
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import FloatArray, blurred, smooth_field
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 STEP = 0.5  # pixels between the points of a filament
-SHORTEST = 0.45  # of the length asked for; one that ends earlier is left out
+SHORTEST = 0.45  # of the length wanted; one that ends earlier is left out
 CONTOUR = 1.25  # length along a filament over its span
 
 
@@ -45,7 +45,7 @@ def draw_filaments(rng: Generator, options: SceneOptions) -> Scene:
     beads = smooth_field(rng, options.shape_hw, max(1.5, thickness))
     mass *= np.maximum(1 + 0.2 * beads, 0.3)
     pixels = (_glowing if rng.random() < 0.65 else _dark)(rng, mass, options)
-    return Scene(pixels, renumbered(largest_pieces(labels)))
+    return Scene(pixels, renumbered(largest_components(labels)))
 
 
 def _walk(

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.scenes.camera import exposed, shading
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import FloatArray, blurred, smooth_field
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice
+from napari_sam.scenes.positions import lattice
 from napari_sam.scenes.voronoi import territories, wall_distance
 
 
@@ -36,12 +36,12 @@ def tissue(
     spacing: Sequence[float],
     options: SceneOptions,
 ) -> NDArray[np.uint32]:
-    """Cells that fill the space, each in one piece; some are holes, 0."""
+    """Cells that fill the space, each connected; some are holes, 0."""
     pitch = [options.object_size / step for step in spacing]
     points = lattice(rng, shape, pitch, float(rng.uniform(0.2, 0.42)))
     bend = float(rng.uniform(0.01, 0.05)) * options.object_size
     owners = territories(rng, points, shape, spacing, bend)
-    whole = largest_pieces(owners, smallest=max(4, int(options.object_size / 3)))
+    whole = largest_components(owners, smallest=max(4, int(options.object_size / 3)))
     if not whole.all():
         nearest = ndimage.distance_transform_edt(
             whole == 0, sampling=spacing, return_distances=False, return_indices=True

@@ -3,7 +3,7 @@
 A cell keeps its id from the first frame that shows it to the last. Where one divides,
 both daughters get new ids, from the next frame on. A cell that leaves the picture, or
 is squeezed out by its neighbours, is gone for good: what comes in later is new. So a
-track has no gaps, and `tracks_n4` is what a Cell Tracking Challenge file says.
+track has no gaps, and `tracks_n4` is what a Cell Tracking Challenge file holds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_sam.errors import SceneError
 from napari_sam.scenes.camera import exposed, photographed
+from napari_sam.scenes.components import SMALLEST_COMPONENT, largest_components
 from napari_sam.scenes.nuclei import (
     Nucleus,
     Specimen,
@@ -30,8 +31,7 @@ from napari_sam.scenes.options import (
     SceneOptions,
 )
 from napari_sam.scenes.phase import Optics, SpreadCell, grey_of, random_cell
-from napari_sam.scenes.pieces import SMALLEST_PIECE, largest_pieces
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 DIVIDES_EVERY = 14.0  # frames between two divisions of a cell, on average
 SPEED = 0.07  # object sizes a frame
@@ -76,14 +76,14 @@ def make_movie(options: SceneOptions, frames: int) -> Scene:
         if frame:
             culture.step()
         painted, pixels[frame] = expose([living.cell for living in culture.cells])
-        labels[frame] = culture.named(largest_pieces(painted))
+        labels[frame] = culture.named(largest_components(painted))
     return Scene(pixels, labels, _tracks(labels, culture.parents))
 
 
 def _camera(
     rng: Generator, options: SceneOptions
 ) -> Callable[[Sequence[Cell]], tuple[NDArray[np.uint32], NDArray[np.uint16]]]:
-    """What turns cells into labels (1 + place in the sequence) and counts."""
+    """What turns cells into labels (1 + index in the sequence) and counts."""
     if options.kind == SceneKind.NUCLEI:
         specimen = Specimen.draw(rng, options)
 
@@ -174,7 +174,7 @@ class _Culture:
 
     def _daughters(self, mother: _Living) -> list[_Living]:
         blob = mother.cell.blob
-        # They part along the long axis of the mother, each half a cell from its place.
+        # They part along the long axis of the mother, each half a cell away from it.
         angle = blob.angle
         born = []
         for side in (-1, 1):
@@ -198,9 +198,9 @@ class _Culture:
         """Cells that lie on each other move apart: none is swallowed."""
         if not cells:
             return
-        places = np.array([(each.cell.blob.y, each.cell.blob.x) for each in cells])
+        positions = np.array([(each.cell.blob.y, each.cell.blob.x) for each in cells])
         radii = np.array([each.cell.blob.radius for each in cells])
-        apart = places[:, None] - places[None, :]
+        apart = positions[:, None] - positions[None, :]
         distance = np.sqrt((apart**2).sum(axis=-1)) + 1e-6
         overlap = np.maximum(0.85 * (radii[:, None] + radii[None, :]) - distance, 0)
         np.fill_diagonal(overlap, 0)
@@ -214,16 +214,16 @@ class _Culture:
             living.cell = replace(living.cell, blob=shoved)
 
     def named(self, painted: NDArray[np.uint32]) -> NDArray[np.uint16]:
-        """Turn places in the sequence into lasting ids; forget cells that went."""
+        """Turn indices of the sequence into lasting ids; forget cells that went."""
         areas = np.bincount(painted.ravel(), minlength=len(self.cells) + 1)
         lookup = np.zeros(len(self.cells) + 1, np.uint16)
         staying = []
         for index, living in enumerate(self.cells):
-            is_shown = areas[index + 1] >= SMALLEST_PIECE
+            is_shown = areas[index + 1] >= SMALLEST_COMPONENT
             if is_shown and not living.label:
                 if len(self.parents) == 2**16 - 1:
                     raise SceneError(
-                        f"A movie holds up to {2**16 - 1} tracks. Ask for fewer "
+                        f"A movie holds up to {2**16 - 1} tracks. Choose fewer "
                         "frames, or larger objects."
                     )
                 self.parents.append(living.parent)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from napari_sam.scenes.blobs import Blob, Canvas, Painted, random_waves
+from napari_sam.scenes.blobs import Blob, LabelCanvas, Painted, random_waves
 from napari_sam.scenes.camera import exposed, shading, specks
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import (
     FloatArray,
     blurred,
@@ -23,8 +24,7 @@ from napari_sam.scenes.fields import (
     texture_tile,
 )
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 LABELLED_DEFOCUS = 0.15  # of the diameter
 DEFOCUS = (0.0, 0.07, 0.3)  # of the diameter: in focus, slightly out, far out
@@ -117,26 +117,26 @@ def random_nucleus(
 def render(
     rng: Generator, nuclei: Sequence[Nucleus], specimen: Specimen, options: SceneOptions
 ) -> Scene:
-    """Draw nuclei; their label ids are their places in the sequence, then compacted."""
+    """Draw nuclei; their label ids are their indices, then compacted."""
     labels, light = light_of(nuclei, specimen, options)
     pixels = exposed(rng, light, options.noise)
-    return Scene(pixels, renumbered(largest_pieces(labels)))
+    return Scene(pixels, renumbered(largest_components(labels)))
 
 
 def light_of(
     nuclei: Sequence[Nucleus], specimen: Specimen, options: SceneOptions
 ) -> tuple[NDArray[np.uint32], FloatArray]:
-    """Labels (1 + place in the sequence), and the light on the camera."""
-    canvas = Canvas(options.shape_hw)
+    """Labels (1 + index in the sequence), and the light on the camera."""
+    canvas = LabelCanvas(options.shape_hw)
     planes = np.zeros((len(DEFOCUS), *options.shape_hw), np.float32)
     for index, nucleus in enumerate(nuclei):
         is_labelled = DEFOCUS[nucleus.defocus] < LABELLED_DEFOCUS
-        target = canvas if is_labelled else Canvas(options.shape_hw)
+        target = canvas if is_labelled else LabelCanvas(options.shape_hw)
         painted = target.paint(nucleus.blob, index + 1)
         if painted is not None:
             plane = planes[nucleus.defocus][painted.window]
             glow = _glow(nucleus, painted, specimen)
-            # Nuclei that overlap are in one plane side by side, not in one place.
+            # Nuclei that overlap are in one plane side by side, not one over the other.
             np.copyto(plane, glow, where=painted.won & (glow > 0))
     size = options.object_size
     light = sum(

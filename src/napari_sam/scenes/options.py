@@ -1,4 +1,4 @@
-"""What a synthetic scene is asked for, and what comes out."""
+"""The options of a synthetic scene, and what comes of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OBJECT_SIZES = (6.0, 600.0)  # pixels
 
 
 class SceneKind(StrEnum):
-    """What a scene looks like; the modules beside this one say what is labelled."""
+    """What a scene is of; its module describes what is labelled."""
 
     NUCLEI = "nuclei"
     MEMBRANES = "membranes"
@@ -25,6 +25,8 @@ class SceneKind(StrEnum):
     RODS = "rods"
     ELECTRON = "electron"
     FILAMENTS = "filaments"
+    COLONY = "colony"
+    YEAST = "yeast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class SceneOptions:
     blur
         Standard deviation of the optics' blur, in pixels.
     seed
-        Of everything that is drawn at random, 0 or more.
+        Of all that is drawn at random, 0 or more.
     """
 
     kind: SceneKind
@@ -85,7 +87,7 @@ class Scene:
         (h, w) uint16, or (h, w, 3) uint8 where colour matters; a stack or a movie has
         z or t before them.
     labels_hw
-        0 is background, 1 to n the objects, each in one piece; a stack or a movie has
+        0 is background, 1 to n the objects, each connected; a stack or a movie has
         z or t before h, w. uint16, or uint32 in a slide.
     tracks_n4
         Of a movie, the rows of a Cell Tracking Challenge `man_track.txt`: id, first

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from napari_sam.scenes.blobs import (
     Blob,
-    Canvas,
+    LabelCanvas,
     Painted,
     Spike,
     random_waves,
 )
 from napari_sam.scenes.camera import photographed, shading, specks
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import (
     FloatArray,
     blurred,
@@ -30,8 +31,7 @@ from napari_sam.scenes.fields import (
     texture_tile,
 )
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 ROUND_SHARE = 0.12  # cells about to divide, or loose: round, thick, in a strong halo
 
@@ -124,17 +124,17 @@ def random_cell(
 def render(
     rng: Generator, cells: Sequence[SpreadCell], optics: Optics, options: SceneOptions
 ) -> Scene:
-    """Draw cells; their label ids are their places in the sequence, then compacted."""
+    """Draw cells; their label ids are their indices in the sequence, then compacted."""
     labels, grey = grey_of(cells, optics, options)
     pixels = photographed(rng, grey, options.noise)
-    return Scene(pixels, renumbered(largest_pieces(labels)))
+    return Scene(pixels, renumbered(largest_components(labels)))
 
 
 def grey_of(
     cells: Sequence[SpreadCell], optics: Optics, options: SceneOptions
 ) -> tuple[NDArray[np.uint32], FloatArray]:
-    """Labels (1 + place in the sequence), and the picture in grey, 0 to 1."""
-    canvas = Canvas(options.shape_hw)
+    """Labels (1 + index in the sequence), and the picture in grey, 0 to 1."""
+    canvas = LabelCanvas(options.shape_hw)
     delay = np.zeros(options.shape_hw, np.float32)
     for index, cell in enumerate(cells):
         painted = canvas.paint(cell.blob, index + 1)

@@ -17,13 +17,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from napari_sam.scenes.camera import exposed, photographed, shading, specks
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import FloatArray, blurred, smooth_field
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 OVERLAP = 0.12  # share of a rod that may already be another's
-PIECE = 9.0  # pixels of a rod's middle line that may be taken for straight
+SEGMENT = 9.0  # pixels of a rod's middle line that may be taken for straight
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Rod:
     ) -> Rod:
         """A rod whose direction is `turn[0]` in the middle and bends by `turn[1]`."""
         middle = max(length - 2 * radius, 0.0)
-        count = min(1 + int(middle / PIECE), 6)
+        count = min(1 + int(middle / SEGMENT), 6)
         step = middle / count
         y = x = 0.0
         line = [(y, x)]
-        for piece in range(count):
-            direction = turn[0] + turn[1] * ((piece + 0.5) / count - 0.5)
+        for segment in range(count):
+            direction = turn[0] + turn[1] * ((segment + 0.5) / count - 0.5)
             y, x = y + step * sin(direction), x + step * cos(direction)
             line.append((y, x))
         dy = centre[0] - sum(y for y, _ in line) / len(line)
@@ -74,9 +74,10 @@ class Rod:
     def window(self, shape_hw: tuple[int, int]) -> tuple[slice, slice] | None:
         """The pixels that it may touch; None if all are outside the scene."""
         spans = []
-        for places, length in zip(zip(*self.line, strict=True), shape_hw, strict=True):
-            low = max(0, floor(min(places) - self.radius))
-            high = min(length, ceil(max(places) + self.radius))
+        along = zip(*self.line, strict=True)
+        for coordinates, length in zip(along, shape_hw, strict=True):
+            low = max(0, floor(min(coordinates) - self.radius))
+            high = min(length, ceil(max(coordinates) + self.radius))
             if low >= high:
                 return None
             spans.append(slice(low, high))
@@ -101,8 +102,11 @@ def draw_rods(rng: Generator, options: SceneOptions) -> Scene:
         thickness = np.sqrt(np.maximum(1 - depth * depth, 0)) * rng.uniform(0.75, 1.25)
         thickness = thickness * (1 + 0.08 * texture[window])
         delay[window][inside] = thickness[inside]
-    pixels = (_dark if rng.random() < 0.6 else _glowing)(rng, delay, options)
-    return Scene(pixels, renumbered(largest_pieces(labels)))
+    if rng.random() < 0.6:
+        pixels = dark_pixels(rng, delay, options, options.object_size / 4)
+    else:
+        pixels = glowing_pixels(rng, delay, options)
+    return Scene(pixels, renumbered(largest_components(labels)))
 
 
 def _random_rods(rng: Generator, options: SceneOptions) -> Iterator[Rod]:
@@ -130,10 +134,11 @@ def _random_rods(rng: Generator, options: SceneOptions) -> Iterator[Rod]:
             angle += float(rng.normal(0, 0.3))
 
 
-def _dark(
-    rng: Generator, delay: FloatArray, options: SceneOptions
+def dark_pixels(
+    rng: Generator, delay: FloatArray, options: SceneOptions, width: float
 ) -> NDArray[np.uint16]:
-    width = max(2.0, options.object_size / 4)
+    """Phase contrast of rods about `width` pixels wide, from how they delay light."""
+    width = max(2.0, width)
     delay = blurred(delay, options.blur * 0.7)
     halo = blurred(delay, width * 0.55) + 0.3 * blurred(delay, width * 1.5)
     grey = 0.5 + rng.uniform(0.3, 0.6) * (halo - 1.1 * delay)
@@ -143,9 +148,10 @@ def _dark(
     return photographed(rng, grey * light, options.noise)
 
 
-def _glowing(
+def glowing_pixels(
     rng: Generator, delay: FloatArray, options: SceneOptions
 ) -> NDArray[np.uint16]:
+    """Fluorescence, from how much light each pixel gives."""
     light = blurred(delay * np.float32(rng.uniform(0.3, 0.8)), options.blur)
     haze = blurred(delay, max(3.0, options.object_size / 2))
     lit = light + 0.12 * haze + np.float32(rng.uniform(0.02, 0.08))

@@ -1,18 +1,19 @@
 """A slide of any size, any window of which is drawn without the rest.
 
-Every pixel is a function of its place and the seed, by arithmetic that rounds the same
-way everywhere, so that any way of cutting the slide into blocks gives the same bytes.
+Every pixel is a function of its position and the seed, by arithmetic that rounds the
+same way everywhere, so that any way of cutting the slide into blocks gives the same
+bytes.
 Nuclei sit on a lattice, one or none in a square, near its middle:
 
         +-------+-------+-------+
         |  ( )  | ( )   |       |    A nucleus reaches less than one square beyond
-        +-------+-------+-------+    its own, so a pixel asks its own square and the
+        +-------+-------+-------+    its own, so a pixel follows from its own and the
         |    ( )|[p]    |  ( )  |    eight around it, and no others. Of two nuclei
         +-------+-------+-------+    that overlap, each keeps the pixels that are
         |       |   ( ) | ( )   |    nearer to its own centre: what is left of both
-        +-------+-------+-------+    is in one piece.
+        +-------+-------+-------+    is connected.
 
-Random numbers are hashes of the place, not a generator's next ones; angles are
+Random numbers are hashes of the position, not a generator's next ones; angles are
 directions (two numbers with squares that add to 1), which needs no sine.
 """
 
@@ -74,7 +75,7 @@ class SlideOptions:
         if rows * columns >= 2**32:
             raise SceneError(
                 f"A slide has room for 2**32 label ids, and {self.shape_hw} pixels of "
-                f"object_size {self.object_size} need {rows * columns}. Ask for larger "
+                f"object_size {self.object_size} need {rows * columns}. Choose larger "
                 "objects or a smaller slide."
             )
 
@@ -156,8 +157,8 @@ def lazy_slide(
         what: str, block_info: dict[None, dict[str, list[tuple[int, int]]]]
     ) -> NDArray[np.unsignedinteger]:
         (y0, y1), (x0, x1) = block_info[None]["array-location"]
-        asked = Box(y0 * step, x0 * step, y1 * step, x1 * step)
-        box = asked.clip(Box.of_shape(options.shape_hw))
+        wanted = Box(y0 * step, x0 * step, y1 * step, x1 * step)
+        box = wanted.clip(Box.of_shape(options.shape_hw))
         scene = slide_block(options, box, step)
         return scene.pixels if what == "pixels" else scene.labels_hw
 
@@ -260,7 +261,7 @@ class _Traits:
     ) -> tuple[FloatArray, FloatArray]:
         """Squared distance to the centre, and how far inside the outline, in pixels.
 
-        Both say "nowhere near" for a square without a nucleus.
+        Both are "nowhere near" for a square without a nucleus.
         """
         dy, dx = (y + 0.5) - self.y, (x + 0.5) - self.x
         squares = dy * dy + dx * dx
@@ -283,7 +284,7 @@ class _Traits:
 def _hash(
     seed: int, purpose: int, y: NDArray[np.integer], x: NDArray[np.integer]
 ) -> NDArray[np.uint64]:
-    """64 well-mixed bits for each place; wraps around on purpose."""
+    """64 well-mixed bits for each pixel; wraps around on purpose."""
     start = np.uint64(
         (seed * 0x9E3779B97F4A7C15 + purpose * 0xD1B54A32D192ED03) % 2**64
     )
@@ -333,9 +334,9 @@ def _value_noise(
     return smooth
 
 
-def _split(places: Coordinates, scale: float) -> tuple[Coordinates, FloatArray]:
-    """Knot before each place, and the eased way from it to the next, 0 to 1."""
-    position = places / scale
+def _split(pixels: Coordinates, scale: float) -> tuple[Coordinates, FloatArray]:
+    """Knot before each pixel, and the eased way from it to the next, 0 to 1."""
+    position = pixels / scale
     knot = np.floor(position)
     t = position - knot
     return knot.astype(np.int64), t * t * (3.0 - 2.0 * t)

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from napari_sam.errors import SceneError
 from napari_sam.scenes.camera import exposed, shading
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import (
     FloatArray,
     patch,
@@ -28,8 +29,7 @@ from napari_sam.scenes.options import (
     SceneKind,
     SceneOptions,
 )
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 Z_STEP = 2.0  # pixels
 Z_BLUR = 2.5  # times the blur in y and x
@@ -102,7 +102,7 @@ def _nuclei(
         texture = np.exp(0.18 * patch(chromatin, corner.tolist(), extent))
         glow = gain * texture * (0.7 + 0.3 * np.sqrt(np.maximum(1 - depth**2, 0)))
         light[window][won] = glow[won]
-    return light, largest_pieces(labels)
+    return light, largest_components(labels)
 
 
 def _window(

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from napari_sam.scenes.blobs import Blob, Canvas, random_waves
+from napari_sam.scenes.blobs import Blob, LabelCanvas, random_waves
 from napari_sam.scenes.camera import shading, specks
+from napari_sam.scenes.components import largest_components, renumbered
 from napari_sam.scenes.fields import (
     FloatArray,
     blurred,
@@ -21,8 +22,7 @@ from napari_sam.scenes.fields import (
     texture_tile,
 )
 from napari_sam.scenes.options import Scene, SceneOptions
-from napari_sam.scenes.pieces import largest_pieces, renumbered
-from napari_sam.scenes.placing import lattice, scattered
+from napari_sam.scenes.positions import lattice, scattered
 
 # Absorption of red, green and blue light.
 HAEMATOXYLIN = (0.75, 0.95, 0.38)
@@ -43,7 +43,7 @@ def draw_stain(rng: Generator, options: SceneOptions) -> Scene:
     labels, chromatin = _nuclei(rng, points, is_smear, options)
     return Scene(
         _coloured(rng, chromatin, cytoplasm, options),
-        renumbered(largest_pieces(labels)),
+        renumbered(largest_components(labels)),
     )
 
 
@@ -56,7 +56,7 @@ def _nuclei(
     clumps = texture_tile(rng, tile, max(1.2, size / 10))
     clumps = clumps + 0.6 * texture_tile(rng, tile, max(1.2, size / 4))
     flow = smooth_field(rng, (8, 8), 4)
-    canvas = Canvas(options.shape_hw)
+    canvas = LabelCanvas(options.shape_hw)
     absorbed = np.zeros(options.shape_hw, np.float32)
     texture = float(rng.uniform(0.08, 0.28))
     for index, (y, x) in enumerate(points):
@@ -106,7 +106,7 @@ def _smear(
     """Absorption of the cytoplasm around each nucleus, on clean glass."""
     shape, size = options.shape_hw, options.object_size
     field = np.full(shape, 0.02, np.float32)
-    canvas = Canvas(shape)
+    canvas = LabelCanvas(shape)
     spread = float(rng.uniform(0.65, 1.3))
     grain = smooth_field(rng, shape, max(1.3, size / 8))
     for index, (y, x) in enumerate(points):

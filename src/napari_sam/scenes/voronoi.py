@@ -24,7 +24,7 @@ def territories(
     spacing: Sequence[float],
     bend: float,
 ) -> NDArray[np.uint32]:
-    """Which point is nearest: 1 + its place in `points`.
+    """Which point is nearest: 1 + its index in `points`.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def territories(
         straight: NDArray[np.uint32] = owners[window]
         return straight
     scales = [(6 * bend + 3) / step for step in spacing]
-    places = [
+    positions = [
         np.arange(n).reshape([n if a == axis else 1 for a in range(len(shape))])
         + np.clip(smooth_field(rng, shape, scales), -2.5, 2.5) * (bend / spacing[axis])
         + margin[axis]
@@ -65,8 +65,8 @@ def territories(
     ]
     bent: NDArray[np.uint32] = owners[
         tuple(
-            np.clip(np.rint(place).astype(np.intp), 0, length - 1)
-            for place, length in zip(places, owners.shape, strict=True)
+            np.clip(np.rint(position).astype(np.intp), 0, length - 1)
+            for position, length in zip(positions, owners.shape, strict=True)
         )
     ]
     return bent

@@ -21,7 +21,6 @@ from typing import Any
 from napari_sam.errors import SamError
 from napari_sam.labels import Edit, LabelStore, PixelsPendingError
 from napari_sam.labels.journal import Entry
-from napari_sam.labels.ledger import EDIT_KINDS
 from napari_sam.prompt_files import parse_objects, prompts_to_json
 from napari_sam.prompts import Prompt
 
@@ -230,7 +229,7 @@ class History:
     def _follow(self, entry: Entry) -> None:
         if entry.kind == STATE:
             self._do(HistoryStep(self.state, PromptState.from_json(entry.data)))
-        elif entry.kind in EDIT_KINDS:
+        elif entry.is_edit:
             part_of = entry.data.get("part_of", "")
             self._do(self._edit_step(entry.kind, entry.sequence, part_of))
         elif entry.kind in {STATE_UNDO, "revert"}:

@@ -8,11 +8,14 @@ from scipy import ndimage
 
 from napari_sam.training.config import Augmentation
 
+SMALLEST_SPAN = 0.1
+"""Of intensities, 0..1, that is stretched: what is flat stays flat."""
+
 
 def recolour(
     pixels_hwc: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Gamma, inversion, channel mixes, blur, contrast, noise and darkness, at random.
+    """Stretch, gamma, inversion, channel mixes, blur, contrast, noise, darkness.
 
     Parameters
     ----------
@@ -23,9 +26,11 @@ def recolour(
     rng
         Drawn from in one order, whatever is changed.
     """
-    x = (pixels_hwc / np.float32(255)) ** np.float32(
-        np.exp(rng.uniform(-options.gamma, options.gamma))
-    )
+    x = pixels_hwc / np.float32(255)
+    if rng.random() < options.stretch:
+        low, high = np.percentile(x, [rng.uniform(0, 5), rng.uniform(96, 100)])
+        x = np.clip((x - low) / max(high - low, SMALLEST_SPAN), 0, 1).astype(np.float32)
+    x = x ** np.float32(np.exp(rng.uniform(-options.gamma, options.gamma)))
     if rng.random() < options.inversion:
         x = 1 - x
     if rng.random() < options.grey:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam.errors import TrainingError
+from napari_sam.model.tiny_vit import DEPTHS
 
 SMALLEST_CROP = 32
 
@@ -113,8 +114,9 @@ class Prompting:
 
     Parameters
     ----------
-    box_share
-        Share of the crops whose prompts are boxes; the others' are clicks.
+    box_share, point_box_share, mask_share
+        Shares of the crops whose prompts are boxes, boxes with a point (and points on
+        neighbours, that are not wanted), and masks; the others' are clicks.
     background_share
         Share of the clicks that hit no object: they teach the score, not the masks.
     correction_share
@@ -127,15 +129,20 @@ class Prompting:
         Most correcting clicks, one after the other; how many is drawn from 1 on.
     """
 
-    box_share: float = 0.4
+    box_share: float = 0.3
+    point_box_share: float = 0.1
+    mask_share: float = 0.15
     background_share: float = 0.1
     correction_share: float = 0.35
     correction_from: float = 0.0
     corrections: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("box_share", "background_share", "correction_share"):
+        kinds = ("box_share", "point_box_share", "mask_share")
+        for name in (*kinds, "background_share", "correction_share"):
             _need_share(name, getattr(self, name))
+        total = sum(getattr(self, name) for name in kinds)
+        need(total <= 1 + 1e-9, f"{', '.join(kinds)} need to sum to at most 1", total)
         _need_share("correction_from", self.correction_from)
         need(self.corrections >= 1, "corrections needs 1 or more", self.corrections)
 
@@ -150,9 +157,14 @@ class Augmentation:
         Bounds on the magnification of a plane.
     gamma
         Largest logarithm of the gamma, either way.
-    inversion, grey, swap, blur, noise, dark
+    inversion, grey, swap, blur, noise, dark, stretch
         Shares of the crops that are inverted, made grey, have their colours
-        exchanged, are blurred, get noise, or are left dark.
+        exchanged, are blurred, get noise, are left dark, or have their intensities
+        stretched between two percentiles.
+    rotation
+        Share of the crops of planes that are turned by any angle.
+    crowding
+        Share of the crops of planes that are the fullest of a few.
     """
 
     zoom: tuple[float, float] = (0.4, 8.0)
@@ -163,12 +175,16 @@ class Augmentation:
     blur: float = 0.2
     noise: float = 0.4
     dark: float = 0.25
+    stretch: float = 0.3
+    rotation: float = 0.5
+    crowding: float = 0.3
 
     def __post_init__(self) -> None:
         _need_range("zoom", self.zoom)
         need(self.gamma >= 0, "gamma needs to be 0 or more", self.gamma)
-        for name in ("inversion", "grey", "swap", "blur", "noise", "dark"):
-            _need_share(name, getattr(self, name))
+        for name in self.__slots__:
+            if name not in ("zoom", "gamma"):
+                _need_share(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +201,11 @@ class Optimisation:
         Share of the training in which the rate rises.
     average_decay
         Of the exponential moving average of the weights, which is the result.
-    dense_weight
-        Of the auxiliary maps (see `dense`); they only teach an encoder that learns.
+    map_weight
+        Of the instance decoder's maps (see `maps`); they are learned together with
+        the encoder. 0: the result has no instance decoder.
+    map_rate
+        How many times faster the instance decoder learns than the rest.
     loss_stride
         Losses are computed on maps this many times smaller than the crop.
     """
@@ -195,7 +214,8 @@ class Optimisation:
     weight_decay: float = 0.05
     warmup: float = 0.02
     average_decay: float = 0.998
-    dense_weight: float = 1.0
+    map_weight: float = 1.0
+    map_rate: float = 1.0
     loss_stride: int = 2
 
     def __post_init__(self) -> None:
@@ -208,7 +228,8 @@ class Optimisation:
             "average_decay needs 0 or more, below 1",
             self.average_decay,
         )
-        need(self.dense_weight >= 0, "dense_weight needs 0 or more", self.dense_weight)
+        need(self.map_weight >= 0, "map_weight needs 0 or more", self.map_weight)
+        need(self.map_rate > 0, "map_rate needs to be above 0", self.map_rate)
         need(
             self.loss_stride in (1, 2, 4),
             "loss_stride needs 1, 2 or 4",
@@ -254,21 +275,31 @@ class Network:
         Name or path of the weights to start from; None: random ones.
     encoder
         Whether the image encoder of the start learns too; a random one always does.
+    frozen_stages
+        So many of the first stages of a `vit_t` encoder stay as they are even so, with
+        what is before them: they cost most, and see edges and textures.
     name
         How the result is called; None: as the start, or "trained".
-    image_size, window_size, window_sizes, object_share
+    image_size, window_size, window_sizes, object_share, instance_share
         As of `ModelMetadata`; None and empty: as the start's, or 512, 256, not said.
     """
 
     start: str | None = None
     encoder: bool = False
+    frozen_stages: int = 0
     name: str | None = None
     image_size: int | None = None
     window_size: int | None = None
     window_sizes: tuple[int, ...] = ()
     object_share: float | None = None
+    instance_share: float | None = None
 
     def __post_init__(self) -> None:
+        need(
+            0 <= self.frozen_stages <= len(DEPTHS),
+            f"frozen_stages needs 0 to {len(DEPTHS)}",
+            self.frozen_stages,
+        )
         for name in ("image_size", "window_size"):
             value = getattr(self, name)
             need(value is None or value > 0, f"{name} needs to be above 0", value)
@@ -278,12 +309,13 @@ class Network:
             "window_sizes needs sizes above 0, smallest first",
             sizes,
         )
-        share = self.object_share
-        need(
-            share is None or 0 < share < 1,
-            "object_share needs to be above 0 and below 1",
-            share,
-        )
+        for name in ("object_share", "instance_share"):
+            share = getattr(self, name)
+            need(
+                share is None or 0 < share < 1,
+                f"{name} needs to be above 0 and below 1",
+                share,
+            )
 
 
 @dataclass(frozen=True, slots=True)

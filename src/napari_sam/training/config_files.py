@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from napari_sam.errors import TrainingError
@@ -19,8 +20,11 @@ from napari_sam.training.config import TrainingConfig
 
 _T = TypeVar("_T")
 
-DEFAULT_RECIPE = "default"
-"""In the place of a path: the recipe of the embedded default."""
+RECIPES: Mapping[str, str] = MappingProxyType(
+    {"default": "default.toml", "default-instances": "default_instances.toml"}
+)
+"""In the place of a path: how the embedded default, and its instance decoder, were
+made."""
 
 
 def read_config(path: Path | str, data_root: Path | None = None) -> TrainingConfig:
@@ -29,7 +33,7 @@ def read_config(path: Path | str, data_root: Path | None = None) -> TrainingConf
     Parameters
     ----------
     path
-        Of the file; "default" is the recipe that made the embedded default.
+        Of the file, or one of `RECIPES`.
     data_root
         What the paths of data in it are relative to; None: the file's folder.
 
@@ -38,8 +42,8 @@ def read_config(path: Path | str, data_root: Path | None = None) -> TrainingConf
     TrainingError
         The file cannot be read, or says something else than a run. Names the place.
     """
-    if str(path) == DEFAULT_RECIPE:
-        source = files("napari_sam.training") / "default.toml"
+    if str(path) in RECIPES:
+        source = files("napari_sam.training") / RECIPES[str(path)]
         text, root = source.read_text(encoding="utf-8"), Path()
     else:
         try:

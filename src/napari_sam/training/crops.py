@@ -6,40 +6,36 @@ else: a run that goes on draws what it would have drawn, in whatever thread.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from napari_sam.errors import TrainingError
-from napari_sam.masks import deepest_point
+from napari_sam.geometry import Box
 from napari_sam.training.colours import recolour
 from napari_sam.training.config import Augmentation, Phase, Prompting, TrainingConfig
 from napari_sam.training.planes import TrainingPlane, compact
 from napari_sam.training.scene_crops import draw_scene
+from napari_sam.training.simulated_prompts import ObjectPrompts, draw_prompts
 
 SMALLEST_OBJECT = 16  # pixels; less of an object than this asks no question
 SMALLEST_CUT = 8  # pixels
-CENTRE_SHARE = 0.5
-"""Of the clicks: at the object's centre rather than anywhere on it."""
-
+FULLEST_OF = 3  # places that a crop with many objects is chosen from
 TRIES = 500
 """For a crop with an object; many annotations have empty corners."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One training example; n prompts, each about one object."""
+    """One training example: pixels, the objects in them, and prompts about some."""
 
     image_chw: NDArray[np.uint8]
     labels_hw: NDArray[np.int32]
-    masks_nhw: NDArray[np.bool_]
-    points_n2: NDArray[np.float32]  # (x, y)
-    boxes_n4: NDArray[np.float32]  # x0, y0, x1, y1
-    asks_boxes: bool  # whether the prompts are the boxes, or the points
+    prompts: ObjectPrompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +115,39 @@ class CropSampler:
         if ids.size == 0:
             return None
         chosen = rng.choice(ids, phase.prompts, replace=ids.size < phase.prompts)
-        masks = labels[None] == chosen[:, None, None]
-        asks_boxes = bool(rng.random() < self.prompting.box_share)
-        points = np.stack([_click(mask, rng) for mask in masks])
-        boxes = np.stack([_jittered_box(mask, rng) for mask in masks])
-        if not asks_boxes:
-            misses = rng.random(len(masks)) < self.prompting.background_share
-            _miss(labels, masks, points, np.flatnonzero(misses), rng)
+        prompts = draw_prompts(labels, chosen, self.prompting, rng)
         image = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        return Crop(image, compact(labels), masks, points, boxes, asks_boxes)
+        return Crop(image, compact(labels), prompts)
 
     def _cut(
         self, rng: np.random.Generator, phase: Phase
     ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """A square of a plane, magnified; black where it leaves the plane."""
+        """A square of a plane, magnified and turned; black beyond the plane."""
         weights = np.array([plane.weight for plane in self.planes])
         index = int(rng.choice(len(self.planes), p=weights / weights.sum()))
         plane = self.planes[index]
         bounds = self.augmentation.zoom
         wanted = np.exp(rng.uniform(*np.log(phase.object_size)))
         zoom = float(np.clip(wanted / plane.object_size, *bounds))
-        side = max(SMALLEST_CUT, round(phase.size / zoom))
-        pixels, labels = plane.cut(plane.draw_box(rng, side))
-        return magnified(pixels, labels, phase.size / side, phase.size)
+        is_turned = self.changes and rng.random() < self.augmentation.rotation
+        # Turned by half a right angle, a square needs one with sides of its diagonal.
+        size = math.ceil(phase.size * math.sqrt(2)) if is_turned else phase.size
+        side = max(SMALLEST_CUT, round(size / zoom))
+        pixels, labels = plane.cut(self._draw_box(rng, plane, side))
+        pixels, labels = magnified(pixels, labels, size / side, size)
+        if is_turned:
+            return rotated(pixels, labels, float(rng.uniform(0, 360)), phase.size)
+        return pixels, labels
+
+    def _draw_box(
+        self, rng: np.random.Generator, plane: TrainingPlane, side: int
+    ) -> Box:
+        """A square of a plane; for some crops the fullest of `FULLEST_OF`."""
+        box = plane.draw_box(rng, side)
+        if self.changes and rng.random() < self.augmentation.crowding:
+            others = [plane.draw_box(rng, side) for _ in range(FULLEST_OF - 1)]
+            box = max((box, *others), key=plane.objects_in)
+        return box
 
 
 def magnified(
@@ -172,54 +178,15 @@ def _turn(
     return pixels, np.ascontiguousarray(labels)
 
 
-def _click(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(x, y) of a point on the object."""
-    if rng.random() < CENTRE_SHARE:
-        row, column = deepest_point(mask)
-        return np.array([column, row], dtype=np.float32)
-    rows, columns = np.nonzero(mask)
-    i = rng.integers(rows.size)
-    return np.array([columns[i], rows[i]], dtype=np.float32)
-
-
-def _miss(
-    labels: NDArray[np.int32],
-    masks: NDArray[np.bool_],
-    points: NDArray[np.float32],
-    misses: NDArray[np.intp],
-    rng: np.random.Generator,
-) -> None:
-    """Move some of the clicks off every object; their masks become empty."""
-    if not misses.size:
-        return
-    near = ndimage.binary_dilation(labels > 0, iterations=2)
-    rows, columns = np.nonzero(~near)
-    if not rows.size:
-        return
-    for n in misses:
-        i = rng.integers(rows.size)
-        points[n] = columns[i], rows[i]
-        masks[n] = False
-
-
-def tight_box(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """x0, y0, x1, y1 of the outermost pixels of an object."""
-    rows, columns = np.nonzero(mask)
-    corners = [columns.min(), rows.min(), columns.max(), rows.max()]
-    return np.array(corners, dtype=np.float32)
-
-
-def _jittered_box(
-    mask: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """A box around the object whose sides are off by a tenth of its size.
-
-    "Segment Anything" (2023), appendix A: noise with a standard deviation of 10 %
-    of the side, at most 20 pixels.
-    """
-    box = tight_box(mask)
-    sides = np.tile(box[2:] - box[:2] + 1, 2)
-    noise = np.clip(rng.normal(0, 0.1, 4) * sides, -20, 20)
-    limit = mask.shape[0] - 1
-    jittered: NDArray[np.float32] = np.clip(box + noise, 0, limit)
-    return jittered.astype(np.float32)
+def rotated(
+    pixels_hwc: NDArray[np.uint8],
+    labels_hw: NDArray[np.int32],
+    degrees: float,
+    size: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Turn a square about its centre, and cut a smaller one out of the middle."""
+    image = Image.fromarray(pixels_hwc).rotate(degrees, Image.Resampling.BILINEAR)
+    labels = Image.fromarray(labels_hw).rotate(degrees, Image.Resampling.NEAREST)
+    start = (labels_hw.shape[0] - size) // 2
+    middle = (slice(start, start + size), slice(start, start + size))
+    return np.array(image)[middle], np.array(labels)[middle]

@@ -26,7 +26,7 @@ class RunFacts:
     Parameters
     ----------
     task
-        "segment" or "mae".
+        "segment", "mae" or "instances".
     steps, minutes
         Taken and used.
     device
@@ -62,6 +62,14 @@ def run_metadata(config: TrainingConfig, facts: RunFacts) -> dict[str, str]:
     }
 
 
+def added_metadata(before: Mapping[str, str], run: Mapping[str, str]) -> dict[str, str]:
+    """What weights say that were given an instance decoder afterwards.
+
+    How the rest of them was made, and how good it is, stays true.
+    """
+    return {**before, **{f"instances_{key}": value for key, value in run.items()}}
+
+
 def export(sam: Sam, path: Path, metadata: Mapping[str, str]) -> None:
     """Write weights as float16 safetensors, whole or not at all.
 
@@ -86,11 +94,13 @@ def export(sam: Sam, path: Path, metadata: Mapping[str, str]) -> None:
         facts["window_sizes"] = json.dumps(sam.metadata.window_sizes)
     if sam.metadata.object_share is not None:
         facts["object_share"] = json.dumps(sam.metadata.object_share)
+    if sam.metadata.instance_share is not None:
+        facts["instance_share"] = json.dumps(sam.metadata.instance_share)
     state = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in sam.state_dict().items()
     }
-    _write(path, state, {**facts, **metadata})
+    _write(path, state, {**metadata, **facts})
 
 
 def write_metadata(path: Path, changes: Mapping[str, str]) -> None:

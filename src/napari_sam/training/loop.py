@@ -24,17 +24,21 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from napari_sam.errors import TrainingError
+from napari_sam.model.build import INSTANCE_PREFIX
 from napari_sam.model.sam import Sam
 from napari_sam.training.checkpoints import load_state, save_state
-from napari_sam.training.config import Phase, TrainingConfig
+from napari_sam.training.config import Optimisation, Phase, TrainingConfig
 from napari_sam.training.log import TrainingLog
 
 SAVE_EVERY = 100  # steps
+SAVE_SECONDS = 180.0  # a busy machine takes long for so many steps
 LARGEST_GRADIENT = 1.0
 GENTLE_STEPS = 50
 """The rate rises over so many steps at least: the first ones have to be small."""
 
-AHEAD = 2  # batches drawn while the network learns
+AHEAD = 2  # batches drawn while the network learns, by each thread
+DRAWERS_ON_GPU = 8
+"""Threads that draw: a GPU learns from a batch in less time than one takes to draw."""
 
 
 class Task(Protocol):
@@ -98,10 +102,11 @@ class Trainer:
         task.modules.to(self.device)
         task.sam.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(
-            _parameter_groups(task.modules, config.optimisation.weight_decay),
+            _parameter_groups(task.modules, config.optimisation),
             lr=config.optimisation.learning_rate,
             betas=(0.9, 0.98),
         )
+        self.drawers = 1 if self.device.type == "cpu" else DRAWERS_ON_GPU
         self.average = AveragedModel(task.sam, avg_fn=self._averaged).eval()
         self.step = 0
         self.used_s = 0.0
@@ -127,6 +132,7 @@ class Trainer:
             self._load(checkpoint)
         if log is not None:
             log.cut_after(self.step)
+        saved_s = time.monotonic()
         with closing(self._batches()) as batches:
             for batch in batches:
                 report = self._step(batch)
@@ -134,8 +140,10 @@ class Trainer:
                     log.add(report)
                 if on_step is not None:
                     on_step(report)
-                if self.step % SAVE_EVERY == 0:
+                is_late = time.monotonic() - saved_s > SAVE_SECONDS
+                if self.step % SAVE_EVERY == 0 or is_late:
                     self._save(checkpoint)
+                    saved_s = time.monotonic()
         self._save(checkpoint)
         return self.averaged
 
@@ -163,7 +171,8 @@ class Trainer:
 
     def _learn(self, batch: Any) -> Mapping[str, Tensor]:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.optimisation.learning_rate * self._rate()
+            highest = self.config.optimisation.learning_rate * group["rate"]
+            group["lr"] = highest * self._rate()
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)
         loss, told = self.task.loss(batch, self.step, self.progress)
         if not bool(loss.isfinite()):
@@ -185,20 +194,20 @@ class Trainer:
         return torch.lerp(average, current, 1 - decay)
 
     def _batches(self) -> Generator[Any, None, None]:
-        """Each step's batch, drawn ahead in another thread, until the run is done."""
+        """Each step's batch, drawn ahead in other threads, until the run is done."""
         ahead: deque[tuple[tuple[int, int], Future[Any]]] = deque()
 
         def submit(pool: ThreadPoolExecutor, step: int, phase: int) -> None:
             batch = pool.submit(self.task.draw, step, self.config.phase[phase])
             ahead.append(((step, phase), batch))
 
-        with ThreadPoolExecutor(1, thread_name_prefix="crops") as pool:
+        with ThreadPoolExecutor(self.drawers, thread_name_prefix="crops") as pool:
             try:
                 while self.progress < 1:
                     phase = self.config.phase_at(self.progress)
                     if ahead and ahead[0][0] != (self.step, phase):
                         _drop(ahead)  # a phase began while its batches were drawn
-                    while len(ahead) <= AHEAD:
+                    while len(ahead) <= AHEAD * self.drawers:
                         submit(pool, self.step + len(ahead), phase)
                     yield ahead.popleft()[1].result()
             finally:
@@ -243,10 +252,20 @@ def _drop(ahead: deque[tuple[tuple[int, int], Future[Any]]]) -> None:
     ahead.clear()
 
 
-def _parameter_groups(modules: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Of what learns, matrices decay, everything else does not."""
-    parameters = [x for x in modules.parameters() if x.requires_grad]
+def _parameter_groups(
+    modules: nn.Module, optimisation: Optimisation
+) -> list[dict[str, Any]]:
+    """Of what learns, matrices decay, and the instance decoder has its own rate."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in modules.named_parameters():
+        if parameter.requires_grad:
+            kind = (parameter.ndim > 1, INSTANCE_PREFIX in name)
+            groups.setdefault(kind, []).append(parameter)
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": optimisation.weight_decay if is_matrix else 0.0,
+            "rate": optimisation.map_rate if is_map else 1.0,
+        }
+        for (is_matrix, is_map), parameters in groups.items()
     ]

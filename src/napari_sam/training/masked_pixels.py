@@ -29,6 +29,7 @@ from napari_sam.model.sam import Sam
 from napari_sam.training.config import Phase, TrainingConfig
 from napari_sam.training.crops import CropSampler
 from napari_sam.training.planes import TrainingPlane
+from napari_sam.training.start import prepare_instance_head
 from napari_sam.training.windows import normalised
 
 PATCH = 32  # pixels
@@ -97,6 +98,7 @@ class MaskedPixels:
             )
         self.sam = sam
         self.config = config
+        prepare_instance_head(sam, learns=False)
         sam.requires_grad_(requires_grad=False).eval()
         sam.image_encoder.requires_grad_(requires_grad=True).train()
         self.decoder = PixelDecoder(sam.mask_decoder.iou_token.weight.shape[1])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError
-from napari_sam.evaluation.datasets import IMAGE_SUFFIXES
+from napari_sam.evaluation.datasets import image_files
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.training.config import DataSource, Phase
@@ -81,4 +81,4 @@ def _files(path: Path) -> list[Path]:
     folder = path / "images" if (path / "images").is_dir() else path
     if not folder.is_dir() or folder.suffix.lower() == ".zarr":
         return [folder]
-    return sorted(x for x in folder.iterdir() if x.suffix.lower() in IMAGE_SUFFIXES)
+    return image_files(folder)

@@ -97,6 +97,12 @@ class TrainingPlane:
             return pixels, compact(self.labels.read(self.plane, 0, box)[0])
         return pixels, self.labels[box.slices]
 
+    def objects_in(self, box: Box) -> int:
+        """How many objects reach into a box; 0 where labels would have to be read."""
+        if self.labels is None or isinstance(self.labels, Image):
+            return 0
+        return int(np.count_nonzero(np.bincount(self.labels[box.slices].ravel())[1:]))
+
     def draw_box(self, rng: np.random.Generator, side: int) -> Box:
         """A square of up to `side` pixels, anywhere or around one of the places."""
         height, width = self.shape

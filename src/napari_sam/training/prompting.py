@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +21,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from napari_sam.evaluation.clicks import correcting_click
 from napari_sam.model.build import EMBEDDING_STRIDE
 from napari_sam.model.sam import Sam
+from napari_sam.prompts import MASK_PROMPT_LOGIT
 from napari_sam.training.crops import Crop
 from napari_sam.training.losses import mask_loss
+from napari_sam.training.mask_prompts import LOW_RES_STRIDE
 
-LOW_RES_STRIDE = 4  # pixels of the crop in one of the decoder's logits
 CENTRE_SHARE = 0.5
 """Of the correcting clicks: at the centre of the largest wrong region, as evaluation
 and careful users click; the others are anywhere where the answer is wrong."""
@@ -74,7 +76,7 @@ class Lesson:
     embedding_kchw
         Of the crops, or of windows whose first corner each of them fills.
     crops
-        Of one size, and either all asked with boxes or all with points.
+        Of one size, with prompts of one form.
     places
         Where in the window each crop lies, (row, column) in embedding pixels.
     stride
@@ -98,11 +100,11 @@ class Lesson:
         rng
             Draws the clicks.
         """
-        masks_nhw = np.concatenate([crop.masks_nhw for crop in self.crops])
+        masks_nhw = np.concatenate([crop.prompts.masks_nhw for crop in self.crops])
         masks = torch.from_numpy(masks_nhw).to(self.embedding_kchw.device)
         target = F.avg_pool2d(masks.float()[:, None], self.stride)[:, 0]
         question = self.first_question()
-        ambiguous = question.boxes_n4 is None
+        ambiguous = self.crops[0].prompts.is_ambiguous
         answer = self.ask(question)
         loss, shown = mask_loss(
             answer.logits_nmhw, answer.iou_nm, target, ambiguous=ambiguous
@@ -118,21 +120,20 @@ class Lesson:
         return loss / (1 + corrections), shown
 
     def first_question(self) -> Question:
-        """The crops' boxes, or their points."""
-        asks_boxes = self.crops[0].asks_boxes
-        return self.box_question() if asks_boxes else self.point_question()
-
-    def box_question(self) -> Question:
-        """The box of each object of each crop."""
-        boxes_n4 = self._on_device([crop.boxes_n4 for crop in self.crops])
-        return Question(None, None, boxes_n4 + self._corners().repeat(1, 2))
-
-    def point_question(self) -> Question:
-        """The click on each object of each crop."""
-        points_n2 = self._on_device([crop.points_n2 for crop in self.crops])
-        points_n12 = (points_n2 + self._corners())[:, None]
-        labels = torch.ones_like(points_n12[..., 0], dtype=torch.int)
-        return Question(points_n12, labels, None)
+        """The crops' prompts."""
+        prompts = [crop.prompts for crop in self.crops]
+        points_nk2 = labels_nk = boxes_n4 = masks_n1hw = None
+        count, has_box, has_mask = prompts[0].form
+        if count:
+            corners = self._corners()[:, None]
+            points_nk2 = self._on_device([x.points_nk2 for x in prompts]) + corners
+            labels_nk = self._on_device([x.labels_nk for x in prompts])
+        if has_box:
+            boxes_n4 = self._on_device([x.boxes_n4 for x in prompts])
+            boxes_n4 = boxes_n4 + self._corners().repeat(1, 2)
+        if has_mask:
+            masks_n1hw = self._filled_up([x.logits_nhw for x in prompts])
+        return Question(points_nk2, labels_nk, boxes_n4, masks_n1hw)
 
     def ask(self, question: Question) -> Answer:
         """The decoder's answers, without the part of the window around a crop."""
@@ -140,15 +141,13 @@ class Lesson:
         points = None
         if question.points_nk2 is not None and question.labels_nk is not None:
             points = (question.points_nk2, question.labels_nk)
-        sparse, _ = encoder(points, question.boxes_n4, None)
+        sparse, dense = encoder(points, question.boxes_n4, question.masks_n1hw)
         crop_n = self._crop_of_each()
         device = self.embedding_kchw.device
         h, w = self.embedding_kchw.shape[-2:]
         with torch.autocast(device.type, torch.bfloat16), _attention_for(device):
             if question.masks_n1hw is None:
                 dense = encoder.no_mask_embed.weight[:, :, None, None]
-            else:
-                dense = encoder.mask_downscaling(question.masks_n1hw)
             low_res, iou = self.sam.mask_decoder.all_masks(
                 self.embedding_kchw[crop_n],
                 self._positions()[crop_n],
@@ -186,12 +185,20 @@ class Lesson:
         before = answer.low_res_nmhw[index].detach()[:, None]
         return Question(points, labels, question.boxes_n4, before)
 
-    def _on_device(self, parts: Sequence[NDArray[np.float32]]) -> Tensor:
-        return torch.from_numpy(np.concatenate(parts)).to(self.embedding_kchw.device)
+    def _on_device(self, parts: Sequence[NDArray[Any] | None]) -> Tensor:
+        given = [part for part in parts if part is not None]
+        return torch.from_numpy(np.concatenate(given)).to(self.embedding_kchw.device)
+
+    def _filled_up(self, parts: Sequence[NDArray[np.float32] | None]) -> Tensor:
+        """Mask prompts over all that was encoded, (n, 1, 4h, 4w)."""
+        logits = self._on_device(parts)[:, None]
+        h, w = (LOW_RES_STRIDE * n for n in self.embedding_kchw.shape[-2:])
+        room = (0, w - logits.shape[-1], 0, h - logits.shape[-2])
+        return F.pad(logits, room, value=-MASK_PROMPT_LOGIT)
 
     def _crop_of_each(self) -> Tensor:
         """Which crop each prompt is about, (n,)."""
-        counts = torch.tensor([len(crop.masks_nhw) for crop in self.crops])
+        counts = torch.tensor([len(crop.prompts.masks_nhw) for crop in self.crops])
         device = self.embedding_kchw.device
         return torch.arange(len(counts)).repeat_interleave(counts).to(device)
 

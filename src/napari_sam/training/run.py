@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.checkpoints import choose_device
+from napari_sam.model.devices import choose_device
 from napari_sam.model.sam import Sam
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.curve import draw_curves
-from napari_sam.training.export import RunFacts, export, run_metadata
+from napari_sam.training.export import RunFacts, added_metadata, export, run_metadata
 from napari_sam.training.log import TrainingLog
 from napari_sam.training.loop import Report, Task, Trainer
+from napari_sam.training.mapping import InstanceMapping
 from napari_sam.training.masked_pixels import MaskedPixels
 from napari_sam.training.pictures import open_pictures
 from napari_sam.training.planes import TrainingPlane, open_planes
@@ -29,6 +30,7 @@ class Goal(StrEnum):
 
     SEGMENT = "segment"  # to answer prompts
     MAE = "mae"  # to guess hidden pixels
+    INSTANCES = "instances"  # to say where objects are, as a part of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,10 @@ def train(
     averaged = trainer.run(files.state, TrainingLog(files.curve), on_step)
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     facts = RunFacts(goal, trainer.step, trainer.used_s / 60, name, len(planes))
-    export(averaged, files.output, run_metadata(config, facts))
+    metadata = run_metadata(config, facts)
+    if goal is Goal.INSTANCES:
+        metadata = added_metadata(sam.metadata.file_metadata, metadata)
+    export(averaged, files.output, metadata)
     draw_curves({config.network.name or goal: files.curve}, files.picture)
     return facts
 
@@ -126,4 +131,6 @@ def _task(
         planes, left_out = open_pictures(config.data, config.phase[-1])
         return MaskedPixels(sam, config, planes, left_out), planes
     planes, left_out = open_planes(config.data)
+    if goal is Goal.INSTANCES:
+        return InstanceMapping(sam, config, planes, left_out), planes
     return Segmenting(sam, config, planes, left_out), planes

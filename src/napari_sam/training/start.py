@@ -14,10 +14,11 @@ from pathlib import Path
 import torch
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.build import build_sam, new_tiny_sam
+from napari_sam.model.build import build_sam, new_instance_head, new_tiny_sam
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
+from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.training.checkpoints import averaged_state
 from napari_sam.training.config import Network, TrainingConfig
 
@@ -49,8 +50,8 @@ def start_network(config: TrainingConfig) -> Sam:
     return sam
 
 
-def choose_learners(sam: Sam, *, everything: bool) -> None:
-    """Let the mask decoder learn, or everything."""
+def choose_learners(sam: Sam, *, everything: bool, frozen_stages: int = 0) -> None:
+    """Let the mask decoder learn, or everything but the encoder's first stages."""
     for part, learns in (
         (sam.image_encoder, everything),
         (sam.prompt_encoder, everything),
@@ -58,6 +59,26 @@ def choose_learners(sam: Sam, *, everything: bool) -> None:
     ):
         part.requires_grad_(learns)
         part.train(learns)
+    encoder = sam.image_encoder
+    if frozen_stages and isinstance(encoder, TinyViT):
+        for frozen in (encoder.patch_embed, *encoder.layers[:frozen_stages]):
+            frozen.requires_grad_(False).eval()
+    if sam.instance_decoder is not None:
+        sam.instance_decoder.requires_grad_(False).eval()
+
+
+def prepare_instance_head(sam: Sam, *, learns: bool) -> None:
+    """Give the network an instance decoder that learns, or none.
+
+    One that stays as it is does not fit an encoder that changes. ViT has none.
+    """
+    encoder = sam.image_encoder
+    if not learns or not isinstance(encoder, TinyViT):
+        sam.instance_decoder = None
+        return
+    if sam.instance_decoder is None:
+        sam.instance_decoder = new_instance_head(encoder)
+    sam.instance_decoder.requires_grad_(True).train()
 
 
 def _new(network: Network) -> Sam:
@@ -72,6 +93,7 @@ def _new_metadata(network: Network) -> ModelMetadata:
         window_size=network.window_size or NEW_WINDOW_SIZE,
         window_sizes=network.window_sizes,
         object_share=network.object_share,
+        instance_share=network.instance_share,
     )
 
 
@@ -93,5 +115,6 @@ def _loaded(network: Network) -> Sam:
         window_size=network.window_size or metadata.window_size,
         window_sizes=network.window_sizes or metadata.window_sizes,
         object_share=network.object_share or metadata.object_share,
+        instance_share=network.instance_share or metadata.instance_share,
     )
     return sam

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from napari_sam.masks import deepest_point
 from napari_sam.model.sam import Sam
-from napari_sam.training.config import Phase, TrainingConfig
-from napari_sam.training.crops import Crop, CropSampler, tight_box
+from napari_sam.training.config import Phase, Prompting, TrainingConfig
+from napari_sam.training.crops import Crop, CropSampler
 from napari_sam.training.losses import measured_iou
 from napari_sam.training.planes import TrainingPlane
-from napari_sam.training.prompting import Answer, Lesson
+from napari_sam.training.prompting import Lesson
+from napari_sam.training.simulated_prompts import ObjectPrompts, tight_box
 from napari_sam.training.windows import normalised
 
 
@@ -35,9 +36,9 @@ def examination_crops(
         prompts=wanted.prompts,
         object_size=(min(low for low, _ in sizes), max(high for _, high in sizes)),
     )
-    asked = replace(config.prompting, box_share=1.0)
+    boxes = Prompting(box_share=1.0, point_box_share=0.0, mask_share=0.0)
     sampler = CropSampler(
-        planes, asked, config.augmentation, config.seed, changes=False
+        planes, boxes, config.augmentation, config.seed, changes=False
     )
     return [sampler.draw(0, index, phase) for index in range(wanted.crops)]
 
@@ -61,21 +62,20 @@ class Examiner:
 
     @staticmethod
     def _examine(sam: Sam, crop: Crop) -> tuple[Tensor, Tensor, Tensor]:
-        masks = np.unique(crop.masks_nhw, axis=0)
+        masks = np.unique(crop.prompts.masks_nhw, axis=0)
         clicks = np.array([deepest_point(mask)[::-1] for mask in masks], np.float32)
         boxes = np.stack([tight_box(mask) for mask in masks])
         target = torch.from_numpy(masks).to(sam.device, torch.float32)[:, None]
         with torch.autocast(sam.device.type, torch.bfloat16):
             embedding = sam.image_encoder(normalised(sam, [crop.image_chw]))
-        asked = replace(crop, masks_nhw=masks, points_n2=clicks, boxes_n4=boxes)
-        lesson = Lesson(sam, embedding.float(), [asked], [(0, 0)], stride=1)
 
-        def iou(answer: Answer, *, ambiguous: bool) -> tuple[Tensor, Tensor]:
-            index = answer.shown(ambiguous=ambiguous)
+        def iou(prompts: ObjectPrompts) -> tuple[Tensor, Tensor]:
+            prompted = replace(crop, prompts=prompts)
+            lesson = Lesson(sam, embedding.float(), [prompted], [(0, 0)], stride=1)
+            answer = lesson.ask(lesson.first_question())
+            index = answer.shown(ambiguous=prompts.is_ambiguous)
             found = measured_iou(answer.logits_nmhw[index][:, None], target)[:, 0]
             return found, answer.iou_nm[index]
 
-        clicked = lesson.ask(lesson.point_question())
-        boxed = lesson.ask(lesson.box_question())
-        click_iou, score = iou(clicked, ambiguous=True)
-        return click_iou, iou(boxed, ambiguous=False)[0], score
+        click_iou, score = iou(ObjectPrompts.of_clicks(masks, clicks))
+        return click_iou, iou(ObjectPrompts.of_boxes(masks, boxes))[0], score

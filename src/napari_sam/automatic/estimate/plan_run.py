@@ -34,14 +34,15 @@ from napari_sam.automatic.estimate.size_trial import (
     trial_sides,
 )
 from napari_sam.automatic.plan import RunPlan, RunRequest
-from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.map_windows import MapWindows
+from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.errors import ImageReadError
 from napari_sam.images import Image
 from napari_sam.images.layout import Ranges
 from napari_sam.images.sampling import widen_empty_range
 from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.window_sizes import WindowSizes
-from napari_sam.predictor.windows import at_level, place
+from napari_sam.predictor.windows import at_level, window_at
 
 LARGEST_SEEN = 0.25  # of a look, of an object that is measured well
 LARGEST_IN_WINDOW = 0.25  # of a window, of an object of a model that has no say in it
@@ -81,7 +82,8 @@ def plan_run(
     options, level = _options_and_level(looker, model)
     # Only a model knows how it sees; the size is never left to single windows.
     size = options.object_size or model.window_size * USUAL_IN_WINDOW
-    options = replace(options, object_size=size)
+    # What is the best that a model has is settled once, and is part of the plan.
+    options = replace(options, object_size=size, mode=options.mode_for(model))
     side = options.window_side(model)
     halo = halo_for(size, side)
     along = max(min(WINDOWS_ALONG, TILE_SIDE // (side - 2 * halo)), 1)
@@ -143,21 +145,31 @@ def _options_and_level(
         size = _measured(looker, model)
     level = asked.level
     if level is None:
-        level = 0 if size is None else _level_for(size, image, model)
+        level = 0 if size is None else _level_for(size, image, model, asked.options)
     if size is not None:
         size /= _pixel_side(image, level)
     return replace(asked.options, object_size=size), level
 
 
-def _level_for(size: float, image: Image, model: WindowModel) -> int:
+def _level_for(
+    size: float, image: Image, model: WindowModel, options: AutomaticOptions
+) -> int:
     """The finest level at which an object fits the model's largest window well."""
     sizes = WindowSizes.of(model)
     share = sizes.share
+    if options.mode_for(model) is AutomaticMode.INSTANCES:
+        maps = MapWindows.of(model)
+        return _finest(image, size, maps.sides[-1] * maps.share * TOO_LARGE)
     most = (
         sizes.start * LARGEST_IN_WINDOW
         if share is None
         else sizes.sides[-1] * share * TOO_LARGE
     )
+    return _finest(image, size, most)
+
+
+def _finest(image: Image, size: float, most: float) -> int:
+    """The finest level at which an object is at most so large."""
     fitting = (
         index
         for index in range(len(image.levels))
@@ -188,6 +200,8 @@ def _measured(looker: ImageSampler, model: WindowModel) -> float | None:
     if size is None:
         return None
     share = WindowSizes.of(model).share
+    if looker.asked.options.mode_for(model) is AutomaticMode.INSTANCES:
+        share = MapWindows.of(model).share
     if share is None:  # it sees objects of any size alike, so there is nothing to try
         return size
     return agreed_size(_rungs(looker, model, finest), size, share)
@@ -199,13 +213,13 @@ def _rungs(
     """What the model finds in looks, in windows of more and more pixels."""
     image, look = looker.image, looks[0]
     first, sides = look.level, trial_sides(model)
+    mode = looker.asked.options.mode_for(model)
     room = max(max(each.box.shape) for each in looks)
     for index, side in enumerate(sides):
         if index and sides[index - 1] >= room:
             return  # the one before has shown all there is
-        yield rung(
-            model, _windows(looker, looks, side), side, _pixel_side(image, first)
-        )
+        windows = _windows(looker, looks, side)
+        yield rung(model, windows, side, _pixel_side(image, first), mode)
     before = image.levels[first].factors
     y, x = (c * factor for c, factor in zip(look.box.center, before, strict=True))
     for level in range(first + 1, first + 1 + COARSE_RUNGS) if sides else ():
@@ -219,13 +233,13 @@ def _rungs(
             c / factor - sides[-1] / 2
             for c, factor in zip((y, x), found.factors, strict=True)
         )
-        box = place(top, left, sides[-1], found.shape)
+        box = window_at(top, left, sides[-1], found.shape)
         try:
             coarse = looker.look(look.plane, level, box)
         except ImageReadError:
             continue
         windows = _windows(looker, [coarse], sides[-1])
-        yield rung(model, windows, sides[-1], _pixel_side(image, level))
+        yield rung(model, windows, sides[-1], _pixel_side(image, level), mode)
 
 
 def _windows(

@@ -18,7 +18,7 @@ from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.images.layout import Ranges
-from napari_sam.predictor.windows import at_level, place
+from napari_sam.predictor.windows import at_level, window_at
 
 Pixels = NDArray[np.uint8]
 
@@ -124,7 +124,7 @@ def look_places(
         plane = asked.planes[index]
         for y in _starts(area.y0, area.y1):
             for x in _starts(area.x0, area.x1):
-                yield plane, place(y, x, LOOK_SIDE, found.shape)
+                yield plane, window_at(y, x, LOOK_SIDE, found.shape)
 
 
 def spread_indices(length: int, count: int) -> list[int]:

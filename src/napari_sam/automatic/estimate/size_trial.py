@@ -41,7 +41,7 @@ from napari_sam.automatic.estimate.samples import (
     spread_indices,
 )
 from napari_sam.automatic.tiles.batching import FAILURES
-from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.automatic.window.segment import segment_window
 from napari_sam.errors import Cancelled
 from napari_sam.model.window_model import WindowModel
@@ -86,7 +86,11 @@ def trial_sides(model: WindowModel) -> tuple[int, ...]:
 
 
 def rung(
-    model: WindowModel, windows: Iterable[Pixels], side: int, pixel_side: float = 1
+    model: WindowModel,
+    windows: Iterable[Pixels],
+    side: int,
+    pixel_side: float = 1,
+    mode: AutomaticMode = AutomaticMode.GRID,
 ) -> TrialSize | None:
     """Ask a model about windows of one size; None where it finds next to nothing.
 
@@ -100,11 +104,13 @@ def rung(
         Of the windows; more than theirs where the image has no more to show.
     pixel_side
         Of their pixels, in pixels of level 0.
+    mode
+        How objects are found in them.
     """
     areas: list[int] = []
     for pixels_hwc in windows:
         shown = max(pixels_hwc.shape[:2])
-        options = AutomaticOptions(object_size=shown / CLICKS, click_spacing=1)
+        options = AutomaticOptions(shown / CLICKS, click_spacing=1, mode=mode)
         try:
             found = segment_window(model, pixels_hwc, options)
         except Cancelled:

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.window.options import AutomaticOptions
-from napari_sam.automatic.window.segment import WindowObjects, objects_in
+from napari_sam.automatic.window.map_windows import instance_model
+from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
+from napari_sam.automatic.window.segment import objects_in
+from napari_sam.automatic.window.window_labels import WindowObjects
 from napari_sam.errors import Cancelled, SamError
 from napari_sam.model.window_model import BatchEncodingModel, WindowModel
 
@@ -50,6 +52,7 @@ class AdaptiveBatchModel:
         at_once: int | None = None,
     ) -> None:
         self._model, self._options = model, options
+        self._maps = options.mode_for(model) is AutomaticMode.INSTANCES
         self.windows_at_once = 1
         if isinstance(model, BatchEncodingModel):
             usual = getattr(model, "windows_at_once", WINDOWS_AT_ONCE)
@@ -85,7 +88,7 @@ class AdaptiveBatchModel:
         model = self._model
         if len(windows) > 1 and isinstance(model, BatchEncodingModel):
             try:
-                found = _unless_full(lambda: model.encode_many(windows), is_last=False)
+                found = _unless_full(lambda: self._embed(windows), is_last=False)
             except Cancelled:
                 raise
             except FAILURES:
@@ -94,9 +97,18 @@ class AdaptiveBatchModel:
             return None if found is None else list(found)
         return [self._alone(window) for window in windows]
 
+    def _embed(self, windows: Sequence[Pixels]) -> Sequence[Any]:
+        """Embeddings, or maps where objects are taken out of those."""
+        model = self._model
+        if self._maps:
+            return [maps for _, maps in instance_model(model).encode_maps([*windows])]
+        if len(windows) > 1 and isinstance(model, BatchEncodingModel):
+            return model.encode_many(windows)
+        return [model.encode(window) for window in windows]
+
     def _alone(self, window: Pixels) -> Any:
         try:
-            return self._model.encode(window)
+            return self._embed([window])[0]
         except Cancelled:
             raise
         except FAILURES as error:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from napari_sam.atomic_files import write_atomically
 from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.tiles.tile import TileFailure, TileResult
-from napari_sam.automatic.window.segment import WindowObjects
+from napari_sam.automatic.window.window_labels import WindowObjects
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
 from napari_sam.predictor.window_grid import Cell

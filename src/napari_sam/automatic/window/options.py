@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.automatic.estimate.blob_size import estimate_object_size
+from napari_sam.automatic.window.map_windows import MapWindows, finds_instances
 from napari_sam.errors import PredictorError
 from napari_sam.model.window_model import ManyPointModel, PointQuery, WindowModel
 from napari_sam.predictor.window_sizes import WindowSizes
 
 FEWEST_CLICKS = 8  # along the longest side of a window
 ANY_QUERY = PointQuery(min_score=0.0, min_stability_score=0.0)
+
+
+class AutomaticMode(StrEnum):
+    """How the objects of a window are found."""
+
+    GRID = "grid"  # clicks on a grid, and what the model answers to them
+    INSTANCES = "instances"  # what an instance decoder says of the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,9 @@ class AutomaticOptions:
     reject_background
         Whether a mask that touches all four borders of the window, or whose inside
         looks like the background, is dropped.
+    mode
+        How objects are found; the settings of clicks and masks are those of a grid.
+        None: the best that the model has.
     min_object_share
         An object whose area is a smaller share of a typical one's is dropped; so is an
         island of a mask.
@@ -55,6 +67,7 @@ class AutomaticOptions:
     max_shared: float = 0.3
     max_window_share: float = 0.75
     reject_background: bool = True
+    mode: AutomaticMode | None = AutomaticMode.GRID
     min_object_share: float = 0.02
 
     def __post_init__(self) -> None:
@@ -68,6 +81,11 @@ class AutomaticOptions:
             raise PredictorError(
                 "click_spacing needs to be above 0 object sizes, got "
                 f"{self.click_spacing!r}; 0.5 is usual."
+            )
+        if self.mode is not None and self.mode not in set(AutomaticMode):
+            raise PredictorError(
+                f"mode needs to be one of {', '.join(AutomaticMode)}, got "
+                f"{self.mode!r}."
             )
         if self.max_clicks_per_side < 1:
             raise PredictorError(
@@ -103,7 +121,21 @@ class AutomaticOptions:
 
         Small objects are seen better in smaller windows, which are shown enlarged.
         """
+        if self.mode_for(model) is AutomaticMode.INSTANCES:
+            return MapWindows.of(model).for_object(self.object_size or 0)
         return WindowSizes.of(model).with_room(self.object_size or 0)
+
+    def mode_for(self, model: WindowModel) -> AutomaticMode:
+        """The mode that was asked for, or the best that the model has."""
+        if self.mode is not None:
+            return AutomaticMode(self.mode)
+        has_maps = finds_instances(model)
+        return AutomaticMode.INSTANCES if has_maps else AutomaticMode.GRID
+
+    @property
+    def least_area(self) -> float:
+        """Pixels of the smallest object that is kept."""
+        return self.min_object_share * (self.object_size or 0) ** 2
 
     def query_for(self, model: WindowModel) -> PointQuery:
         """The query that was asked for, or the one that suits the model.

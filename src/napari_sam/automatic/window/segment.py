@@ -9,7 +9,6 @@ The masks go through a funnel, in which each step is cheap for what is left:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,16 @@ from numpy.typing import NDArray
 
 from napari_sam.automatic.background import looks_like_background, spans_window
 from napari_sam.automatic.filtering import without_duplicates
+from napari_sam.automatic.window.instances import instances_in
 from napari_sam.automatic.window.label_image import paint
+from napari_sam.automatic.window.map_windows import instance_model
 from napari_sam.automatic.window.mask_filters import in_one_piece
-from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.automatic.window.point_grid import point_grid
+from napari_sam.automatic.window.window_labels import WindowObjects, numbered
 from napari_sam.geometry import Box
 from napari_sam.masks import stability_score
+from napari_sam.model.instances import InstanceMaps
 from napari_sam.model.window_model import (
     ManyPointModel,
     PointMasks,
@@ -31,22 +34,6 @@ from napari_sam.model.window_model import (
     WindowModel,
 )
 from napari_sam.prompts import Click
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WindowObjects:
-    """The objects of a window.
-
-    Parameters
-    ----------
-    labels_hw
-        i + 1 where object i is seen, 0 where none is.
-    scores_n
-        0..1, the IoU that the model expects of each object.
-    """
-
-    labels_hw: NDArray[np.uint32]
-    scores_n: NDArray[np.float32]
 
 
 def segment_window(
@@ -64,7 +51,10 @@ def segment_window(
     options
         What is looked for and what is kept.
     """
-    embedding = model.encode(pixels_hwc)
+    if options.mode_for(model) is AutomaticMode.INSTANCES:
+        ((_, embedding),) = instance_model(model).encode_maps([pixels_hwc])
+    else:
+        embedding = model.encode(pixels_hwc)
     return objects_in(model, embedding, pixels_hwc, options)
 
 
@@ -74,7 +64,9 @@ def objects_in(
     pixels_hwc: NDArray[np.uint8],
     options: AutomaticOptions,
 ) -> WindowObjects:
-    """`segment_window` for a window that is embedded already."""
+    """`segment_window` for a window that is embedded, or has maps, already."""
+    if isinstance(embedding, InstanceMaps):
+        return instances_in(embedding, options.least_area)
     shape = (pixels_hwc.shape[0], pixels_hwc.shape[1])
     options = options.settled(pixels_hwc)
     clicks = grid_clicks(shape, options)
@@ -85,13 +77,12 @@ def objects_in(
     masks = masks.take(
         without_duplicates(masks.boxes_n4, _ranks(masks), options.max_box_overlap)
     )
-    least = options.min_object_share * (options.object_size or 0) ** 2
-    masks = in_one_piece(masks, least)
+    masks = in_one_piece(masks, options.least_area)
     if options.reject_background:
         gray_hw = pixels_hwc.mean(axis=2, dtype=np.float32)
         masks = masks.take(np.flatnonzero(~looks_like_background(masks, gray_hw)))
     masks = masks.take(_best_of_overlapping(masks, options.max_shared))
-    return _compact(paint(masks, shape), masks.scores_n, least)
+    return numbered(paint(masks, shape), masks.scores_n, options.least_area)
 
 
 def grid_clicks(shape: tuple[int, int], options: AutomaticOptions) -> list[Click]:
@@ -178,15 +169,3 @@ def _shared_with(
         theirs = masks.crop(other)[common.relative_to(other_box).slices]
         shared[place] = np.count_nonzero(ours & theirs)
     return shared
-
-
-def _compact(
-    labels_hw: NDArray[np.uint32], scores_n: NDArray[np.float32], least_area: float
-) -> WindowObjects:
-    """Number the objects that are still seen 1, 2, ...; slivers are background."""
-    areas = np.bincount(labels_hw.ravel(), minlength=len(scores_n) + 1)
-    seen = (areas > 0) & (areas >= least_area)
-    seen[0] = False
-    numbers = np.where(seen, np.cumsum(seen), 0).astype(np.uint32)
-    scores = np.clip(scores_n[seen[1:]], 0, 1)
-    return WindowObjects(numbers[labels_hw], scores)

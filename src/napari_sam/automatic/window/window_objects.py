@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.automatic.window.segment import WindowObjects
+from napari_sam.automatic.window.window_labels import WindowObjects
 from napari_sam.geometry import Box
 
 Labels = NDArray[np.uint16]

@@ -236,16 +236,28 @@ class FastTinyViT:
         """Embed normalised, padded images: (b, 3, s, s) to (b, c, s / 16, s / 16)."""
         return self._policy.embedded(self._embed, image_bchw)
 
-    def _embed(self, image_bchw: Tensor) -> Tensor:
+    def stages(self, image_bchw: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What `TinyViT.stages` returns: four maps (b, h, w, c), and the embedding."""
+        maps: list[Tensor] = []
+        embedding = self._embed(image_bchw, maps)
+        return maps[:4], embedding
+
+    def _embed(self, image_bchw: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Embed; `maps` is given the last map of every size on the way."""
+        seen = [] if maps is None else maps
         x = image_bchw.to(self._dtype).permute(0, 2, 3, 1)
         halve, quarter = self._patches
-        x = quarter(gelu(halve(x))).contiguous()
+        x = gelu(halve(x))
+        seen.append(x)
+        x = quarter(x).contiguous()
         for bottleneck in self._bottlenecks:
             x = bottleneck.add(x, self._policy)
+        seen.append(x)
         x = self._merge.merge(x).contiguous()
         for blocks, merge in self._stages:
             for block in blocks:
                 x = block.apply(x, self._policy)
+            seen.append(x)
             if merge is not None:
                 x = merge.merge(x).contiguous()
         return self._neck(x)

@@ -25,7 +25,6 @@ from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.tiles.tile_files import TileFiles
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
-from napari_sam.labels.pyramid import plane_index
 
 CHUNK = 512
 COARSEST_SIDE = 1024
@@ -89,7 +88,7 @@ class FoundPyramid:
         if not results:
             return
         box = Box.around(result.window for result in results).clip(self.plan.area)
-        index = plane_index(tile.plane, box)
+        index: tuple[int | slice, ...] = (*tile.plane, *box.slices)
         drawn_hw = np.array(self.levels[0][index], dtype=np.uint32)
         self._paint(drawn_hw, box, results)
         self.levels[0][index] = drawn_hw
@@ -100,7 +99,8 @@ class FoundPyramid:
                 slice(2 * box.y0, 2 * box.y1 - 1, 2),
                 slice(2 * box.x0, 2 * box.x1 - 1, 2),
             )
-            coarser[plane_index(tile.plane, box)] = finer[under]
+            index = (*tile.plane, *box.slices)
+            coarser[index] = finer[under]
 
     def _paint(
         self, drawn_hw: NDArray[np.uint32], box: Box, results: Collection[WindowResult]

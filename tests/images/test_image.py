@@ -9,51 +9,13 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pixel_types import NUMBERS
+from spies import BrokenArray, SpyArray, whole
 
 from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.images import Image, block_means, open_image
-
-
-class SpyArray:
-    """A numpy array that remembers the size of each part that was read."""
-
-    def __init__(self, array: NDArray[Any], chunks: tuple[int, ...] | None = None):
-        self.array, self.chunks = array, chunks
-        self.shape, self.dtype = array.shape, array.dtype
-        self.reads: list[int] = []
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        part = self.array[index]
-        self.reads.append(part.size)
-        return part
-
-
-class BrokenArray(SpyArray):
-    """Cannot read the chunk that holds pixel (700, 800)."""
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        rows, columns = index
-        h, w = self.chunks or (1, 1)
-        if (
-            rows.start // h <= 700 // h <= (rows.stop - 1) // h
-            and columns.start // w <= 800 // w <= (columns.stop - 1) // w
-        ):
-            raise RuntimeError("checksum\ndoes not match")
-        return super().__getitem__(index)
-
-
-def whole(image: Image, level: int = 0) -> Box:
-    return Box.of_shape(image.levels[level].shape)
-
-
-@pytest.fixture
-def noise() -> NDArray[np.uint16]:
-    return np.random.default_rng(0).integers(0, 4000, (700, 900), dtype=np.uint16)
+from napari_sam.images import open_image
 
 
 def test_a_plain_array_is_one_plane_with_virtual_levels(noise: NDArray) -> None:
@@ -150,62 +112,6 @@ def test_what_is_no_image_is_refused(array: Any) -> None:
         open_image(array)
 
 
-def test_virtual_levels_are_means_of_the_pixels_there_are() -> None:
-    values = np.arange(7 * 600, dtype=np.float64).reshape(7, 600)
-    image = open_image(values, axes="yx")
-    level = image.read((), 1, whole(image, 1))[0]
-    assert level.shape == (4, 300)
-    assert level[0, 0] == values[:2, :2].mean()
-    assert level[3, 7] == values[6:, 14:16].mean()
-
-
-@pytest.mark.parametrize("chunks", [(64, 100), (1, 900), (700, 7), (3000, 3000), None])
-def test_block_means_do_not_depend_on_chunks_or_windows(
-    noise: NDArray, chunks: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(block_means, "PIECE_SIDE", 96)
-    monkeypatch.setattr(block_means, "PIECE_PIXELS", 96**2)
-    image = open_image(SpyArray(noise, chunks))
-    cut = noise[: 175 * 4].reshape(175, 4, 225, 4).mean(axis=(1, 3))
-    window = image.read((), 2, Box(3, 5, 170, 221))[0]
-    np.testing.assert_array_equal(window, np.rint(cut[3:170, 5:221]))
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(1, 40), st.integers(257, 600), st.data())
-def test_any_window_of_a_virtual_level_is_its_part_of_the_whole(
-    height: int, width: int, data: st.DataObject
-) -> None:
-    values = np.random.default_rng(height * width).normal(size=(height, width))
-    image = open_image(values, axes="yx")
-    h, w = image.levels[1].shape
-    y0, x0 = data.draw(st.integers(0, h - 1)), data.draw(st.integers(0, w - 1))
-    y1, x1 = data.draw(st.integers(y0 + 1, h)), data.draw(st.integers(x0 + 1, w))
-    window = image.read((), 1, Box(y0, x0, y1, x1))[0]
-    means = [
-        [values[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean() for x in range(x0, x1)]
-        for y in range(y0, y1)
-    ]
-    np.testing.assert_allclose(window, means, atol=1e-12)
-
-
-def test_a_coarse_window_of_a_huge_plane_is_read_in_bounded_pieces() -> None:
-    spy = SpyArray(np.broadcast_to(np.uint8(7), (20_000, 20_000)), (512, 512))
-    image = open_image(spy)
-    coarsest = len(image.levels) - 1
-    assert (image.read((), coarsest, whole(image, coarsest)) == 7).all()
-    assert max(spy.reads) <= block_means.PIECE_PIXELS
-    assert sum(spy.reads) == 20_000**2
-
-
-def test_not_a_number_does_not_spread_into_block_means() -> None:
-    values = np.full((300, 300), 5, np.float32)
-    values[0, 0], values[0, 1], values[4:6, 4:6] = np.nan, np.inf, np.nan
-    means = open_image(values).read((), 1, Box(0, 0, 4, 4))[0]
-    assert means[0, 0] == 5
-    assert np.isnan(means[2, 2])
-
-
 @pytest.mark.parametrize("dtype", ["bool", *NUMBERS])
 def test_every_pixel_type_is_read_and_shown(dtype: str) -> None:
     rng = np.random.default_rng(1)
@@ -216,13 +122,6 @@ def test_every_pixel_type_is_read_and_shown(dtype: str) -> None:
         rgb = image.read_rgb((), level, whole(image, level))
         assert rgb.shape == (*image.levels[level].shape, 3)
         assert (rgb.min(), rgb.max()) == (0, 255) or level > 0
-
-
-@pytest.mark.parametrize("dtype", ["u8", "i8"])
-def test_the_largest_integers_survive_block_means(dtype: str) -> None:
-    top = np.iinfo(dtype).max
-    image = open_image(np.full((300, 300), top, dtype))
-    assert image.read((), 1, Box(0, 0, 1, 1)).item() >= top - 2**11
 
 
 def test_one_range_serves_every_plane_and_window() -> None:

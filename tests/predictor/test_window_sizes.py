@@ -39,7 +39,7 @@ def disc(radius: int) -> Gray:
 @pytest.mark.parametrize(
     ("radius", "size", "encodes"), [(8, 128, 2), (18, 256, 1), (60, 512, 2)]
 )
-def test_an_object_is_looked_at_through_a_window_that_suits_it(
+def test_an_object_is_predicted_in_a_window_that_suits_it(
     radius: int, size: int, encodes: int
 ) -> None:
     gray, model = disc(radius), ScaledOracle()
@@ -64,16 +64,16 @@ def test_a_box_says_itself_how_large_its_object_is() -> None:
     assert (best.window_size, model.encodes) == (128, 1)
 
 
-def test_a_correcting_click_looks_through_the_same_window_again() -> None:
+def test_a_correcting_click_uses_the_same_window_again() -> None:
     gray, model = disc(8), ScaledOracle()
     predictor = ImagePredictor(model, ArrayImage(gray))
     clicks = [Click(*CENTRE)]
     (best,) = predictor.predict(clicks)
-    before = model.encodes, len(model.asked)
+    before = model.encodes, len(model.prompts)
     more = [*clicks, Click(CENTRE[0] + 3, CENTRE[1])]
     (again,) = predictor.predict(more, previous=best)
     assert again.window == best.window
-    assert (model.encodes, len(model.asked)) == (before[0], before[1] + 1)
+    assert (model.encodes, len(model.prompts)) == (before[0], before[1] + 1)
 
 
 def test_an_alternative_is_completed_through_windows_of_its_own_size() -> None:
@@ -93,10 +93,10 @@ def test_a_preview_needs_nothing_but_what_is_encoded() -> None:
     assert (shown.window_size, model.encodes) == (128, encodes)
 
 
-def test_a_model_of_one_window_is_asked_once() -> None:
+def test_a_model_of_one_window_size_predicts_once() -> None:
     model = RegionOracle()
     ImagePredictor(model, ArrayImage(disc(8))).predict([Click(*CENTRE)])
-    assert len(model.asked) == 1
+    assert len(model.prompts) == 1
 
 
 def test_of_two_sizes_that_point_at_each_other_the_surer_one_is_taken() -> None:
@@ -106,14 +106,14 @@ def test_of_two_sizes_that_point_at_each_other_the_surer_one_is_taken() -> None:
         128: SizeEstimate(60.0, 0.6),
         512: SizeEstimate(30.0, 0.7),
     }
-    looked: list[int] = []
+    tried: list[int] = []
 
-    def look(size: int) -> SizeEstimate:
-        looked.append(size)
+    def estimate(size: int) -> SizeEstimate:
+        tried.append(size)
         return shown[size]
 
-    assert sizes.settle(look) == 256
-    assert looked == [256, 128, 512]
+    assert sizes.settle(estimate) == 256
+    assert tried == [256, 128, 512]
 
 
 def test_where_nothing_is_seen_the_first_size_stays() -> None:

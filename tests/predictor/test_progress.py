@@ -12,6 +12,7 @@ from napari_sam.predictor.cache import EmbeddingCache
 from napari_sam.predictor.image import ImagePredictor
 from napari_sam.predictor.plane_predictor import PlanePredictor
 from napari_sam.predictor.progress import WindowBudget, WindowProgress
+from napari_sam.predictor.windows import Window
 from napari_sam.prompts import Click
 
 SHAPE = (400, 400)
@@ -29,35 +30,35 @@ def oracle() -> RegionOracle:
 
 
 class Stop:
-    """Gives up when as many encodes are done, and keeps what it was told."""
+    """Gives up when as many encodes are done, and keeps what was reported."""
 
     def __init__(self, encodes: int) -> None:
         self.encodes = encodes
-        self.looks: list[WindowProgress] = []
+        self.windows: list[WindowProgress] = []
 
-    def __call__(self, look: WindowProgress) -> None:
-        self.looks.append(look)
-        if look.encodes == self.encodes:
-            raise Cancelled(f"{look.encodes} encodes are enough.")
+    def __call__(self, progress: WindowProgress) -> None:
+        self.windows.append(progress)
+        if progress.encodes == self.encodes:
+            raise Cancelled(f"{progress.encodes} encodes are enough.")
 
 
-def test_every_window_is_announced_before_it_is_looked_at() -> None:
+def test_every_window_is_announced_before_it_is_used() -> None:
     image, model = large(), oracle()
-    looks: list[WindowProgress] = []
+    reported: list[WindowProgress] = []
     encodes_then: list[int] = []
 
-    def watch(look: WindowProgress) -> None:
-        looks.append(look)
+    def watch(progress: WindowProgress) -> None:
+        reported.append(progress)
         encodes_then.append(model.encodes)
 
     ImagePredictor(model, image).predict(CLICKS, watch=watch)
-    assert [look.encodes for look in looks] == encodes_then
+    assert [each.encodes for each in reported] == encodes_then
     assert encodes_then[0] == 0
     assert encodes_then == sorted(encodes_then)
-    assert model.encodes == len({(look.level, look.window) for look in looks})
-    for look in looks:
-        assert Box.of_shape(image.levels[look.level].shape).contains(look.window)
-        assert look.windows < look.most_windows == 200
+    assert model.encodes == len({(each.level, each.window) for each in reported})
+    for each in reported:
+        assert Box.of_shape(image.levels[each.level].shape).contains(each.window)
+        assert each.windows < each.most_windows == 200
 
 
 def test_windows_of_the_cache_are_announced_too_and_cost_no_encode() -> None:
@@ -65,9 +66,9 @@ def test_windows_of_the_cache_are_announced_too_and_cost_no_encode() -> None:
     first, second = Stop(-1), Stop(-1)
     predictor.predict(CLICKS, watch=first)
     predictor.predict(CLICKS, watch=second)
-    windows = [(look.level, look.window) for look in first.looks]
-    assert {(look.level, look.window) for look in second.looks} <= set(windows)
-    assert {look.encodes for look in second.looks} == {0}
+    windows = [(each.level, each.window) for each in first.windows]
+    assert {(each.level, each.window) for each in second.windows} <= set(windows)
+    assert {each.encodes for each in second.windows} == {0}
 
 
 def test_given_up_after_any_encode_nothing_is_encoded_twice() -> None:
@@ -106,23 +107,24 @@ def test_following_an_alternative_can_be_given_up_too() -> None:
         predictor.complete(part, CLICKS, watch=Stop(0))
 
 
-def test_a_preview_of_a_large_object_looks_at_few_windows_and_encodes_none() -> None:
+def test_a_preview_of_a_large_object_uses_few_windows_and_encodes_none() -> None:
     image, model = large(), oracle()
     predictor = ImagePredictor(model, image)
     assert predictor.preview(CLICKS) == ()
-    assert (model.encodes, image.reads, model.asked) == (0, [], [])
+    assert (model.encodes, image.reads, model.prompts) == (0, [], [])
     predictor.predict(CLICKS)
-    encodes, answers = model.encodes, len(model.asked)
+    encodes, predictions = model.encodes, len(model.prompts)
     (seen,) = predictor.preview([Click(190, 200)])
     assert seen.mask.any()
     assert model.encodes == encodes
-    assert len(model.asked) - answers < 10
+    assert len(model.prompts) - predictions < 10
     assert predictor.preview([Click(5, 395)]) == ()
 
 
 def test_a_window_that_leaves_the_cache_meanwhile_is_not_made_for_a_preview() -> None:
     image, model = large(), oracle()
     budget = WindowBudget(4, only_encoded=True)
-    asker = PlanePredictor(model, image, EmbeddingCache(), (), budget, size=128)
-    assert asker.ask(0, Box(0, 0, 128, 128), CLICKS) == []
+    predictor = PlanePredictor(model, image, EmbeddingCache(), (), budget)
+    window = Window(0, Box(0, 0, 128, 128), 128)
+    assert predictor.predict(window, CLICKS) == []
     assert (model.encodes, image.reads) == (0, [])

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label as connected_pieces
+from skimage.measure import label as connected_components
 
 from napari_sam.errors import SceneError
 
-SMALLEST_PIECE = 9  # pixels; less of an object at the border is not worth an id
+SMALLEST_COMPONENT = 9  # pixels; less of an object at the border is not worth an id
 
 
-def largest_pieces(
-    labels: NDArray[np.integer], smallest: int = SMALLEST_PIECE
+def largest_components(
+    labels: NDArray[np.integer], smallest: int = SMALLEST_COMPONENT
 ) -> NDArray[np.uint32]:
-    """Only the largest connected piece of each id, its id kept.
+    """Only the largest connected component of each id, its id kept.
 
-    Neighbours share a side, not a corner. Pieces under `smallest` pixels are lost.
+    Neighbours share a side, not a corner. Components under `smallest` pixels
+    are lost.
     """
-    # connectivity=1 and one call for all ids: pieces of different ids stay apart.
-    pieces = connected_pieces(labels, background=0, connectivity=1)  # type: ignore[no-untyped-call]
-    flat = pieces.ravel()
+    # connectivity=1 and one call for all ids: those of different ids stay apart.
+    components = connected_components(labels, background=0, connectivity=1)  # type: ignore[no-untyped-call]
+    flat = components.ravel()
     areas = np.bincount(flat)
     owners = np.zeros(areas.size, np.uint32)
     owners[flat] = labels.ravel()
@@ -29,7 +30,7 @@ def largest_pieces(
     kept = order[is_last & (areas[order] >= smallest) & (owners[order] > 0)]
     lookup = np.zeros(areas.size, np.uint32)
     lookup[kept] = owners[kept]
-    found: NDArray[np.uint32] = lookup[pieces]
+    found: NDArray[np.uint32] = lookup[components]
     return found
 
 
@@ -40,7 +41,7 @@ def renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
     if ids.size >= 2**16:
         raise SceneError(
             f"A scene holds up to {2**16 - 1} objects, and this one has {ids.size}. "
-            "Ask for a smaller scene or larger objects, or use a slide."
+            "Choose a smaller scene or larger objects, or use a slide."
         )
     lookup = np.zeros(int(labels.max()) + 1, np.uint16)
     lookup[ids] = np.arange(1, ids.size + 1, dtype=np.uint16)

@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 
 from napari_sam.errors import ImageError
 from napari_sam.images import open_image
-from napari_sam.images.ome_zarr import (
+from napari_sam.ome_zarr import (
     CoordinateTransform,
     Multiscale,
     group_attributes,

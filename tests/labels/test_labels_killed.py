@@ -14,7 +14,7 @@ import pytest
 from numpy_labels import NumpyLabels
 
 from napari_sam.labels import LabelStore
-from napari_sam.labels.ledger import EDIT_KINDS
+from napari_sam.labels.journal import EDIT_KINDS
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from napari_sam.errors import SceneError
+from napari_sam.scenes.colony import draw_colony
 from napari_sam.scenes.electron import draw_electron
 from napari_sam.scenes.filaments import draw_filaments
 from napari_sam.scenes.membranes import draw_membranes
@@ -23,6 +24,7 @@ from napari_sam.scenes.options import (
 from napari_sam.scenes.phase import draw_phase
 from napari_sam.scenes.rods import draw_rods
 from napari_sam.scenes.stain import draw_stain
+from napari_sam.scenes.yeast import draw_yeast
 
 _DRAWN_BY: Mapping[SceneKind, Callable[[Generator, SceneOptions], Scene]] = (
     MappingProxyType(
@@ -34,6 +36,8 @@ _DRAWN_BY: Mapping[SceneKind, Callable[[Generator, SceneOptions], Scene]] = (
             SceneKind.RODS: draw_rods,
             SceneKind.ELECTRON: draw_electron,
             SceneKind.FILAMENTS: draw_filaments,
+            SceneKind.COLONY: draw_colony,
+            SceneKind.YEAST: draw_yeast,
         }
     )
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_sam.labels.palette import CANDIDATE, PALETTE, colour_of, colours_of
+from napari_sam.palette import CANDIDATE, PALETTE, colour_of, colours_of
 
 
 def distance(one: tuple[int, ...], other: tuple[int, ...]) -> float:
