@@ -22,7 +22,7 @@ import torch
 from measuring import Taken, interleaved, memory_of, peak_memory, show
 from torch import Tensor, nn
 
-from napari_sam.automatic.window.segment import answers
+from napari_sam.automatic.window.segment import point_masks
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
 from napari_sam.model.inference.image_tokens import RecentImages
@@ -231,7 +231,7 @@ def _show_window(sam: Sam, repeats: int) -> None:
     embedding: Embedding = sam.encode(pixels)
     steps = (np.arange(CLICKS_PER_SIDE) + 0.5) * side / CLICKS_PER_SIDE
     clicks = [Click(y, x) for y in steps for x in steps]
-    decoded = {"": lambda: answers(sam, embedding, clicks, sam.point_query)}
+    decoded = {"": lambda: point_masks(sam, embedding, clicks, sam.point_query)}
     (taken,) = interleaved(decoded, repeats).values()
     show(
         f"{len(clicks)} clicks in a window of {side}, decoded and drawn",

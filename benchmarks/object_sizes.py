@@ -20,7 +20,7 @@ from rich.table import Table
 
 import napari_sam as ns
 from napari_sam.automatic.estimate.blob_size import estimate_object_size
-from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.estimate.planning import plan_run
 from napari_sam.automatic.plan import RunRequest
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.evaluation.datasets import AnnotatedPlane, read_dataset

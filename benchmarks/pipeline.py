@@ -28,12 +28,12 @@ from scipy import ndimage
 from zarr.storage import LocalStore
 from zarr.testing.store import LatencyStore
 
-from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.estimate.planning import plan_run
 from napari_sam.automatic.plan import RunPlan, RunRequest
 from napari_sam.automatic.tiles.batching import AdaptiveBatchModel
 from napari_sam.automatic.tiles.chunk_cache import ChunkCache
 from napari_sam.automatic.tiles.pipeline import Concurrency, run_tiles
-from napari_sam.automatic.tiles.segment import segmented
+from napari_sam.automatic.tiles.segment import segment_tiles
 from napari_sam.automatic.tiles.tile import TilePixels, TileResult, read_tile
 from napari_sam.automatic.tiles.tile_files import TileFiles
 from napari_sam.automatic.window.options import ANY_QUERY, AutomaticOptions
@@ -123,7 +123,7 @@ class Stages:
     def compute(self, pixels: Sequence[TilePixels]) -> list[TileResult]:
         """Every tile's objects."""
         model = AdaptiveBatchModel(self.model, self.plan.options)
-        return list(segmented(self.plan, model, pixels))
+        return list(segment_tiles(self.plan, model, pixels))
 
     def keep(self, results: Sequence[TileResult]) -> None:
         """Every result on disk."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.automatic.filtering import without_duplicates
 from napari_sam.automatic.window.label_image import label_image
+from napari_sam.automatic.window.mask_filters import without_duplicates
 from napari_sam.model.prompt_encoder import POSITIVE
 from napari_sam.model.sam import Sam
 from napari_sam.model.transforms import input_shape

@@ -21,14 +21,15 @@ from measuring import interleaved, memory_of, peak_memory, show
 from numpy.typing import NDArray
 from plain_generator import BOX_OVERLAP, CLICKS_AT_ONCE, labels_of, whole_masks
 
-from napari_sam.automatic.filtering import without_duplicates
 from napari_sam.automatic.window.label_image import paint
+from napari_sam.automatic.window.mask_filters import without_duplicates
 from napari_sam.model.inference.postprocessing import (
     AxisScaling,
     PointLogits,
     draw_masks,
 )
-from napari_sam.model.window_model.point_masks import PUBLISHED_QUERY, PointMasks
+from napari_sam.model.metadata import PUBLISHED_QUERY
+from napari_sam.model.window_model import PointMasks
 
 LOW = 256
 ENCODER = 1024

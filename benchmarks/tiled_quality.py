@@ -33,7 +33,7 @@ from rich.progress import track
 from rich.table import Table
 
 import napari_sam as ns
-from napari_sam.automatic.estimate.plan_run import halo_for, plan_run
+from napari_sam.automatic.estimate.planning import halo_for, plan_run
 from napari_sam.automatic.plan import RunRequest
 from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.automatic.window.segment import segment_window

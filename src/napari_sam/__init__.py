@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from napari_sam.labels import LabelStore as LabelStore
     from napari_sam.labels import OverlapRule as OverlapRule
     from napari_sam.model.checkpoints import load_model as load_model
-    from napari_sam.model.sam_model_registry import (
-        sam_model_registry as sam_model_registry,
-    )
+    from napari_sam.model.sam_registry import sam_model_registry as sam_model_registry
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
     from napari_sam.predictor.candidates import Candidate as Candidate
     from napari_sam.predictor.candidates import PredictorOptions as PredictorOptions
@@ -58,7 +56,7 @@ _HOMES = {
     "Session": "session",
     "load_model": "model.checkpoints",
     "open_image": "images",
-    "sam_model_registry": "model.sam_model_registry",
+    "sam_model_registry": "model.sam_registry",
     "segment_image": "automatic.run",
 }
 

@@ -15,7 +15,7 @@ from napari_sam.annotator.run_text import (
     window_text,
 )
 from napari_sam.automatic.plan import Tile
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.geometry import Box
@@ -25,8 +25,8 @@ FAILURE = TileFailure((2, 0), Box(0, 96, 64, 192), "the device is gone")
 REQUEST = RegionRequest(((),), Box(0, 0, 9, 9))
 
 
-def at(done: int, count: int = 40, failures: int = 0) -> Progress:
-    return Progress("tiles", done, count, 310, 0, failures, Tile((), 0, 0))
+def at(done: int, count: int = 40, failures: int = 0) -> RunProgress:
+    return RunProgress("tiles", done, count, 310, 0, failures, Tile((), 0, 0))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Regions:
         return gray, islands
 
     def predict(self, embedding: Any, prompts: Sequence[Prompt]) -> list[WindowMask]:
-        raise NotImplementedError("everything asks about many clicks at once")
+        raise NotImplementedError("automatic runs predict many clicks at once")
 
     @property
     def point_query(self) -> PointQuery:

@@ -1,4 +1,4 @@
-"""A process that segments everything until it is killed, or dies at a given moment."""
+"""A process that segments an image until it is killed, or dies at a given moment."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from run_scene import segment
 from zarr.storage import LocalStore
 
-from napari_sam.automatic.estimate import plan_run as settling
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.estimate import planning
+from napari_sam.automatic.run import RunProgress
 from napari_sam.automatic.tiles import tile_files
 from napari_sam.labels import journal
 
@@ -27,11 +27,11 @@ def segment_until_killed(
 ) -> None:
     """Segment; with a `moment`, die before the so-manyeth change of the disk."""
     os.fsync = lambda _: None  # what a kill leaves does not depend on it
-    settling.WINDOWS_ALONG = 1
+    planning.WINDOWS_ALONG = 1
     if moment is not None:
         die_at(moment)
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: RunProgress) -> None:
         os.write(announce.fileno(), b".")
 
     segment(image, labels, on_progress=tell, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""A bucket on a server of this machine, and what is told of it."""
+"""A bucket on a server of this machine, and what is in it."""
 
 from __future__ import annotations
 

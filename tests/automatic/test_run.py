@@ -25,7 +25,7 @@ from run_scene import (
 )
 
 import napari_sam as ns
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.errors import Cancelled, ImageError, LabelError, LabelsLockedError
 from napari_sam.geometry import Box
 from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
@@ -47,8 +47,8 @@ def labels(tmp_path: Path) -> Path:
 def stop_after(count: int) -> Any:
     """A watcher that gives up before window `count` + 1."""
 
-    def watch(look: WindowProgress) -> None:
-        if look.windows >= count:
+    def watch(progress: WindowProgress) -> None:
+        if progress.windows >= count:
             raise Cancelled("enough")
 
     return watch
@@ -155,7 +155,7 @@ def test_the_planes_of_a_stack_are_segmented_one_by_one(tmp_path: Path) -> None:
     assert report.objects == below
 
 
-def test_only_the_planes_that_are_asked_for_are_segmented(tmp_path: Path) -> None:
+def test_only_the_planes_of_the_request_are_segmented(tmp_path: Path) -> None:
     stack = np.stack([scene(seed=seed) for seed in range(3)])
     path = write_image(tmp_path / "stack.zarr", stack)
     labels = tmp_path / "labels.ome.zarr"
@@ -187,7 +187,7 @@ def test_large_objects_are_looked_at_in_a_coarser_level(tmp_path: Path) -> None:
         model,
         options=options,
         label_options=LabelOptions(),
-        watch=lambda look: seen.append(look.level),
+        watch=lambda progress: seen.append(progress.level),
     )
     assert set(seen) == {2}
     wanted = np.kron(truth(), np.ones((4, 4), dtype=np.uint32))
@@ -268,7 +268,7 @@ def test_a_run_that_is_complete_is_not_run_again(image: Path, labels: Path) -> N
 def test_labels_can_be_cancelled_while_they_are_written(
     image: Path, labels: Path
 ) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.stage == "labels" and progress.done == 3:
             raise Cancelled("enough")
 
@@ -284,15 +284,15 @@ def test_labels_can_be_cancelled_while_they_are_written(
 def test_progress_counts_every_tile_and_then_every_block(
     image: Path, labels: Path
 ) -> None:
-    told: list[Progress] = []
-    report = segment(image, labels, on_progress=told.append)
-    stages = [progress.stage for progress in told]
+    steps_done: list[RunProgress] = []
+    report = segment(image, labels, on_progress=steps_done.append)
+    stages = [progress.stage for progress in steps_done]
     assert list(dict.fromkeys(stages)) == ["tiles", "seams", "labels"]
     for stage in set(stages):
-        steps = [progress for progress in told if progress.stage == stage]
+        steps = [progress for progress in steps_done if progress.stage == stage]
         assert [step.done for step in steps] == list(range(1, steps[-1].count + 1))
-    assert len({progress.tile for progress in told} - {None}) == report.tiles
-    tiles = [progress for progress in told if progress.stage == "tiles"]
+    assert len({progress.tile for progress in steps_done} - {None}) == report.tiles
+    tiles = [progress for progress in steps_done if progress.stage == "tiles"]
     assert abs(tiles[-1].objects - report.objects) < 0.2 * report.objects
 
 

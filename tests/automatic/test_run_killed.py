@@ -23,7 +23,7 @@ from run_scene import (
     write_image,
 )
 
-from napari_sam.automatic.estimate import plan_run as settling
+from napari_sam.automatic.estimate import planning
 from napari_sam.geometry import Box
 from napari_sam.labels import LabelGeometry, LabelStore
 
@@ -42,7 +42,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each window is a tile."""
-    monkeypatch.setattr(settling, "WINDOWS_ALONG", 1)
+    monkeypatch.setattr(planning, "WINDOWS_ALONG", 1)
 
 
 @pytest.fixture(scope="module")

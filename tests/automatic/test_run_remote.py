@@ -37,12 +37,12 @@ class Ranges(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = Path(self.translate_path(self.path))
-        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
-        if asked is None or not path.is_file():
+        wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        if wanted is None or not path.is_file():
             super().do_GET()
             return
         content = path.read_bytes()
-        first, last = asked.groups()
+        first, last = wanted.groups()
         start = int(first) if first else max(len(content) - int(last), 0)
         stop = int(last) + 1 if first and last else len(content)
         part = content[start:stop]

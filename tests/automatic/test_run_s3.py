@@ -20,7 +20,7 @@ from run_scene import (
 )
 
 from napari_sam.automatic import remote_labels as object_store
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.errors import Cancelled, ImageError, LabelError, LabelWriteError
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
@@ -135,7 +135,7 @@ def test_a_reader_sees_old_labels_or_none_or_new_ones_whole(
     segment(image, URL, staging=staging, region=Box(0, 0, 100, 100))
     seen = []
 
-    def look(progress: Progress) -> None:
+    def check(progress: RunProgress) -> None:
         if progress.stage != "upload":
             open_image(URL)
         elif progress.done < progress.count:
@@ -145,7 +145,7 @@ def test_a_reader_sees_old_labels_or_none_or_new_ones_whole(
         else:
             assert bucket_bytes(URL) == wanted
 
-    segment(image, URL, staging=staging, overwrite=True, on_progress=look)
+    segment(image, URL, staging=staging, overwrite=True, on_progress=check)
     assert len(seen) > 3
 
 
@@ -170,7 +170,7 @@ def test_a_broken_upload_goes_on_where_it_was(
 def test_a_cancelled_upload_goes_on(
     image: Path, wanted: dict[str, str], staging: Path
 ) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.stage == "upload" and progress.done > 5:
             raise Cancelled("enough")
 

@@ -20,7 +20,7 @@ from run_scene import (
     write_image,
 )
 
-from napari_sam.automatic.estimate import plan_run as settling
+from napari_sam.automatic.estimate import planning
 from napari_sam.automatic.plan import RunPlan
 from napari_sam.automatic.run_folder import RunFolder
 from napari_sam.automatic.tiles.pipeline import Concurrency
@@ -50,8 +50,8 @@ def whole(image: Path, tmp_path: Path) -> dict[str, str]:
 def begun(image: Path, labels: Path) -> TileFiles:
     """A run that has settled its plan, and nothing else."""
 
-    def stop(look: WindowProgress) -> None:
-        if look.most_windows:  # of the run; before it is settled nobody knows
+    def stop(progress: WindowProgress) -> None:
+        if progress.most_windows:  # of the run; unknown before it is settled
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
@@ -78,14 +78,14 @@ def test_however_windows_are_grouped_the_labels_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
     windows_along: int,
 ) -> None:
-    monkeypatch.setattr(settling, "WINDOWS_ALONG", windows_along)
+    monkeypatch.setattr(planning, "WINDOWS_ALONG", windows_along)
     labels = tmp_path / "labels.ome.zarr"
     segment(image, labels)
     assert array_bytes(labels) == whole
 
 
 @pytest.mark.parametrize(
-    "pace",
+    "concurrency",
     [
         Concurrency(readers=1, ahead=1, unwritten=0),
         Concurrency(readers=8, ahead=20),
@@ -93,10 +93,10 @@ def test_however_windows_are_grouped_the_labels_are_the_same(
     ],
 )
 def test_however_much_is_done_at_once_the_labels_are_the_same(
-    image: Path, tmp_path: Path, whole: dict[str, str], pace: Concurrency
+    image: Path, tmp_path: Path, whole: dict[str, str], concurrency: Concurrency
 ) -> None:
     labels = tmp_path / "labels.ome.zarr"
-    segment(image, labels, pace=pace)
+    segment(image, labels, concurrency=concurrency)
     assert array_bytes(labels) == whole
 
 
@@ -106,7 +106,7 @@ def test_tiles_can_be_computed_elsewhere_and_in_any_order(
     whole: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(settling, "WINDOWS_ALONG", 2)
+    monkeypatch.setattr(planning, "WINDOWS_ALONG", 2)
     labels = tmp_path / "labels.ome.zarr"
     files = begun(image, labels)
     # As a worker gets it: the plan as text, the image by its path.
@@ -147,7 +147,7 @@ def test_a_second_run_tries_only_the_tiles_that_failed(
     whole: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(settling, "WINDOWS_ALONG", 2)
+    monkeypatch.setattr(planning, "WINDOWS_ALONG", 2)
     good = damage_chunk(image, 1, 2)
     labels, first, second = tmp_path / "labels.ome.zarr", Regions(), Regions()
     report = segment(image, labels, first)

@@ -50,12 +50,14 @@ def crossings() -> Iterator[tuple[Import, Path]]:
     napari_sam.automatic.plan -> napari_sam.automatic.tiles.x     automatic.tiles
     """
     known = {dotted(path): path for path in packages()[1:]}
+    # A package inside another may have a face of its own, which anybody may use.
+    faces = {name for name, path in known.items() if exports(path)}
     for path in python_files("src"):
         for found in imports(path):
             parts = found.source.split(".")
             outer = [".".join(parts[:n]) for n in range(2, len(parts))]
             entered = [p for p in outer if not f"{found.importer}.".startswith(f"{p}.")]
-            if entered and entered[0] in known:
+            if entered and entered[0] in known and found.source not in faces:
                 yield found, known[entered[0]]
 
 

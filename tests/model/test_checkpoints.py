@@ -18,7 +18,7 @@ from napari_sam.model.checkpoints import (
 )
 from napari_sam.model.devices import choose_device
 from napari_sam.model.metadata import PIXEL_MEAN, PIXEL_STD, ModelMetadata
-from napari_sam.model.sam_model_registry import sam_model_registry
+from napari_sam.model.sam_registry import sam_model_registry
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 

@@ -13,7 +13,7 @@ from napari_sam.annotator.run_merge import (
     run_location,
     run_plan,
 )
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin.layers import found_pyramid
 from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
@@ -27,7 +27,7 @@ def test_each_tile_adds_its_objects_whole_and_once_at_every_level(
     drawn: list[FoundPyramid] = []
     counts = []
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: RunProgress) -> None:
         if progress.tile is None:
             return
         if not drawn:

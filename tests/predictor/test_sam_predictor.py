@@ -9,7 +9,8 @@ from napari_sam.errors import PredictorError, PromptError
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.sam import Sam
-from napari_sam.predictor.sam_predictor import ResizeLongestSide, SamPredictor
+from napari_sam.model.transforms import ResizeLongestSide
+from napari_sam.predictor.sam_predictor import SamPredictor
 
 SIDE = 64
 SHAPE = (40, 80)  # of the image; 32 x 64 in the network

@@ -39,7 +39,7 @@ from napari_sam.annotator.run_text import (
 from napari_sam.annotator.session_thread import SessionThread
 from napari_sam.annotator.state import Plane, RunState, Screen, in_plain_words
 from napari_sam.automatic.plan import Tile
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.errors import SessionError
 from napari_sam.geometry import Box
 from napari_sam.predictor.progress import WindowProgress
@@ -305,7 +305,7 @@ class _Reporter:
         self.watch = JobWatch(lambda done, count: None)
         self._report = report
         self._speed = Speed()
-        self._progress: Progress | None = None
+        self._progress: RunProgress | None = None
         self._kept_back: Line | None = None
         self._reported_s = 0.0
 
@@ -320,7 +320,7 @@ class _Reporter:
             self._say(self._kept_back)
         self.watch()
 
-    def on_progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: RunProgress) -> None:
         """Take notice of a step."""
         is_first, self._progress = self._progress is None, progress
         if progress.tile is not None:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from napari_sam.atomic_files import write_atomically
 from napari_sam.automatic.plan import Plane, RunPlan, RunRequest
-from napari_sam.automatic.run import Progress, segment_image
+from napari_sam.automatic.run import RunProgress, segment_image
 from napari_sam.automatic.run_folder import AutomaticReport, RunFolder
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.automatic.window.options import AutomaticOptions
@@ -133,7 +133,7 @@ def unfinished_run(session: Session) -> UnfinishedRun | None:
     plan = folder.plan()
     if plan is None:
         return None
-    asked, written = plan.asked, folder.written()
+    asked, written = plan.request, folder.written()
     is_found = folder.finished() is not None
     done = sum(1 for _ in (folder.path / "tiles").rglob("*.tile"))
     return UnfinishedRun(
@@ -151,7 +151,7 @@ def unfinished_run(session: Session) -> UnfinishedRun | None:
 def find_objects(
     session: Session,
     request: RegionRequest,
-    report: Callable[[Progress], None],
+    report: Callable[[RunProgress], None],
     watch: ProgressCallback,
 ) -> AutomaticReport:
     """Segment what was asked for into the run's volume; on a worker.
@@ -160,10 +160,10 @@ def find_objects(
     """
     folder = RunFolder(run_location(session))
     plan = folder.plan()
-    is_same = plan is not None and plan.asked == request.run_request(session)
+    is_same = plan is not None and plan.request == request.run_request(session)
     return segment_image(
         session.image,
-        folder.place.path,
+        folder.location.path,
         session.predictor.model,
         options=request.options,
         planes=request.planes,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from napari_sam.annotator.run_merge import UnfinishedRun
-from napari_sam.automatic.run import Progress
+from napari_sam.automatic.run import RunProgress
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.predictor.progress import WindowProgress
@@ -55,7 +55,7 @@ def window_text(progress: WindowProgress) -> str:
     return f"Window {progress.windows + 1} of at most {progress.most_windows}"
 
 
-def progress_text(progress: Progress, per_second: float | None) -> str:
+def progress_text(progress: RunProgress, per_second: float | None) -> str:
     """A line about a run that goes on."""
     if progress.stage == "seams":
         return f"Joining objects across tiles: {_count(progress.objects, 'object')}"

@@ -1,4 +1,4 @@
-"""What a run over many windows is: everything its labels depend on, as one value.
+"""What a run over many windows is: all that its labels depend on, as one value.
 
 It is plain JSON on disk, can be sent to another machine, and lists the run's tiles. A
 tile is a rectangular group of windows whose results are computed and kept together:
@@ -11,7 +11,7 @@ tile is a rectangular group of windows whose results are computed and kept toget
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from math import prod, sqrt
@@ -22,22 +22,23 @@ from numpy.typing import NDArray
 
 from napari_sam.automatic.estimate.empty_windows import Emptiness
 from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
+from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
-from napari_sam.images import Level
+from napari_sam.images import Image, Level
 from napari_sam.model.window_model import PointQuery
 from napari_sam.predictor.window_grid import Cell, WindowGrid
 from napari_sam.predictor.windows import at_level, from_level
 
 FORMAT = 3
 """Of what is kept on disk, and of how a window is segmented: to be raised when either
-changes. Runs of another one are not gone on with."""
+changes. A run of another format is not continued."""
 
 Plane = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What was asked for, before anything was settled.
+    """What a run is to find, before anything is settled.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tile:
-    """A group of windows of one plane, by its place among the groups."""
+    """A group of windows of one plane, by its row and column among the groups."""
 
     plane: Plane
     row: int
@@ -79,8 +80,8 @@ class RunPlan:
 
     Parameters
     ----------
-    asked
-        What it is for.
+    request
+        What it is to find.
     plane_shape, level_shape
         (height, width) of a plane at level 0, and at the level that is segmented.
     factors
@@ -96,10 +97,10 @@ class RunPlan:
     windows_along
         Windows along each side of a tile.
     emptiness
-        How empty windows are told, None where all are looked at.
+        How empty windows are recognised, None where all are shown to the model.
     """
 
-    asked: RunRequest
+    request: RunRequest
     plane_shape: tuple[int, int]
     level_shape: tuple[int, int]
     factors: tuple[float, float]
@@ -113,7 +114,7 @@ class RunPlan:
 
     @property
     def digest(self) -> str:
-        """Names the run in all that is kept of it."""
+        """The name of the run in all that is kept of it."""
         return blake2b(self.to_json().encode(), digest_size=16).hexdigest()
 
     @property
@@ -129,7 +130,7 @@ class RunPlan:
     @property
     def area(self) -> Box:
         """What is segmented, in pixels of the level."""
-        return at_level(self.asked.region, self.settled_level)
+        return at_level(self.request.region, self.settled_level)
 
     @property
     def grid(self) -> WindowGrid:
@@ -145,29 +146,29 @@ class RunPlan:
 
     @property
     def tile_count(self) -> int:
-        """Of all planes."""
+        """Tiles of all planes."""
         rows, columns = self.tiles_along
-        return len(self.asked.planes) * rows * columns
+        return len(self.request.planes) * rows * columns
 
     @property
     def window_count(self) -> int:
-        """Of all planes."""
-        return len(self.asked.planes) * self.grid.rows * self.grid.columns
+        """Windows of all planes."""
+        return len(self.request.planes) * self.grid.rows * self.grid.columns
 
     def tiles(self) -> Iterator[Tile]:
-        """Plane by plane, row by row."""
-        for plane in self.asked.planes:
+        """The tiles of all planes, plane by plane, row by row."""
+        for plane in self.request.planes:
             yield from self.tiles_of(plane)
 
     def tiles_of(self, plane: Plane) -> Iterator[Tile]:
-        """Row by row."""
+        """The tiles of a plane, row by row."""
         rows, columns = self.tiles_along
         for row in range(rows):
             for column in range(columns):
                 yield Tile(plane, row, column)
 
     def cells_of(self, tile: Tile) -> list[Cell]:
-        """Which windows a tile has, row by row."""
+        """The windows of a tile, row by row."""
         grid, n = self.grid, self.windows_along
         last_row = min((tile.row + 1) * n, grid.rows)
         last_column = min((tile.column + 1) * n, grid.columns)
@@ -194,35 +195,35 @@ class RunPlan:
         return rows - box.y0, columns - box.x0
 
     def to_json(self) -> str:
-        """As text; the same plan is the same text."""
+        """The plan as text; the same plan is the same text."""
         fields = {"format": FORMAT, **asdict(self)}
         return json.dumps(fields, indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> RunPlan | None:
-        """What `to_json` wrote; None if it is of another format."""
+        """The plan that `to_json` wrote; None if it is of another format."""
         fields = json.loads(text)
         if fields.pop("format") != FORMAT:
             return None
-        asked = fields.pop("asked")
-        asked["planes"] = tuple(map(tuple, asked["planes"]))
-        asked["region"] = Box(**asked["region"])
-        asked["options"] = _options(asked["options"])
+        request = fields.pop("request")
+        request["planes"] = tuple(map(tuple, request["planes"]))
+        request["region"] = Box(**request["region"])
+        request["options"] = _options(request["options"])
         fields["options"] = _options(fields["options"])
         fields["contrast"] = tuple(map(tuple, fields["contrast"]))
         for name in ("plane_shape", "level_shape", "factors"):
             fields[name] = tuple(fields[name])
-        if (found := fields["emptiness"]) is not None:
-            found["background"] = tuple(found["background"])
-            fields["emptiness"] = Emptiness(**found)
-        return cls(RunRequest(**asked), **fields)
+        if (emptiness := fields["emptiness"]) is not None:
+            emptiness["background"] = tuple(emptiness["background"])
+            fields["emptiness"] = Emptiness(**emptiness)
+        return cls(RunRequest(**request), **fields)
 
 
 def _under(start: int, stop: int, factor: float, length: int) -> NDArray[np.int64]:
     """Which pixel of a level each one of level 0 lies on, along one axis."""
     # Levels are rounded to whole pixels: what lies beyond the last is of the last.
-    places = np.floor(np.arange(start, stop) / factor).astype(np.int64)
-    return np.minimum(places, length - 1)
+    pixels = np.floor(np.arange(start, stop) / factor).astype(np.int64)
+    return np.minimum(pixels, length - 1)
 
 
 def _options(fields: Mapping[str, Any]) -> AutomaticOptions:
@@ -230,3 +231,50 @@ def _options(fields: Mapping[str, Any]) -> AutomaticOptions:
     mode = None if mode is None else AutomaticMode(mode)
     options = AutomaticOptions(**{**fields, "query": None, "mode": mode})
     return replace(options, query=None if query is None else PointQuery(**query))
+
+
+def checked_planes(
+    image: Image, planes: Sequence[Sequence[int]] | None
+) -> tuple[Plane, ...]:
+    """The planes of a run in the stack's order, none twice; None: all of them."""
+    if planes is None:
+        # Not numpy.ndindex: a stack without axes has one plane, the empty index.
+        return tuple(_all_planes(image.stack_shape))
+    checked = sorted({tuple(plane) for plane in planes})
+    if not checked:
+        raise ImageError(
+            "Segmenting everything needs at least one plane, got none. Leave planes "
+            "out for all of them."
+        )
+    for plane in checked:
+        image.check_plane(plane)
+    return tuple(tuple(int(i) for i in plane) for plane in checked)
+
+
+def _all_planes(stack_shape: tuple[int, ...]) -> list[Plane]:
+    planes: list[Plane] = [()]
+    for count in stack_shape:
+        planes = [(*plane, index) for plane in planes for index in range(count)]
+    return planes
+
+
+def checked_region(image: Image, region: Box | None) -> Box:
+    """The region in pixels of level 0; None: the whole plane."""
+    whole = Box.of_shape(image.shape)
+    if region is None:
+        return whole
+    is_box = isinstance(region, Box)
+    if not is_box or not whole.contains(region):
+        raise ImageError(
+            f"A region needs to be a Box inside of the {image.shape} pixels of "
+            f"{image.name}, got {region}. Clip it first."
+        )
+    return region
+
+
+def check_level(image: Image, level: int | None) -> None:
+    """Raise an ImageError if there is no such level."""
+    if level is not None and not 0 <= level < len(image.levels):
+        raise ImageError(
+            f"{image.name} has levels 0 to {len(image.levels) - 1}, got {level!r}."
+        )

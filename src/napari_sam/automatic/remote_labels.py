@@ -1,10 +1,10 @@
-"""Labels in an object store, such as S3: made on a local disk, then put there whole.
+"""Labels in an object store, such as S3: made on a local disk, then uploaded whole.
 
 An object store renames nothing, locks nothing, and loses what is half written. So a
 run is carried out in a folder of this machine, as always, and the finished volume is
 uploaded. Its root metadata are what makes it a volume: those of old labels go first,
 the new ones' come last. So a reader finds the old labels, none, or the new ones whole,
-and an upload that was cut short goes on with the files that are missing.
+and an upload that was cut short is continued with the files that are missing.
 
 Credentials and endpoints are those of fsspec: its configuration files, environment
 variables such as FSSPEC_S3_ENDPOINT_URL, or what the store's own library reads.
@@ -49,14 +49,14 @@ class RemoteLabels:
         The file system of fsspec that it is in.
     root
         The volume's name there.
-    place
+    location
         On this machine, where the run is carried out.
     """
 
     url: str
     files: Any  # fsspec has no types
     root: str
-    place: LabelLocation
+    location: LabelLocation
 
     @classmethod
     def at(
@@ -101,7 +101,7 @@ class RemoteLabels:
         return labels
 
     def identity(self) -> str | None:
-        """What ties the volume there to the run that made it; None: no whole one."""
+        """What ties the volume there to the run that made it; None: there is none."""
         node = self._node()
         return None if node is None else node.identity
 
@@ -147,7 +147,7 @@ class RemoteLabels:
     def publish(
         self, identity: str, table: Path, step: Callable[[int, int], None]
     ) -> None:
-        """Put the volume that was made there, in place of one that is there.
+        """Upload the volume that was made, which replaces one that is there.
 
         Parameters
         ----------
@@ -156,10 +156,10 @@ class RemoteLabels:
         table
             Of its objects; goes beside the volume.
         step
-            Is told how many files are there, and of how many; what it raises ends
-            the upload, with which a later call goes on.
+            Called with how many files are there, and of how many; what it raises
+            ends the upload, which a later call continues.
         """
-        folder = self.place.path
+        folder = self.location.path
         names = [
             file.relative_to(folder).as_posix()
             for file in sorted(folder.rglob("*"))
@@ -186,14 +186,14 @@ class RemoteLabels:
         step(count, count)
 
     def drop_copy(self) -> None:
-        """Forget the pixels on this machine, once they are behind the URL."""
-        if not self.place.path.exists():
+        """Remove the pixels on this machine, once they are behind the URL."""
+        if not self.location.path.exists():
             return
-        # Renamed first, so that a kill leaves no half of a volume in its place.
-        aside = self.place.drafts / "published"
+        # Renamed first, so that a kill leaves no half of a volume.
+        aside = self.location.drafts / "published"
         aside.parent.mkdir(parents=True, exist_ok=True)
-        self.place.path.rename(aside)
-        shutil.rmtree(self.place.drafts, ignore_errors=True)
+        self.location.path.rename(aside)
+        shutil.rmtree(self.location.drafts, ignore_errors=True)
 
     @property
     def _beside(self) -> str:
@@ -202,7 +202,7 @@ class RemoteLabels:
     @property
     def _record(self) -> Path:
         """On this machine: the volume that is being uploaded, and its files so far."""
-        return self.place.folder / "upload.txt"
+        return self.location.folder / "upload.txt"
 
     def _uploaded(self, identity: str) -> set[str]:
         """The files of a volume that are there for certain; begins its record."""
@@ -219,7 +219,7 @@ class RemoteLabels:
             file.writelines(f"{name}\n" for name in names)
 
     def _put(self, names: Iterable[str]) -> None:
-        here = [str(self.place.path / name) for name in names]
+        here = [str(self.location.path / name) for name in names]
         there = [f"{self.root}/{name}" for name in names]
         self.files.put(here, there)
 
@@ -258,7 +258,7 @@ class RemoteLabels:
         return found
 
     def _check_alone(self) -> None:
-        """Raise a LabelError inside of another store, which would not know of it."""
+        """Raise a LabelError inside of another store, which would not list it."""
         parts = self.root.split("/")
         for end in range(len(parts) - 1, 1, -1):
             above = "/".join(parts[:end])
@@ -298,6 +298,6 @@ class RemoteLabels:
                 getattr(error, "errno", None),
                 f"The labels could not be put to {self.url} ({one_line(error)}). That "
                 "needs a bucket that exists, and the right to write to it. Nothing is "
-                f"lost: what was found is in {self.place.path.parent}; the same "
-                "call goes on with it",
+                f"lost: what was found is in {self.location.path.parent}; the same "
+                "call continues with it",
             ) from error

@@ -1,4 +1,4 @@
-"""Segment everything in an image of any size, so that nothing that is done is lost.
+"""Find all objects in an image of any size, so that nothing that is done is lost.
 
     settle   once: object size, intensity range, level, windows        -> run.json
     tiles    each window by itself, in groups                          -> tiles/
@@ -6,9 +6,9 @@
     labels   every pixel's final id, block by block, and the pyramid    -> LABELS.zarr
     upload   to an object store, where they go to one
 
-The first two lines are the long ones, and are gone on with by the same call, whatever
-ended the run before. The labels follow from what is in the tiles, whoever computed
-those, in which order. They are made beside their place and put there whole.
+The first two steps are the long ones, and the same call continues them, whatever ended
+the run before. The labels follow from what is in the tiles, whoever computed those, in
+which order. They are made beside their final location and moved there whole.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
-from napari_sam.automatic.asked import check_level, checked_planes, checked_region
-from napari_sam.automatic.estimate.plan_run import plan_run
-from napari_sam.automatic.plan import RunPlan, RunRequest, Tile
+from napari_sam.automatic.estimate.planning import plan_run
+from napari_sam.automatic.plan import (
+    RunPlan,
+    RunRequest,
+    Tile,
+    check_level,
+    checked_planes,
+    checked_region,
+)
 from napari_sam.automatic.remote_labels import RemoteLabels
-from napari_sam.automatic.run_folder import AutomaticReport, RunFolder, Written
-from napari_sam.automatic.seams.write_labels import LabelWriting, Step
+from napari_sam.automatic.run_folder import AutomaticReport, RunFolder, WrittenLabels
+from napari_sam.automatic.seams.write_labels import LabelWriting, StitchingStep
 from napari_sam.automatic.tiles.pipeline import Concurrency, run_tiles
 from napari_sam.automatic.tiles.tile_files import TileFiles, TileSummary
 from napari_sam.automatic.window.options import AutomaticOptions
@@ -44,11 +50,11 @@ if TYPE_CHECKING:
     from napari_sam.images.image import ImageLike
 
 
-Stage = Literal["tiles", "seams", "labels", "upload"]
+RunStage = Literal["tiles", "seams", "labels", "upload"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """How far a run has come.
 
     Parameters
@@ -64,10 +70,10 @@ class Progress:
     failures
         Windows that failed so far.
     tile
-        The one that is done now, in the stage of tiles.
+        The tile that has just been done, in the stage of tiles.
     """
 
-    stage: Stage
+    stage: RunStage
     done: int
     count: int
     objects: int
@@ -88,17 +94,17 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     skip_empty: bool = True,
     overwrite: bool = False,
     label_options: LabelOptions | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[RunProgress], None] | None = None,
     watch: ProgressCallback | None = None,
     device: str = "auto",
-    pace: Concurrency | None = None,
+    concurrency: Concurrency | None = None,
     client: Client | None = None,
     staging: str | PathLike[str] | None = None,
 ) -> AutomaticReport:
     """Find every object in an image or a stack, plane by plane, into a label volume.
 
-    Whatever ends it, even a kill, the same call goes on where it was, and comes to
-    the same labels.
+    Whatever ends it, even a kill, the same call continues where it was, and its labels
+    are the same.
 
     Parameters
     ----------
@@ -111,87 +117,89 @@ def segment_image(  # noqa: PLR0913 - each is a choice of the user's
     model
         From `load_model`, or a name or path for it.
     options
-        What is looked for and kept. The object size is in pixels of level 0 here;
-        None: estimated once, from parts of the image.
+        What is searched and kept. The object size is in pixels of level 0 here;
+        None: estimated once, from samples of the image.
     planes
         Indices along the stack axes; None: all.
     region
         In pixels of level 0; labels outside of it stay 0. None: the whole plane.
     level
-        That the model is shown; None: the finest at which it sees such objects well.
-        The labels have level 0 in any case.
+        The level that the model segments; None: the finest at which it sees such
+        objects well. The labels have level 0 in any case.
     skip_empty
         Whether windows of flat background are left out.
     overwrite
-        Whether labels and other runs at that place are replaced.
+        Whether labels and other runs at that location are replaced.
     label_options
         How to make the volume.
     on_progress
-        Is told when a tile, or a block of labels, is done.
+        Called when a tile, or a block of labels, is done.
     watch
-        Is told of each window before the model is shown it, and at least as often
-        later; may raise `Cancelled`, or anything else, to stop.
+        Called with each window before the model gets it, and at least as often later;
+        may raise `Cancelled`, or any other error, to stop.
     device
         Where a model that is given by name computes.
-    pace
+    concurrency
         How much is done at once.
     client
         Of a dask.distributed cluster, whose workers compute the tiles; they need the
         image at the same path or URL. The labels are the same. None: this process does.
     staging
         For labels at a URL: a local folder with room for them, in which the run is
-        carried out and gone on with. None: where programs keep caches.
+        carried out and continued. None: where programs keep caches.
 
     Returns
     -------
-    What came of it. Windows that could not be read or segmented are among its
-    failures; everything else is in the labels.
+    AutomaticReport
+        What the run came to. Windows that could not be read or segmented are among its
+        failures; the objects of all others are in the labels.
 
     Raises
     ------
     SamError
-        Something that was asked for cannot be, or the labels cannot be written.
+        The request does not fit the image, or the labels cannot be written.
     Cancelled
         What `watch` raises; what was found is kept.
     """
     opened = open_image(image)
     remote = RemoteLabels.at(labels, opened.source, staging) if is_url(labels) else None
-    place = find_location(labels, opened.source) if remote is None else remote.place
-    asked_planes = checked_planes(opened, planes)
-    asked_region = checked_region(opened, region)
+    location = (
+        find_location(labels, opened.source) if remote is None else remote.location
+    )
+    wanted_planes = checked_planes(opened, planes)
+    wanted_region = checked_region(opened, region)
     check_level(opened, level)
     loaded = _loaded(model, device)
-    asked = RunRequest(
+    request = RunRequest(
         opened.fingerprint,
         loaded.fingerprint,
-        asked_planes,
-        asked_region,
+        wanted_planes,
+        wanted_region,
         level,
         options or AutomaticOptions(),
         skip_empty,
     )
     cluster = None if client is None else _cluster(client, image, opened, model, device)
-    folder = RunFolder(place, remote)
-    run = _Run(
-        opened, loaded, folder, on_progress, watch, pace or Concurrency(), cluster
-    )
+    folder = RunFolder(location, remote)
+    concurrency = concurrency or Concurrency()
+    run = _Run(opened, loaded, folder, on_progress, watch, concurrency, cluster)
     volume = replace(label_options or LabelOptions(), overwrite=False)
-    with BulkLabels.locked(place):
-        return run.carry_out(asked, volume, overwrite=overwrite)
+    with BulkLabels.locked(location):
+        return run.carry_out(request, volume, overwrite=overwrite)
 
 
 @dataclass(slots=True)
 class _Run:
-    """One call: what it works on, and what it has come to."""
+    """One call of `segment_image`: what it works on, and how far it is."""
 
     image: Image
     model: WindowModel
     folder: RunFolder
-    on_progress: Callable[[Progress], None] | None
+    on_progress: Callable[[RunProgress], None] | None
     watch: ProgressCallback | None
-    pace: Concurrency
+    concurrency: Concurrency
     cluster: Cluster | None = None
-    windows: int = 0  # that the model was shown in this call
+    windows: int = 0  # that the model got in this call
     objects: int = 0
     skipped: int = 0
     failures: int = 0
@@ -199,20 +207,20 @@ class _Run:
     level: int = 0
 
     def carry_out(
-        self, asked: RunRequest, volume: LabelOptions, *, overwrite: bool
+        self, request: RunRequest, volume: LabelOptions, *, overwrite: bool
     ) -> AutomaticReport:
         """Do what is left of the run."""
         folder = self.folder
-        BulkLabels.settle(folder.place)
+        BulkLabels.settle(folder.location)
         folder.sweep()
         plan = folder.plan()
         if overwrite and plan is not None:
-            # An unfinished run of the same goes on: it is what the call is for.
-            if plan.asked != asked or folder.finished() is not None:
+            # An unfinished run of the same request is continued: the call is for it.
+            if plan.request != request or folder.finished() is not None:
                 folder.clear()
                 plan = None
         elif plan is not None:
-            folder.check_same(plan, asked)
+            folder.check_same(plan, request)
             if (report := folder.finished()) is not None:
                 return report
         folder.check_remote(overwrite=overwrite)
@@ -220,7 +228,7 @@ class _Run:
             folder.check_replaceable()
         if plan is None:
             folder.clear()
-            plan = plan_run(self.image, self.model, asked, self._before_look)
+            plan = plan_run(self.image, self.model, request, self._before_sample)
             folder.begin(plan)
         self.most_windows, self.level = plan.window_count, plan.level
         report = folder.made() or self._labels(plan, volume)
@@ -241,7 +249,12 @@ class _Run:
             computed = self.cluster.run_tiles(files, todo, self._before_tile)
         else:
             computed = run_tiles(
-                files, self.image, self.model, todo, self._before_window, self.pace
+                files,
+                self.image,
+                self.model,
+                todo,
+                self._before_window,
+                self.concurrency,
             )
         for summary in computed:
             found = self._counted(files.plan, found, summary)
@@ -260,22 +273,22 @@ class _Run:
         )
         self.objects, self.skipped = found.objects, found.skipped
         self.failures = len(found.failures)
-        self._tell("tiles", found.tiles, plan.tile_count, summary.tile)
+        self._report("tiles", found.tiles, plan.tile_count, summary.tile)
         return found
 
     def _labels(self, plan: RunPlan, options: LabelOptions) -> AutomaticReport:
         """Compute the tiles that are missing, and write the labels anew from all."""
         folder, geometry = self.folder, LabelGeometry.of(self.image)
         files = TileFiles.of(folder.path, plan)
-        place, size = (folder.labels, folder.objects_file), plan.object_size
-        nothing = AutomaticReport(*place, 0, 0, 0, 0, (), size)
+        labels, table, size = folder.labels, folder.objects_file, plan.object_size
+        nothing = AutomaticReport(labels, table, 0, 0, 0, 0, (), size)
         report = self._tiles(files, nothing)
-        bulk = BulkLabels.begin(folder.place, geometry, options)
-        objects = LabelWriting(files, bulk, self._step).write(folder.objects_file)
+        bulk = BulkLabels.begin(folder.location, geometry, options)
+        objects = LabelWriting(files, bulk, self._stitched).write(table)
         report = replace(report, objects=objects)
-        folder.note_written(Written(bulk.identity, is_placed=False, report=report))
+        folder.note_written(WrittenLabels(bulk.identity, False, report))
         bulk.publish(objects)
-        folder.note_written(Written(bulk.identity, is_placed=True, report=report))
+        folder.note_written(WrittenLabels(bulk.identity, True, report))
         if report.is_complete:
             folder.drop_tiles()
         return report
@@ -289,43 +302,43 @@ class _Run:
                 remote.drop_copy()
 
     def _uploaded(self, done: int, count: int) -> None:
-        self._look(Box.of_shape(self.image.shape))
-        self._tell("upload", done, count, None)
+        self._watch(Box.of_shape(self.image.shape))
+        self._report("upload", done, count, None)
 
-    def _before_look(self, level: int, box: Box) -> None:
+    def _before_sample(self, level: int, box: Box) -> None:
         self.level = level
-        self._look(box)
+        self._watch(box)
 
     def _before_tile(self, plan: RunPlan, tile: Tile) -> None:
         cells = plan.cells_of(tile)
-        self._look(plan.grid.window(*cells[0]))
+        self._watch(plan.grid.window(*cells[0]))
         self.windows += len(cells)
 
     def _before_window(self, window: Box) -> None:
-        self._look(window)
+        self._watch(window)
         self.windows += 1
 
-    def _step(self, step: Step) -> None:
-        self._look(step.box)
-        self._tell(step.stage, step.done, step.count, None)
+    def _stitched(self, step: StitchingStep) -> None:
+        self._watch(step.box)
+        self._report(step.stage, step.done, step.count, None)
 
-    def _look(self, window: Box) -> None:
+    def _watch(self, window: Box) -> None:
         if self.watch is not None:
-            shown = self.windows
+            count = self.windows
             self.watch(
-                WindowProgress(self.level, window, shown, shown, self.most_windows)
+                WindowProgress(self.level, window, count, count, self.most_windows)
             )
 
-    def _tell(
+    def _report(
         self,
-        stage: Stage,
+        stage: RunStage,
         done: int,
         count: int,
         tile: Tile | None,
     ) -> None:
         if self.on_progress is not None:
             self.on_progress(
-                Progress(
+                RunProgress(
                     stage, done, count, self.objects, self.skipped, self.failures, tile
                 )
             )
@@ -335,7 +348,7 @@ def _loaded(model: WindowModel | str, device: str) -> WindowModel:
     if not isinstance(model, str):
         return model
     # Loading torch takes seconds, so it waits until the request has been checked.
-    from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+    from napari_sam.model import load_model  # noqa: PLC0415
 
     return load_model(model, device)
 
@@ -347,7 +360,7 @@ def _cluster(
     model: WindowModel | str,
     device: str,
 ) -> Cluster:
-    """What workers need to see the same image and model."""
+    """The cluster with what its workers need to open the same image and model."""
     # The extra it needs may not be there.
     from napari_sam.automatic.tiles.dask_cluster import Cluster  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What is kept of a run beside its labels, so that the same call goes on with it.
+"""What is kept of a run beside its labels, so that the same call continues it.
 
 slide.labels.ome.zarr.napari-sam/labels.everything/
     run.json       what the run depends on
@@ -37,20 +37,19 @@ class AutomaticReport:
     labels
         The label volume: its folder, or its URL.
     objects_file
-        A table of its objects: id, place in the stack, score, box, area.
+        A table of its objects: id, plane, score, box, area.
     objects
-        How many are in it; their ids are 1 to this.
+        How many objects there are; their ids are 1 to this.
     tiles
-        That are done.
+        How many tiles are done.
     windows
-        That the model was shown.
+        How many windows the model got.
     skipped
         Windows that were left out, as flat background.
     failures
-        Parts of which nothing is known; the same call tries their tiles again.
+        Windows of which nothing is known; the same call tries their tiles again.
     object_size
-        That was looked for, given or estimated: side of a typical object, in pixels of
-        level 0.
+        Side of a typical object, given or estimated, in pixels of level 0.
     """
 
     labels: Path | str
@@ -69,8 +68,8 @@ class AutomaticReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """Labels that a run has put in their place, or was about to.
+class WrittenLabels:
+    """Labels that a run has moved to their location, or was about to.
 
     Parameters
     ----------
@@ -89,29 +88,28 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The folder of the run at a place; its caller holds the lock of the labels.
+    """The folder of the run beside labels; its caller holds the lock of the labels.
 
     Parameters
     ----------
-    place
-        Of the labels or, where those go to an object store, of the copy they are made
-        from.
+    location
+        Of the labels or, where those go to an object store, of their local copy.
     remote
         That object store.
     """
 
-    place: LabelLocation
+    location: LabelLocation
     remote: RemoteLabels | None = None
 
     @property
     def path(self) -> Path:
         """The folder."""
-        return self.place.run_folder
+        return self.location.run_folder
 
     @property
     def labels(self) -> Path | str:
-        """The volume, where it is to be in the end."""
-        return self.place.path if self.remote is None else self.remote.url
+        """The final location of the volume."""
+        return self.location.path if self.remote is None else self.remote.url
 
     @property
     def objects_file(self) -> Path:
@@ -135,7 +133,7 @@ class RunFolder:
         """Keep the plan of a new run."""
         write_atomically(self.path / "run.json", plan.to_json().encode())
 
-    def written(self) -> Written | None:
+    def written(self) -> WrittenLabels | None:
         """The labels that the run has written, None if none."""
         text = self._text("written.json")
         try:
@@ -143,7 +141,7 @@ class RunFolder:
         except DAMAGE:
             return None
 
-    def note_written(self, written: Written) -> None:
+    def note_written(self, written: WrittenLabels) -> None:
         """Keep which labels were written."""
         fields = asdict(written)
         for name in ("labels", "objects_file"):  # they may be moved
@@ -153,12 +151,12 @@ class RunFolder:
         )
 
     def drop_tiles(self) -> None:
-        """Forget what was found: it is in the labels."""
+        """Remove what was found: it is in the labels."""
         shutil.rmtree(self.path / "tiles", ignore_errors=True)
 
     def clear(self) -> None:
-        """Forget the run."""
-        # The plan goes first: what is left of a run without one is nobody's.
+        """Remove the run."""
+        # The plan goes first: what is left of a run without one counts for nothing.
         (self.path / "run.json").unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -172,9 +170,9 @@ class RunFolder:
         return written.report
 
     def made(self) -> AutomaticReport | None:
-        """The report of complete labels that are at the place on this machine."""
+        """The report of complete labels that are on this machine."""
         written = self._complete()
-        if written is None or BulkLabels.identity_at(self.place) != written.identity:
+        if written is None or BulkLabels.identity_at(self.location) != written.identity:
             return None
         return written.report
 
@@ -188,33 +186,32 @@ class RunFolder:
 
     def check_replaceable(self) -> None:
         """Raise a LabelError if there are labels that are more than this run's own."""
-        place = self.place
-        if BulkLabels.identity_at(place) is None and not place.journal.exists():
+        location = self.location
+        identity = BulkLabels.identity_at(location)
+        if identity is None and not location.journal.exists():
             return
         written = self.written()
         if written is None or not self._is_there(written):
             # A journal alone, without edits, is what a kill between the two leaves.
-            if BulkLabels.identity_at(place) is None and not BulkLabels.was_edited(
-                place
-            ):
+            if identity is None and not BulkLabels.was_edited(location):
                 return
             raise LabelError(
-                f"There are labels at {place.path} already, which segmenting "
+                f"There are labels at {location.path} already, which segmenting "
                 "everything would replace. Choose another place, or overwrite them "
                 "(overwrite=True, --overwrite)."
             )
-        if BulkLabels.was_edited(place):
+        if BulkLabels.was_edited(location):
             raise LabelError(
-                f"The labels {place.path} were edited since this run wrote them, and "
-                "writing them again would drop the edits. Choose another place, or "
+                f"The labels {location.path} were edited since this run wrote them, "
+                "and writing them again would drop the edits. Choose another place, or "
                 "overwrite them (overwrite=True, --overwrite)."
             )
 
-    def check_same(self, plan: RunPlan, asked: RunRequest) -> None:
-        """Raise a LabelError if the run that is here is not the one asked for."""
-        if plan.asked == asked:
+    def check_same(self, plan: RunPlan, request: RunRequest) -> None:
+        """Raise a LabelError if the run that is here is for another request."""
+        if plan.request == request:
             return
-        have, want = asdict(plan.asked), asdict(asked)
+        have, want = asdict(plan.request), asdict(request)
         names = ", ".join(name for name in have if have[name] != want[name])
         raise LabelError(
             f"{self.path} holds another run, with another {names}. Ask for the same "
@@ -223,21 +220,21 @@ class RunFolder:
             "time it is opened: go on with the same opened image."
         )
 
-    def _complete(self) -> Written | None:
+    def _complete(self) -> WrittenLabels | None:
         written = self.written()
         if written is None or not written.is_placed or not written.report.is_complete:
             return None
         return written
 
-    def _is_there(self, written: Written) -> bool:
-        if BulkLabels.identity_at(self.place) == written.identity:
+    def _is_there(self, written: WrittenLabels) -> bool:
+        if BulkLabels.identity_at(self.location) == written.identity:
             return True
         return self.remote is not None and self.remote.identity() == written.identity
 
-    def _written(self, fields: Mapping[str, Any]) -> Written:
+    def _written(self, fields: Mapping[str, Any]) -> WrittenLabels:
         report = dict(fields["report"])
         report["failures"] = tuple(map(failure_from_json, report["failures"]))
-        return Written(
+        return WrittenLabels(
             fields["identity"],
             fields["is_placed"],
             AutomaticReport(self.labels, self.objects_file, **report),

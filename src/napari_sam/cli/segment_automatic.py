@@ -19,8 +19,7 @@ from rich.progress import (
 )
 
 from napari_sam.atomic_files import replace_atomically
-from napari_sam.automatic.run import Progress as RunProgress
-from napari_sam.automatic.run import segment_image
+from napari_sam.automatic.run import RunProgress, segment_image
 from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.allocator import keep_memory
 from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions

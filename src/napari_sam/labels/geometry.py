@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import isfinite
 from operator import index
 from typing import Protocol
 
@@ -105,11 +105,6 @@ class LabelGeometry:
     def volume_shape(self) -> tuple[int, ...]:
         """Number of pixels along every axis."""
         return (*self.stack_shape, *self.shape)
-
-    @property
-    def plane_count(self) -> int:
-        """Number of planes in the stack; at least 1."""
-        return prod(self.stack_shape)
 
     def check_plane(self, plane: Sequence[int]) -> tuple[int, ...]:
         """Return `plane` as plain ints; a LabelError if the stack has none such."""

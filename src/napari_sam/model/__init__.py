@@ -5,16 +5,17 @@ has a face of its own. `sam` is the network of the paper behind that protocol, o
 `image_encoder` or `tiny_vit`, `prompt_encoder`, and `mask_decoder` with its
 `transformer`; they share `layers`, and `transforms` and `prompt_tensors` bring pixels
 and prompts into the encoder's square. All of these are plain, and exact; `inference`
-holds the same functions, fast.
+holds the same functions, fast, behind a face of its own.
 
 All objects of a window at once: `instance_decoder` is this project's own decoder over
 the stages of `tiny_vit`, `distance_decoder` is micro-sam's over any embedding, and
 `instances` takes objects out of the maps of either.
 
 Weights: `registry` lists the published ones, `download` fetches them, `checkpoints`
-reads files and is where `load_model` is, `metadata` is what shapes do not say, and
-`build` makes the network that a file's shapes announce. `sam_model_registry` has the
-names that scripts for segment_anything use, which come in by the package's own face.
+reads files and is where `load_model` is, for one of the `devices`; `metadata` is what
+shapes do not say, `file_fields` reads it from a file, and `build` makes the network
+that a file's shapes announce. `sam_registry` has the names that scripts for
+segment_anything use.
 
 The names here are loaded on first use: the registry and the protocol need no torch.
 """
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
     from napari_sam.model.registry import cache_folder as cache_folder
     from napari_sam.model.registry import list_models as list_models
     from napari_sam.model.sam import Sam as Sam
-    from napari_sam.model.transforms import ResizeLongestSide as ResizeLongestSide
-    from napari_sam.model.window_model import WindowModel as WindowModel
+    from napari_sam.model.sam_registry import sam_model_registry as sam_model_registry
 
 _HOMES = {
     "CACHE_VARIABLE": "registry",
@@ -49,9 +49,7 @@ _HOMES = {
     "InstanceOptions": "instances",
     "ModelListing": "registry",
     "ModelMetadata": "metadata",
-    "ResizeLongestSide": "transforms",
     "Sam": "sam",
-    "WindowModel": "window_model",
     "build_sam": "build",
     "cache_folder": "registry",
     "choose_device": "devices",
@@ -59,6 +57,7 @@ _HOMES = {
     "list_models": "registry",
     "load_model": "checkpoints",
     "new_tiny_sam": "build",
+    "sam_model_registry": "sam_registry",
 }
 
 __all__ = [
@@ -68,9 +67,7 @@ __all__ = [
     "InstanceOptions",
     "ModelListing",
     "ModelMetadata",
-    "ResizeLongestSide",
     "Sam",
-    "WindowModel",
     "build_sam",
     "cache_folder",
     "choose_device",
@@ -78,6 +75,7 @@ __all__ = [
     "list_models",
     "load_model",
     "new_tiny_sam",
+    "sam_model_registry",
 ]
 
 

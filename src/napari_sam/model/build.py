@@ -24,7 +24,7 @@ POSITION_SCALES = (0.5, 8.0)
 CROSS_ATTENTION_GAIN = 1.5
 EMBEDDING_STRIDE = 16
 DECODER_HEADS = 8
-"""The one number of a published model that no shape tells."""
+"""The one number of a published model that follows from no shape."""
 
 INSTANCE_PREFIX = "instance_decoder."
 NAMED_KEYS = 4  # how many wrong keys an error lists
@@ -39,7 +39,12 @@ def build_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Sam:
         `image_encoder.*`, `prompt_encoder.*` and `mask_decoder.*`, as published, and
         `instance_decoder.*` where there is one.
     metadata
-        What the shapes do not tell; `image_size` only matters for `vit_t`.
+        What does not follow from the shapes; `image_size` only matters for `vit_t`.
+
+    Returns
+    -------
+    Sam
+        In evaluation mode, with exactly these weights.
 
     Raises
     ------

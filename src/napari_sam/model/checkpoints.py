@@ -35,8 +35,7 @@ from napari_sam.model.download import (
     file_digests,
 )
 from napari_sam.model.file_fields import metadata_of
-from napari_sam.model.inference.encoder import InferenceForm
-from napari_sam.model.inference.precision import AUTO, choose_precision
+from napari_sam.model.inference import AUTO, InferenceForm, choose_precision
 from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.registry import (
     DEFAULT_MODEL,
@@ -131,6 +130,11 @@ def load_model(
         Called with bytes done and bytes in all while downloading; None: a bar on
         the terminal.
 
+    Returns
+    -------
+    Sam
+        In evaluation mode, on the device.
+
     Raises
     ------
     CheckpointError
@@ -213,6 +217,11 @@ def read_checkpoint(
         A path, or what `fetch` returned.
     name
         How to call the model; None: what the file says, else the file's stem.
+
+    Returns
+    -------
+    Checkpoint
+        Checked as far as it can be without a network.
 
     Raises
     ------

@@ -3,7 +3,7 @@
     <file>.part  --checksums match-->  <file>        one rename, so that a file
     <file>.part.json  where it is from                under its own name is whole
 
-A cut connection leaves the `.part`, and the next try asks for the rest of it. A file
+A cut connection leaves the `.part`, and the next try requests the rest of it. A file
 that is already there is hashed again at each start: xxh128 reads gigabytes in a
 second, the bytes are about to be read anyway, and the digest is the fingerprint.
 """
@@ -222,7 +222,7 @@ def _download(
     """Bring the row's file to `path`, which appears only once it is whole."""
     part = path.with_name(f"{path.name}.part")
     if not row.checksums:
-        # Nothing would tell a file that is pieced together from two versions.
+        # Nothing would reveal a file that is put together from two versions.
         _discard(part)
     with progress_bar(f"Downloading {row.name}", progress) as report:
         resumed = _transfer(row, part, report, policy)

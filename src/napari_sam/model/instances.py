@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label as connected_pieces
 from skimage.segmentation import watershed
-from torch.nn import functional as F
 
 from napari_sam.errors import MapError
 
@@ -211,6 +209,9 @@ def _ends(
     options: InstanceOptions,
 ) -> NDArray[np.intp]:
     """Where each of n pixels arrives, as a flat index; a bounded number at once."""
+    # Who only plans a run, or lists models, need not wait for it.
+    import torch  # noqa: PLC0415
+
     height, width = directions_2hw.shape[1:]
     # grid_sample counts from -1 to 1 over a map, and wants (x, y).
     per_pixel = torch.tensor([2 / width, 2 / height])
@@ -222,7 +223,7 @@ def _ends(
         places = torch.from_numpy(np.stack([columns[some], rows[some]], axis=-1))
         xy = (places.float() + 0.5) * per_pixel - 1
         for _ in range(options.steps):
-            moved = F.grid_sample(
+            moved = torch.nn.functional.grid_sample(
                 field_xy, xy[None, None], padding_mode="border", align_corners=False
             )
             xy = (xy + moved[0, :, 0].T).clamp(-1, 1)

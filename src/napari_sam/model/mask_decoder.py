@@ -80,7 +80,8 @@ class MaskDecoder(nn.Module):
 
         Returns
         -------
-        Logits (b, m, 4h, 4w), > 0 is inside, and predicted IoUs (b, m).
+        tuple of Tensor
+            Logits (b, m, 4h, 4w), > 0 is inside, and predicted IoUs (b, m).
         """
         logits_bmhw, iou_bm = self.all_masks(
             image_embeddings, image_pe, sparse_bnc, dense_bchw
@@ -112,8 +113,9 @@ class MaskDecoder(nn.Module):
 
         Returns
         -------
-        Predicted IoUs (b, m), mask tokens (b, m, c), and each prompt's image
-        (b, c, h, w): what `draw` needs, for all prompts or for those that are worth it.
+        tuple of Tensor
+            Predicted IoUs (b, m), mask tokens (b, m, c), and each prompt's image
+            (b, c, h, w): what `draw` needs, for all prompts or some of them.
         """
         tokens = self.tokens(sparse_bnc)
         image_bchw = image_embeddings + dense_bchw

@@ -42,7 +42,7 @@ class PositionEmbeddingRandom(nn.Module):
 
 
 class PromptEncoder(nn.Module):
-    """Encode what was pointed at.
+    """Encode prompts.
 
     Parameters
     ----------
@@ -106,7 +106,9 @@ class PromptEncoder(nn.Module):
 
         Returns
         -------
-        Tokens (b, n', c) of points and boxes, and the mask's map (b, c, side, side).
+        tuple of Tensor
+            Tokens (b, n', c) of points and boxes, and the mask's map (b, c, side,
+            side).
         """
         tokens = [self._no_tokens(points, boxes, masks)]
         if points is not None:

@@ -18,16 +18,18 @@ from torch.nn import functional as F
 
 from napari_sam.model.distance_decoder import DistanceDecoder
 from napari_sam.model.image_encoder import ImageEncoderViT
-from napari_sam.model.inference.encoder import InferenceForm
-from napari_sam.model.inference.image_tokens import DecoderImage, RecentImages
-from napari_sam.model.inference.instance_maps import encode_with_maps
-from napari_sam.model.inference.mask_decoder import (
+from napari_sam.model.inference import (
+    AxisScaling,
+    DecoderImage,
+    InferenceForm,
+    RecentImages,
     decoder_image,
+    draw_masks,
+    encode_with_maps,
+    precision_name,
     predict_masks,
     predict_points,
 )
-from napari_sam.model.inference.postprocessing import AxisScaling, draw_masks
-from napari_sam.model.inference.precision import precision_name
 from napari_sam.model.instance_decoder import InstanceHead
 from napari_sam.model.instances import InstanceMaps
 from napari_sam.model.mask_decoder import MaskDecoder
@@ -35,14 +37,12 @@ from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.prompt_tensors import PromptTensors
 from napari_sam.model.tiny_vit import TinyViT
-from napari_sam.model.transforms import WindowFrame, resize_for_encoder
-from napari_sam.model.window_model import Embedding, WindowMask
-from napari_sam.model.window_model.point_masks import (
-    OWN_QUERY,
-    PUBLISHED_QUERY,
-    PointMasks,
-    PointQuery,
+from napari_sam.model.transforms import (
+    ResizeLongestSide,
+    WindowFrame,
+    resize_for_encoder,
 )
+from napari_sam.model.window_model import Embedding, PointMasks, PointQuery, WindowMask
 from napari_sam.prompts import Click, Prompt, sam_points
 
 WINDOWS_ON_GPU = 4
@@ -115,6 +115,11 @@ class Sam(nn.Module):
         return torch.tensor(self.metadata.pixel_std, device=self.device).view(-1, 1, 1)
 
     @property
+    def transform(self) -> ResizeLongestSide:
+        """What brings images and prompts to the size that the encoder works at."""
+        return ResizeLongestSide(self.image_encoder.img_size)
+
+    @property
     def needs_whole_window(self) -> bool:
         """Whether the image encoder only takes images of its full size."""
         return isinstance(self.image_encoder, ImageEncoderViT)
@@ -159,12 +164,8 @@ class Sam(nn.Module):
 
     @property
     def point_query(self) -> PointQuery:
-        """Which masks of a grid of clicks are worth having.
-
-        Weights that this project trained need other thresholds; their metadata say so.
-        """
-        is_own = "training" in self.metadata.file_metadata
-        return OWN_QUERY if is_own else PUBLISHED_QUERY
+        """Which masks of a grid of clicks are worth having."""
+        return self.metadata.point_query
 
     def preprocess(self, image_bchw: Tensor) -> Tensor:
         """Normalise images of 0..255 and pad them, right and below, to a square."""
@@ -322,22 +323,7 @@ class Sam(nn.Module):
     def predict_many(
         self, embedding: Embedding, clicks: Sequence[Click], query: PointQuery
     ) -> PointMasks:
-        """Answer many clicks, each about an object of its own, with all it may mean.
-
-        Parameters
-        ----------
-        embedding
-            Of the window.
-        clicks
-            In pixels of the window.
-        query
-            Which of the three masks of a click are wanted.
-
-        Returns
-        -------
-        PointMasks
-            In the order of the clicks.
-        """
+        """Answer many clicks, each about an object of its own, with all it may mean."""
         features = torch.tensor(embedding.features_chw, device=self.device)
         frame = self._frame(embedding.window_shape)
         points_xy, _ = sam_points(clicks)
@@ -364,11 +350,6 @@ class Sam(nn.Module):
             (height, width) of the window.
         query
             Which masks are wanted.
-
-        Returns
-        -------
-        PointMasks
-            In the order of the points.
         """
         frame = self._frame(shape)
         rows, columns = (

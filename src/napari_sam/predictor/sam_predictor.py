@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam.errors import PredictorError, PromptError
-from napari_sam.model.inference.mask_decoder import predict_masks
+from napari_sam.model.inference import predict_masks
 from napari_sam.model.sam import Sam
-from napari_sam.model.transforms import ResizeLongestSide
 
 FloatArray = NDArray[np.floating]
 FORMATS = ("RGB", "BGR")
@@ -37,7 +36,7 @@ class SamPredictor:
                 f"gives it; got {type(sam_model).__name__}."
             )
         self.model = sam_model
-        self.transform = ResizeLongestSide(sam_model.image_encoder.img_size)
+        self.transform = sam_model.transform
         self.reset_image()
 
     @property

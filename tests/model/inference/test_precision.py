@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.cli import segment_automatic as everything
-from napari_sam.cli.request import Network, Precision
+from napari_sam.cli import segment_automatic
+from napari_sam.cli.request import ModelChoice, Precision
 from napari_sam.cli.segment_prompts import load_window_model
 from napari_sam.errors import CheckpointError
 from napari_sam.model.checkpoints import load_model
@@ -109,17 +109,17 @@ def test_a_precision_is_refused_before_weights_are_read() -> None:
 
 
 def test_the_command_line_passes_the_precision_on() -> None:
-    network = Network(device="cpu", precision=Precision.FLOAT16)
+    choice = ModelChoice(device="cpu", precision=Precision.FLOAT16)
     with pytest.raises(CheckpointError, match="float16"):
-        load_window_model(network)
-    exact = Network(device="cpu", precision=Precision.FLOAT32)
+        load_window_model(choice)
+    exact = ModelChoice(device="cpu", precision=Precision.FLOAT32)
     assert load_window_model(exact).precision == torch.float32
 
 
 def test_workers_are_sent_a_model_whose_precision_was_chosen() -> None:
-    chosen = Network(device="cpu", precision=Precision.FLOAT32)
-    assert everything._model(Network(), to_workers=True) == "default"
-    assert isinstance(everything._model(chosen, to_workers=True), Sam)
+    chosen = ModelChoice(device="cpu", precision=Precision.FLOAT32)
+    assert segment_automatic._model(ModelChoice(), to_workers=True) == "default"
+    assert isinstance(segment_automatic._model(chosen, to_workers=True), Sam)
 
 
 def test_the_fingerprint_names_the_precision(

@@ -1,16 +1,16 @@
-"""How large the objects of an image are, from a coarse look at it, with no model.
+"""How large the objects of an image are, estimated from its blobs, with no model.
 
-Blobs are looked for at many scales. The Laplacian of a Gaussian, times its variance,
-answers a disc of radius r most strongly at sigma = r / sqrt(2), at the disc's centre,
-whatever its intensity (Lindeberg 1998). So every extremum over place and scale is a
-blob with a size. The strong ones are weighted by how strongly they answer times their
-sigma, so that the texture of an object counts less than the object, and their weighted
-median is the size of the image's objects. Whether those are bright or dark is told by
-the skew of the intensities: objects are what there is less of.
+Blobs are searched at many scales. The Laplacian of a Gaussian, times its variance,
+responds to a disc of radius r most strongly at sigma = r / sqrt(2), at its centre,
+whatever its intensity (Lindeberg 1998). So every extremum over position and scale is a
+blob with a size. The strong ones are weighted by their response times their sigma, so
+that the texture of an object counts less than the object, and their weighted median is
+the size of the image's objects. Whether those are bright or dark follows from the skew
+of the intensities: objects are what there is less of.
 
 It is the size of what stands out, which suits nuclei, cells and vesicles. Cells that
 are outlined rather than filled, as in phase contrast, have parts that stand out more:
-there a model that is asked finds better (`size_trial`), or a person gives the size.
+there a trial with the model is better (`size_trial`), or a person gives the size.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from scipy import fft, ndimage
 
 from napari_sam.errors import ImageError
 
-LONGEST_SIDE = 512  # pixels that are looked at
+LONGEST_SIDE = 512  # pixels, to which an image is averaged
 SMOOTHING = 2.0  # pixels, of noise, before the skew is taken
 SCALE_STEP = 1.25
 SMALLEST_SIGMA = 1.5  # pixels
 LARGEST_SHARE = 0.5  # of the short side, of the largest object
-STRONG = 0.35  # share of a strong blob's answer
+STRONG = 0.35  # share of a strong blob's response
 SIDE_PER_SIGMA = sqrt(2 * pi)
 """Square root of the area of the disc that a sigma answers most strongly."""
 
 
 @dataclass(frozen=True, slots=True)
-class CoarseLook:
+class BlobEstimate:
     """What stands out in an image.
 
     Parameters
@@ -58,12 +58,17 @@ def estimate_object_size(pixels: NDArray[np.generic]) -> float | None:
     pixels
         (height, width) or (height, width, channels), such as a coarse level of an
         image; what comes out is in the pixels of that level.
+
+    Returns
+    -------
+    float or None
+        The square root of the object's area.
     """
-    look = look_coarsely(pixels)
-    return look.object_size if look else None
+    estimate = estimate_blobs(pixels)
+    return estimate.object_size if estimate else None
 
 
-def look_coarsely(pixels: NDArray[np.generic]) -> CoarseLook | None:
+def estimate_blobs(pixels: NDArray[np.generic]) -> BlobEstimate | None:
     """Size and polarity of what stands out, None where nothing does."""
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ImageError(
@@ -84,7 +89,7 @@ def look_coarsely(pixels: NDArray[np.generic]) -> CoarseLook | None:
     if len(found) == 0:
         return None
     sigma = _weighted_median(found, strengths * found)
-    return CoarseLook(sigma * SIDE_PER_SIGMA * factor, bright)
+    return BlobEstimate(sigma * SIDE_PER_SIGMA * factor, bright)
 
 
 def _are_few_bright(gray: NDArray[np.float32]) -> bool:
@@ -118,13 +123,13 @@ def _blobs(
         (np.pi * np.arange(side) / side).reshape(shape) ** 2
         for side, shape in zip(gray.shape, ((-1, 1), (1, -1)), strict=True)
     )
-    answers = np.stack(
+    responses = np.stack(
         [fft.idctn(waves * s**2 * k2 * np.exp(-(s**2) * k2 / 2)) for s in sigmas]
     )
-    highest = ndimage.maximum_filter(answers, size=3) == answers
+    highest = ndimage.maximum_filter(responses, size=3) == responses
     highest[[0, -1]] = False
-    scales = np.nonzero(highest & (answers > 0))[0]
-    strengths = answers[highest & (answers > 0)]
+    scales = np.nonzero(highest & (responses > 0))[0]
+    strengths = responses[highest & (responses > 0)]
     if len(strengths) == 0:
         return sigmas[:0], strengths
     # Not of the strongest: one speck of dirt must not hide every object.

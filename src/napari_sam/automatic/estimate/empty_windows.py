@@ -1,10 +1,10 @@
-"""Windows with nothing in them but flat background, told without asking the model.
+"""Windows with nothing in them but flat background, found without the model.
 
 Averages of blocks of a quarter of an object hide the noise, not an object: one that is
 as small as is kept at all still changes the average of a block by a third of what
 it differs from its surroundings. A window is empty where none of its blocks differs
-from the image's background by more than can be seen. Everything else, such as a
-window inside of one large object, is looked at. What this says of a window depends on
+from the image's background by more than can be seen. All other windows, such as one
+inside of one large object, are shown to the model. Whether a window is empty depends on
 its pixels alone.
 
 Where the image has a stored level that is coarse enough, and yet shows an object with
@@ -29,7 +29,7 @@ STORED_PIXELS_PER_OBJECT = 8.0  # along a side; pyramids may skip pixels, not av
 
 @dataclass(frozen=True, slots=True)
 class Emptiness:
-    """How empty windows of a run are told.
+    """How the empty windows of a run are recognised.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Emptiness:
     step
         Side of the blocks that are averaged, in pixels of the level of the run.
     level
-        A stored level to look at first, None where none is coarse enough.
+        A stored level to read first, None where none is coarse enough.
     """
 
     background: tuple[int, int, int]
@@ -48,16 +48,16 @@ class Emptiness:
     @classmethod
     def settled(
         cls,
-        looks: Sequence[NDArray[np.uint8]],
+        samples: Sequence[NDArray[np.uint8]],
         levels: Sequence[Level],
         level: int,
         object_size: float,
     ) -> Emptiness:
-        """Settle it from looks (height, width, 3) at the image.
+        """Settle it from samples (height, width, 3) of the image.
 
         Parameters
         ----------
-        looks
+        samples
             Parts of the image, as the model sees them.
         levels, level
             Of the image, and which of them is segmented.
@@ -66,9 +66,9 @@ class Emptiness:
         """
         counts = sum(
             np.stack(
-                [np.bincount(look[..., c].ravel(), minlength=256) for c in (0, 1, 2)]
+                [np.bincount(sample[..., c].ravel(), minlength=256) for c in (0, 1, 2)]
             )
-            for look in looks
+            for sample in samples
         )
         modes = np.argmax(counts, axis=1).tolist()
         coarser = [
@@ -87,7 +87,7 @@ class Emptiness:
         means = _block_means(pixels_hwc, self.step)
         return bool((np.abs(means - self.background) <= FLAT).all())
 
-    def is_empty_coarsely(self, pixels_hwc: NDArray[np.uint8]) -> bool:
+    def is_empty_at_stored_level(self, pixels_hwc: NDArray[np.uint8]) -> bool:
         """Whether a window, at the stored level, is flat background."""
         difference = np.abs(pixels_hwc.astype(np.int16) - self.background)
         return bool((difference <= FLAT).all())

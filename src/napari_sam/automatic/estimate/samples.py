@@ -1,7 +1,7 @@
-"""Looks at parts of an image, spread over its region and its stack.
+"""Samples of an image: parts of it, spread over its region and its stack.
 
 What is true of an image, not of a window, is learnt from a few of them. They are the
-same ones every time. A plane of up to 1024 pixels a side is looked at whole.
+same ones every time. A plane of up to 1024 pixels a side is one sample.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from napari_sam.predictor.windows import at_level, window_at
 
 Pixels = NDArray[np.uint8]
 
-LOOK_SIDE = 1024  # pixels
-PART_SIDE = 128  # of a look that cannot be read at once
-LOOKS_ALONG = 3  # along each side of a plane
-LOOK_PLANES = 3
+SAMPLE_SIDE = 1024  # pixels
+PART_SIDE = 128  # of a sample that cannot be read at once
+SAMPLES_ALONG = 3  # along each side of a plane
+SAMPLE_PLANES = 3
 CONTENT = 0.5  # of the largest standard deviation; parts below it show little
 
-Before = Callable[[int, Box], None]
-"""Is told of a level and a box of it before it is looked at; may raise `Cancelled`."""
+BeforeRead = Callable[[int, Box], None]
+"""Called with a level and a box of it before that is read; may raise `Cancelled`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A part of a level, as the model sees it: where it is and what it shows."""
+    """A part of a level, as the model sees it."""
 
     plane: Plane
     level: int
@@ -43,49 +43,49 @@ class Sample:
 
     @property
     def deviation(self) -> float:
-        """How much it shows."""
+        """Standard deviation of its gray: how much there is to see in it."""
         return float(self.pixels_hwc.mean(axis=2).std())
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSampler:
-    """Looks at an image with an intensity range, and says so before.
+    """Reads samples of an image with an intensity range.
 
     Parameters
     ----------
     image
-        Looked at.
-    asked
+        What is sampled.
+    request
         In which planes and region.
     contrast
         The ranges that the model sees.
-    before
-        Is told of every look.
+    before_read
+        Called before each sample.
     """
 
     image: Image
-    asked: RunRequest
+    request: RunRequest
     contrast: Ranges
-    before: Before
+    before_read: BeforeRead
 
-    def looks(self, level: int) -> Iterator[Sample]:
-        """Parts of a level, at least one, or an ImageReadError."""
+    def samples(self, level: int) -> Iterator[Sample]:
+        """The samples of a level, at least one; an ImageReadError if none is whole."""
         damage: ImageReadError | None = None
         count = 0
-        for plane, box in look_places(self.image, self.asked, level):
+        for plane, box in sample_boxes(self.image, self.request, level):
             try:
-                look = self.look(plane, level, box)
+                sample = self.sample(plane, level, box)
             except ImageReadError as error:
                 damage = error
             else:
                 count += 1
-                yield look
+                yield sample
         if not count and damage is not None:
             raise damage
 
-    def look(self, plane: Plane, level: int, box: Box) -> Sample:
-        """One; parts that cannot be read have the median of the others."""
-        self.before(level, box)
+    def sample(self, plane: Plane, level: int, box: Box) -> Sample:
+        """One sample; parts that cannot be read get the median of the others."""
+        self.before_read(level, box)
         try:
             pixels_hwc = self.image.read_rgb(plane, level, box, self.contrast)
         except ImageReadError as damage:
@@ -114,30 +114,30 @@ class ImageSampler:
         return pixels_hwc
 
 
-def look_places(
-    image: Image, asked: RunRequest, level: int
+def sample_boxes(
+    image: Image, request: RunRequest, level: int
 ) -> Iterator[tuple[Plane, Box]]:
-    """Where to look, always the same places for the same image."""
+    """Where the samples of a level are, always the same for the same image."""
     found = image.levels[level]
-    area = at_level(asked.region, found)
-    for index in spread_indices(len(asked.planes), LOOK_PLANES):
-        plane = asked.planes[index]
+    area = at_level(request.region, found)
+    for index in spread_indices(len(request.planes), SAMPLE_PLANES):
+        plane = request.planes[index]
         for y in _starts(area.y0, area.y1):
             for x in _starts(area.x0, area.x1):
-                yield plane, window_at(y, x, LOOK_SIDE, found.shape)
+                yield plane, window_at(y, x, SAMPLE_SIDE, found.shape)
 
 
 def spread_indices(length: int, count: int) -> list[int]:
-    """So many places in a list, or all of them, from the first to the last."""
+    """So many indices of a list, or all of them, from the first to the last."""
     if length <= count:
         return list(range(length))
     return [round(i * (length - 1) / (count - 1)) for i in range(count)]
 
 
 def _starts(start: int, stop: int) -> list[int]:
-    """Where looks begin along one side of an area."""
-    count = min(ceil((stop - start) / LOOK_SIDE), LOOKS_ALONG)
+    """Where samples begin along one side of an area."""
+    count = min(ceil((stop - start) / SAMPLE_SIDE), SAMPLES_ALONG)
     if count == 1:
         return [start]
-    room = stop - start - LOOK_SIDE
+    room = stop - start - SAMPLE_SIDE
     return [start + round(i * room / (count - 1)) for i in range(count)]

@@ -1,9 +1,9 @@
 """How large the objects of an image are, found by showing parts of it to the model.
 
-Blobs tell the size of what stands out, which is not always an object: cells in phase
-contrast are outlined, and their parts stand out more. So the model is asked, with a
-coarse grid of clicks, what it finds in windows of several sizes, each about twice as
-large as the one before. Where there are no objects of a size that fits the window,
+Blobs give the size of what stands out, which is not always an object: cells in phase
+contrast are outlined, and their parts stand out more. So the model segments, with a
+coarse grid of clicks, windows of several sizes, each about twice as large as the one
+before. Where there are no objects of a size that fits the window,
 it takes texture, or groups of objects, for some: what it finds grows with the window.
 An object has the same size in pixels, however large the window. So the window sizes
 are compared with their neighbours, and where the growth is least there the objects
@@ -15,7 +15,7 @@ are:
                        |o
                        +---------------------------- side of the window, log
 
-Two other things have a say, which grows with the square of their distance in octaves:
+Two other things have a weight that grows with the square of their distance in octaves:
 the estimate from blobs, and the size at which the model sees objects best in such
 windows.
 
@@ -48,11 +48,11 @@ from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.window_sizes import WindowSizes
 
 CLICKS = 8  # along a side of a window
-LOOKS = 5  # at an image, of which windows are taken
-FEWEST = 2  # objects, of a size that is heard
+SAMPLES = 5  # of an image, of which windows are taken
+FEWEST = 2  # objects, of a size that counts
 BLOB_WEIGHT = 0.15  # octaves of growth that one octave away from the blobs is worth
 BEST_WEIGHT = 0.5  # the same, away from what the model sees best
-SPOTS_ALONG = 6  # to choose windows from, along each side
+CHOICES_ALONG = 6  # to choose windows from, along each side
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +85,19 @@ def trial_sides(model: WindowModel) -> tuple[int, ...]:
     return (sizes.sides[0] // 2, *sizes.sides)
 
 
-def rung(
+def trial_size(
     model: WindowModel,
     windows: Iterable[Pixels],
     side: int,
     pixel_side: float = 1,
     mode: AutomaticMode = AutomaticMode.GRID,
 ) -> TrialSize | None:
-    """Ask a model about windows of one size; None where it finds next to nothing.
+    """Segment windows of one size; None where the model finds next to nothing.
 
     Parameters
     ----------
     model
-        Shown each window, with few clicks.
+        Gets each window, with few clicks.
     windows
         (height, width, 3) of one size.
     side
@@ -116,63 +116,63 @@ def rung(
         except Cancelled:
             raise
         except FAILURES:
-            continue  # the run itself says which of its windows fail, and why
+            continue  # the run itself reports which of its windows fail, and why
         areas += np.bincount(found.labels_hw.ravel())[1:].tolist()
     if len(areas) < FEWEST:
         return None
     return TrialSize(side * pixel_side, float(np.median(np.sqrt(areas))) * pixel_side)
 
 
-def spread_looks(looks: Sequence[Sample]) -> list[Sample]:
-    """Some of the looks at an image: from the one that shows most to that of least.
+def spread_samples(samples: Sequence[Sample]) -> list[Sample]:
+    """Some of an image's samples: from the one that shows most to that of least.
 
     Not only the first: an image of several samples has most of its objects elsewhere.
     """
-    by_content = sorted(looks, key=lambda look: -look.deviation)  # stable
-    return [by_content[i] for i in spread_indices(len(by_content), LOOKS)]
+    by_content = sorted(samples, key=lambda sample: -sample.deviation)  # stable
+    return [by_content[i] for i in spread_indices(len(by_content), SAMPLES)]
 
 
-def shown_windows(look_hwc: Pixels, side: int) -> Iterator[Pixels]:
-    """Two windows of a look, the same ones every time; one where there are no others.
+def trial_windows(sample_hwc: Pixels, side: int) -> Iterator[Pixels]:
+    """Two windows of a sample, the same ones every time; one where there is no other.
 
     The one that shows most has the largest and brightest objects, so there is a more
     usual one too: the middle one of those that show at least half as much.
     """
-    height, width = look_hwc.shape[:2]
-    spots = [
-        look_hwc[y : y + side, x : x + side]
+    height, width = sample_hwc.shape[:2]
+    choices = [
+        sample_hwc[y : y + side, x : x + side]
         for y in _starts(height, side)
         for x in _starts(width, side)
     ]
-    deviations = np.array([float(spot.mean(axis=2).std()) for spot in spots])
+    deviations = np.array([float(choice.mean(axis=2).std()) for choice in choices])
     order = np.argsort(-deviations, kind="stable")
     count = int(np.count_nonzero(deviations >= CONTENT * deviations.max()))
     for index in sorted({0, count // 2}):
-        yield np.ascontiguousarray(spots[order[index]])
+        yield np.ascontiguousarray(choices[order[index]])
 
 
 def _starts(length: int, side: int) -> list[int]:
-    count = min(max(length // side, 1), SPOTS_ALONG)
+    count = min(max(length // side, 1), CHOICES_ALONG)
     return [int(y) for y in np.linspace(0, max(length - side, 0), count)]
 
 
 def agreed_size(
-    rungs: Iterable[TrialSize | None], blob_size: float, share: float
+    trials: Iterable[TrialSize | None], blob_size: float, share: float
 ) -> float:
     """Side of an object on which two neighbouring window sizes agree best.
 
     Parameters
     ----------
-    rungs
+    trials
         By size, smallest first; None where nothing was found.
     blob_size
         The estimate from blobs, which stays where there are no two to compare.
     share
         Of a window's side, of the object that the model sees best in it.
     """
-    heard = [each for each in rungs if each is not None]
+    found = [trial for trial in trials if trial is not None]
     best, size = float("inf"), blob_size
-    for small, large in pairwise(heard):
+    for small, large in pairwise(found):
         growth = log2(large.found / small.found) / log2(large.window / small.window)
         middle = sqrt(small.found * large.found)
         suited = share * sqrt(small.window * large.window)

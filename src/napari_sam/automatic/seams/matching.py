@@ -59,7 +59,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Objects:
+class PlaneObjects:
     """The objects of all windows, row by row of windows."""
 
     core: NDArray[np.float64]
@@ -74,7 +74,7 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class ObjectPairs:
     """Objects of different windows that share pixels; sorted, each pair once.
 
     Parameters
@@ -97,7 +97,7 @@ class Pairs:
     are_same: Flags
 
     @classmethod
-    def of(cls, objects: Objects, columns: NDArray[np.int64]) -> Pairs:
+    def of(cls, objects: PlaneObjects, columns: NDArray[np.int64]) -> ObjectPairs:
         """Pairs in any order: rows of a, b, shared, common_a and common_b."""
         is_turned = columns[0] > columns[1]
         columns[:, is_turned] = columns[:, is_turned][[1, 0, 2, 4, 3]]
@@ -109,9 +109,9 @@ class Pairs:
         are_same = (ious >= SAME_IOU) | (is_part & (ious >= PART_IOU))
         return cls(a, b, shared, common_a, common_b, are_same)
 
-    def take(self, flags: Flags) -> Pairs:
+    def take(self, flags: Flags) -> ObjectPairs:
         """Some of them."""
-        return Pairs(
+        return ObjectPairs(
             self.a[flags],
             self.b[flags],
             self.shared[flags],
@@ -126,7 +126,9 @@ def _ious(shared: Indices, first: Indices, second: Indices) -> NDArray[np.float6
     return ious
 
 
-def whole_objects(objects: Objects, pairs: Pairs, max_shared: float) -> Flags:
+def whole_objects(
+    objects: PlaneObjects, pairs: ObjectPairs, max_shared: float
+) -> Flags:
     """Which whole objects stay."""
     is_whole = ~objects.is_cut
     both = pairs.take(is_whole[pairs.a] & is_whole[pairs.b] & pairs.are_same)
@@ -139,7 +141,7 @@ def whole_objects(objects: Objects, pairs: Pairs, max_shared: float) -> Flags:
     return _best(ranks, may, rivals)
 
 
-def _agreement(objects: Objects, pairs: Pairs) -> NDArray[np.float64]:
+def _agreement(objects: PlaneObjects, pairs: ObjectPairs) -> NDArray[np.float64]:
     """How many other windows see each object alike; less for those that see less."""
     same = pairs.take(pairs.are_same)
     ious = _ious(same.shared, same.common_a, same.common_b)
@@ -149,8 +151,8 @@ def _agreement(objects: Objects, pairs: Pairs) -> NDArray[np.float64]:
 
 
 def _sums(
-    objects: Objects,
-    pairs: Pairs,
+    objects: PlaneObjects,
+    pairs: ObjectPairs,
     of_a: NDArray[np.float64],
     of_b: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -161,7 +163,7 @@ def _sums(
     return sums + np.bincount(pairs.b, of_b, count)
 
 
-def _ranks(objects: Objects, agreement: NDArray[np.float64]) -> Indices:
+def _ranks(objects: PlaneObjects, agreement: NDArray[np.float64]) -> Indices:
     """Place of each object among all, the best first; no two have the same."""
     share = objects.core / np.maximum(objects.area, 1)
     value = objects.score * (1 - CORE_WEIGHT + CORE_WEIGHT * share)
@@ -173,7 +175,7 @@ def _ranks(objects: Objects, agreement: NDArray[np.float64]) -> Indices:
     return ranks
 
 
-def _best(ranks: Indices, may: Flags, rivals: Pairs) -> Flags:
+def _best(ranks: Indices, may: Flags, rivals: ObjectPairs) -> Flags:
     """Those that have no better rival that stays: best first, but all at once.
 
     Whoever is better than all its rivals that are left stays; they go; and so on. That
@@ -197,7 +199,7 @@ def _best(ranks: Indices, may: Flags, rivals: Pairs) -> Flags:
 
 
 def groups_of(
-    objects: Objects, pairs: Pairs, whole: Flags, max_shared: float
+    objects: PlaneObjects, pairs: ObjectPairs, whole: Flags, max_shared: float
 ) -> Indices:
     """A number for each object that is drawn, equal for parts of one; -1 for others."""
     if not len(objects):

@@ -1,7 +1,7 @@
 """One object, one id, across the seams of any number of windows.
 
 Windows and their overlaps are collected in any order; then it is decided which objects
-are the same (the rules are in `same_objects`). Ids are numbered from 1 in reading
+are the same (the rules are in `matching`). Ids are numbered from 1 in reading
 order. Whole objects are painted over cut ones, whose ends are straight where a window
 ends; and small objects over large ones.
 """
@@ -13,16 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.overlaps import Overlaps
 from napari_sam.automatic.seams.matching import (
     Flags,
     Indices,
-    Objects,
-    Pairs,
+    ObjectPairs,
+    PlaneObjects,
     groups_of,
     whole_objects,
 )
-from napari_sam.automatic.window.window_objects import PieceTable
+from napari_sam.automatic.window.window_objects import Overlaps, WindowTable
 from napari_sam.predictor.window_grid import Cell
 
 
@@ -61,14 +60,14 @@ class Assignment:
     def ids_of(self, cell: Cell) -> NDArray[np.uint32]:
         """The final ids of a window's objects, 0 where one is not drawn from it."""
         key = key_of(cell)
-        place = int(np.searchsorted(self.keys_w, key))
-        if place == len(self.keys_w) or self.keys_w[place] != key:
+        index = int(np.searchsorted(self.keys_w, key))
+        if index == len(self.keys_w) or self.keys_w[index] != key:
             return np.zeros(0, dtype=np.uint32)
-        return self.ids[self.starts_w[place] : self.starts_w[place + 1]]
+        return self.ids[self.starts_w[index] : self.starts_w[index + 1]]
 
 
 class Stitcher:
-    """Collects what windows have found, and says what is one object.
+    """Collects the results of windows, and decides what is one object.
 
     It keeps some 60 bytes for each object of a window, and as many for each pair of
     objects that share a pixel, and nothing else.
@@ -86,7 +85,7 @@ class Stitcher:
         self._objects = _Rows("core area cut y0 x0 score")
         self._pairs = _Rows("key_a a key_b b shared common_a common_b")
 
-    def add(self, cell: Cell, table: PieceTable) -> None:
+    def add(self, cell: Cell, table: WindowTable) -> None:
         """Take the objects of a window into account; each window once."""
         self._keys.append(key_of(cell))
         self._counts.append(len(table))
@@ -118,25 +117,27 @@ class Stitcher:
         counts = np.array(self._counts, dtype=np.int64)
         order = np.argsort(keys)
         starts_before = np.concatenate([[0], np.cumsum(counts)])
-        # Objects in the order of windows, whatever the order they came in.
+        # PlaneObjects in the order of windows, whatever the order they came in.
         chosen = [
             np.arange(starts_before[w], starts_before[w + 1]) for w in order.tolist()
         ]
         index = np.concatenate([*chosen, np.zeros(0, dtype=np.int64)])
         core, area, cut, y0, x0, score = (c[index] for c in self._objects.columns())
-        objects = Objects(core, area, cut > 0, y0, x0, score.astype(np.float32))
+        objects = PlaneObjects(core, area, cut > 0, y0, x0, score.astype(np.float32))
         keys, starts = keys[order], np.concatenate([[0], np.cumsum(counts[order])])
         pairs = self._sorted_pairs(keys, starts, objects)
         whole = whole_objects(objects, pairs, self._max_shared)
         groups = groups_of(objects, pairs, whole, self._max_shared)
         return _numbered(objects, groups, keys, starts)
 
-    def _sorted_pairs(self, keys: Indices, starts: Indices, objects: Objects) -> Pairs:
+    def _sorted_pairs(
+        self, keys: Indices, starts: Indices, objects: PlaneObjects
+    ) -> ObjectPairs:
         columns = [c.astype(np.int64) for c in self._pairs.columns()]
         key_a, a, key_b, b, shared, common_a, common_b = columns
         a = starts[np.searchsorted(keys, key_a)] + a
         b = starts[np.searchsorted(keys, key_b)] + b
-        return Pairs.of(objects, np.stack([a, b, shared, common_a, common_b]))
+        return ObjectPairs.of(objects, np.stack([a, b, shared, common_a, common_b]))
 
 
 def key_of(cell: Cell) -> int:
@@ -172,7 +173,7 @@ class _Rows:
 
 
 def _numbered(
-    objects: Objects, groups: Indices, keys: Indices, starts: Indices
+    objects: PlaneObjects, groups: Indices, keys: Indices, starts: Indices
 ) -> Assignment:
     """Ids in reading order of the topmost, then leftmost pixel of what has them."""
     drawn = np.flatnonzero(groups >= 0)
@@ -180,9 +181,9 @@ def _numbered(
     _, first, inverse = np.unique(
         groups[in_order], return_index=True, return_inverse=True
     )
-    place = np.empty(len(first), dtype=np.int64)
-    place[np.argsort(first)] = np.arange(len(first))
-    number = place[inverse]  # from 0, of each object in order
+    numbers = np.empty(len(first), dtype=np.int64)
+    numbers[np.argsort(first)] = np.arange(len(first))
+    number = numbers[inverse]  # from 0, of each object in order
     count = len(first)
     ids = np.zeros(len(objects), dtype=np.uint32)
     ids[in_order] = number + 1

@@ -1,8 +1,8 @@
 """Make the C library hold on to what a long run uses again and again.
 
-A window is encoded in blocks of some megabytes, which are asked for and freed hundreds
-of times. glibc hands the larger of them back to the system each time, which has to
-clear every page again: in dask's workers, where it is told to give back most, that
+A window is encoded in blocks of some megabytes, which are taken and freed hundreds of
+times. glibc hands the larger of them back to the system each time, which has to
+clear every page again: in dask's workers, which are set to give back most, that
 takes as long as two thirds of the arithmetic. And glibc keeps a heap for each thread:
 what lies between blocks that are still in use stays with the process, a fifth more
 than a run on a large image needs.

@@ -1,8 +1,8 @@
 """As many windows, and clicks, at once as the device has room for.
 
-A device that is out of memory is asked again for half as much, and is not asked for
-more again. What comes out is the same for any amount; only one window, or one click,
-for which there is no room fails.
+A device that is out of memory gets half as much, and never more again. The results are
+the same for any amount; only a single window, or click, for which there is no room
+fails.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from napari_sam.errors import Cancelled, SamError
 from napari_sam.model.window_model import BatchEncodingModel, WindowModel
 
 Pixels = NDArray[np.uint8]
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 WINDOWS_AT_ONCE = 4
-"""That a model is given which does not say how many."""
+"""For a model that does not state how many."""
 
 FAILURES = (SamError, OSError, RuntimeError, MemoryError, ValueError, ArithmeticError)
 """What a window may fail with."""
 
 
 class AdaptiveBatchModel:
-    """A model with how much it is given at once, for windows of one run.
+    """A model that is given as much at once as there is room for, in one run.
 
     Parameters
     ----------
     model
         A `BatchEncodingModel` is given several windows; any other one at a time.
     options
-        What is looked for in each.
+        What is searched in each.
     at_once
         Windows; None: as many as suit the model.
     """
@@ -59,7 +59,7 @@ class AdaptiveBatchModel:
             self.windows_at_once = max(at_once or int(usual), 1)
 
     def encode(self, windows: Sequence[Pixels]) -> list[Any]:
-        """Embeddings; where there is none, the error that says why."""
+        """Embeddings; for a window that has none, the error that is the reason."""
         found: list[Any] = []
         while len(found) < len(windows):
             some = windows[len(found) : len(found) + self.windows_at_once]
@@ -116,10 +116,10 @@ class AdaptiveBatchModel:
             return error.with_traceback(None)
 
 
-def _unless_full(ask: Callable[[], Answer], *, is_last: bool) -> Answer | None:
-    """An answer, None if there was no room for it; the last attempt may fail."""
+def _unless_full(compute: Callable[[], T], *, is_last: bool) -> T | None:
+    """What is computed, None if there is no room for it; the last attempt may fail."""
     try:
-        return ask()
+        return compute()
     except Exception as error:
         if is_last or not is_out_of_memory(error):
             raise

@@ -1,9 +1,9 @@
-"""Read each chunk of a plane once, although several tiles see it.
+"""Read each chunk of a plane once, although several tiles need it.
 
-Tiles look a halo beyond their windows' cores, and chunks do not end where tiles do:
+Tiles reach a halo beyond their windows' cores, and chunks do not end where tiles do:
 
     +-------+-------+
-    | tile  :|      |     what is read for one tile and will be seen by a later one is
+    | tile  :|      |     what is read for one tile and is needed by a later one is
     |   1  .:|  2   |     kept until the last of them has read it: a strip below the
     |. . . .+|. . . |     tiles of a row, and one beside the tile
     +-------+-------+
@@ -28,7 +28,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image
 
 BLOCK_SIDE = 256
-"""Chunks that are smaller are kept together, so that there are few to look after."""
+"""Chunks that are smaller are kept together, so that there are few to keep track of."""
 
 LARGEST_BLOCK = 2**26
 """Pixels; of larger chunks a read takes what it needs, and keeps nothing."""
@@ -58,7 +58,7 @@ class ChunkCache:
         self._kept: dict[tuple[Plane, Box], Future[NDArray[Any]]] = {}
 
     def begin(self, tile: Tile) -> None:
-        """Keep what a tile sees, until it is `done`; to be told in the tiles' order."""
+        """Keep what a tile needs until it is `done`; called in the tiles' order."""
         with self._lock:
             self._going.add(tile)
             self._latest = tile if self._latest is None else max(self._latest, tile)
@@ -86,7 +86,7 @@ class ChunkCache:
         return _assembled(box, {block: found[block].result() for block in blocks})
 
     def done(self, tile: Tile) -> None:
-        """Let go of what no later tile sees."""
+        """Let go of what no later tile needs."""
         with self._lock:
             self._going.discard(tile)
             first = min(self._going, default=None)
@@ -128,7 +128,7 @@ class ChunkCache:
             raise
 
     def _last_tile(self, block: Box) -> tuple[int, int]:
-        """Row and column of the last tile of a plane that sees a block."""
+        """Row and column of the last tile of a plane that needs a block."""
         row, column = (
             int(np.searchsorted(starts, stop, side="left")) - 1
             for starts, stop in zip(self._starts, (block.y1, block.x1), strict=True)
@@ -145,7 +145,7 @@ def _block_side(chunk: tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _starts_of_tiles(plan: RunPlan) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first row that each row of tiles sees, and the same of columns."""
+    """The first row of pixels of each row of tiles, and the same of columns."""
     rows, columns = plan.tiles_along
     n, grid = plan.windows_along, plan.grid
     first_rows = [grid.window(row * n, 0).y0 for row in range(rows)]

@@ -67,8 +67,13 @@ class Cluster:
         tiles
             Which.
         before_tile
-            Is told of each tile before it is handed out, in this thread; what it
+            Called with each tile before it is handed out, in this thread; what it
             raises ends the run. What is on disk by then stays.
+
+        Yields
+        ------
+        TileSummary
+            Of each tile.
 
         Raises
         ------
@@ -85,9 +90,9 @@ class Cluster:
         def hand_out() -> None:
             for tile in islice(waiting, self._room() - len(running)):
                 before_tile(files.plan, tile)
-                # Not `pure`: a run that goes on must not be given the failure of the
+                # Not `pure`: a continued run must not be given the failure of the
                 # one before.
-                future = self.client.submit(computed, name, tile, pure=False)
+                future = self.client.submit(compute_on_worker, name, tile, pure=False)
                 running.add(future)
                 done.add(future)
 
@@ -127,14 +132,14 @@ class WorkerTools(WorkerPlugin):
         self._source, self._named, self._device = image, model, device
 
     def setup(self, worker: Worker) -> None:
-        """Begin on a worker."""
+        """Begin on a worker, with nothing opened yet."""
         if worker.nanny is not None:  # a process of the cluster, not somebody's own
             keep_memory()
         self._lock = Lock()
         self._opened: tuple[Image, WindowModel] | None = None
 
     def teardown(self, worker: Worker) -> None:
-        """End there."""
+        """Let go of image and model."""
         self._opened = None
 
     def compute(self, tile: Tile) -> TileResult:
@@ -145,24 +150,24 @@ class WorkerTools(WorkerPlugin):
         return compute_tile(self._plan, *self._opened, tile)
 
     def _open(self) -> tuple[Image, WindowModel]:
-        asked = self._plan.asked
+        request = self._plan.request
         image = open_image(self._source)
         # An array in memory has no name that both sides know.
-        if image.source is not None and image.fingerprint != asked.image:
+        if image.source is not None and image.fingerprint != request.image:
             raise ImageError(
                 f"Workers need to see the image that the run is about; on this one "
                 f"{image.name} is another. Is it the same file there?"
             )
         model = self._named
         if isinstance(model, str):
-            from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
-            from napari_sam.model.inference.precision import precision_in  # noqa: PLC0415
+            from napari_sam.model import load_model  # noqa: PLC0415
+            from napari_sam.model.inference import precision_in  # noqa: PLC0415
 
             # That of the run, whatever is usual on this device: the labels are to be
             # the same wherever a tile is computed.
-            precision = precision_in(asked.model)
+            precision = precision_in(request.model)
             model = load_model(model, self._device, precision=precision)
-        if model.fingerprint != asked.model:
+        if model.fingerprint != request.model:
             raise PredictorError(
                 "Workers need the weights that the run began with; on this one "
                 f"{self._named!r} are others."
@@ -170,7 +175,7 @@ class WorkerTools(WorkerPlugin):
         return image, model
 
 
-def computed(name: str, tile: Tile) -> TileResult:
+def compute_on_worker(name: str, tile: Tile) -> TileResult:
     """Compute a tile with the worker's tools; runs on the worker."""
     tools = cast("WorkerTools", get_worker().plugins[name])
     return tools.compute(tile)

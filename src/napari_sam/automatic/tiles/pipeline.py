@@ -6,8 +6,8 @@
 
 The queues are short: as many tiles are read ahead as `Concurrency` says, and as many
 results wait to be written, so memory does not depend on how many tiles there are. A
-tile is handed on once it is safe on disk. Only this thread can be told to stop, and
-then stops the others.
+tile is handed on once it is safe on disk. Only this thread can be stopped, and then
+stops the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from itertools import islice
 from napari_sam.automatic.plan import RunPlan, Tile
 from napari_sam.automatic.tiles.batching import AdaptiveBatchModel
 from napari_sam.automatic.tiles.chunk_cache import ChunkCache
-from napari_sam.automatic.tiles.segment import segmented
+from napari_sam.automatic.tiles.segment import segment_tiles
 from napari_sam.automatic.tiles.tile import TilePixels, read_tile
 from napari_sam.automatic.tiles.tile_files import TileFiles, TileSummary
 from napari_sam.geometry import Box
@@ -63,7 +63,7 @@ def run_tiles(
     model: WindowModel,
     tiles: Iterable[Tile],
     before_window: Callable[[Box], None],
-    pace: Concurrency,
+    concurrency: Concurrency,
 ) -> Iterator[TileSummary]:
     """Compute tiles, and yield each when it is safe on disk, in their order.
 
@@ -76,27 +76,34 @@ def run_tiles(
     tiles
         Which.
     before_window
-        Is told of each window, in this thread, before the model is shown it; what it
+        Called with each window, in this thread, before the model gets it; what it
         raises ends the run. What is on disk by then stays.
-    pace
+    concurrency
         How much is done at once.
+
+    Yields
+    ------
+    TileSummary
+        Of each tile.
     """
     written: deque[Future[TileSummary]] = deque()
-    readers = ThreadPoolExecutor(pace.readers, "napari-sam-read")
+    readers = ThreadPoolExecutor(concurrency.readers, "napari-sam-read")
     encoder = ThreadPoolExecutor(1, "napari-sam-encode")
     writer = ThreadPoolExecutor(1, "napari-sam-write")
-    roomy = AdaptiveBatchModel(model, files.plan.options, pace.windows_at_once)
-    results = segmented(
+    windows_at_once = concurrency.windows_at_once
+    results = segment_tiles(
         files.plan,
-        roomy,
-        _read_ahead(files.plan, image, tiles, readers, pace.ahead),
+        AdaptiveBatchModel(model, files.plan.options, windows_at_once),
+        _read_ahead(files.plan, image, tiles, readers, concurrency.ahead),
         before_window,
-        encoder if _encodes_ahead(model, pace) else None,
+        encoder if _encodes_ahead(model, concurrency) else None,
     )
     try:
         for result in results:
             written.append(writer.submit(files.save, result))
-            while len(written) > pace.unwritten or (written and written[0].done()):
+            while len(written) > concurrency.unwritten or (
+                written and written[0].done()
+            ):
                 yield written.popleft().result()
         while written:
             yield written.popleft().result()
@@ -113,20 +120,20 @@ def _read_ahead(
     readers: Executor,
     ahead: int,
 ) -> Iterator[TilePixels]:
-    """The pixels of tiles, in order, a few of them read before they are asked for."""
-    waiting, reads = iter(tiles), ChunkCache(plan, image)
+    """The pixels of tiles, in order, a few of them read before they are needed."""
+    waiting, chunks = iter(tiles), ChunkCache(plan, image)
     read: deque[Future[TilePixels]] = deque()
     while True:
         for tile in islice(waiting, ahead - len(read)):
-            reads.begin(tile)
-            read.append(readers.submit(read_tile, plan, image, tile, reads))
+            chunks.begin(tile)
+            read.append(readers.submit(read_tile, plan, image, tile, chunks))
         if not read:
             return
         yield read.popleft().result()
 
 
-def _encodes_ahead(model: WindowModel, pace: Concurrency) -> bool:
-    if pace.encode_ahead is not None:
-        return pace.encode_ahead
+def _encodes_ahead(model: WindowModel, concurrency: Concurrency) -> bool:
+    if concurrency.encode_ahead is not None:
+        return concurrency.encode_ahead
     device = getattr(model, "device", None)
     return getattr(device, "type", "cpu") != "cpu"

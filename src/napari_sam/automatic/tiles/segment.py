@@ -52,11 +52,11 @@ def compute_tile(
 ) -> TileResult:
     """Read and segment a single tile."""
     pixels = read_tile(plan, image, tile, ChunkCache(plan, image))
-    (result,) = segmented(plan, AdaptiveBatchModel(model, plan.options), [pixels])
+    (result,) = segment_tiles(plan, AdaptiveBatchModel(model, plan.options), [pixels])
     return result
 
 
-def segmented(
+def segment_tiles(
     plan: RunPlan,
     model: AdaptiveBatchModel,
     tiles: Iterable[TilePixels],
@@ -70,15 +70,20 @@ def segmented(
     plan, model, tiles
         What to do, with what, on what.
     before_window
-        Is told of each window, in pixels of the level, in this thread, before the
-        model is shown it; may raise `Cancelled`.
+        Called with each window, in pixels of the level, in this thread, before the
+        model gets it; may raise `Cancelled`.
     encoder
         A thread that encodes the next windows while this one makes masks. None: this
         one does both, one after the other.
+
+    Yields
+    ------
+    TileResult
+        Of each tile, once its last window is done.
     """
     waiting: deque[_Batch] = deque()
     ahead = 0 if encoder is None else 1
-    current = _TileInWork(plan, model)
+    current = _TileAssembly(plan, model)
     for tile in tiles:
         for batch in _batches(plan, model, tile, before_window, encoder):
             waiting.append(batch)
@@ -113,12 +118,12 @@ def _batches(
             return
 
 
-class _TileInWork:
+class _TileAssembly:
     """The tile whose masks are being made: batches go in, tiles come out."""
 
     def __init__(self, plan: RunPlan, model: AdaptiveBatchModel) -> None:
         self._plan, self._model = plan, model
-        self._pieces: dict[Cell, WindowResult] = {}
+        self._results: dict[Cell, WindowResult] = {}
         self._failures: list[TileFailure] = []
 
     def add(self, batch: _Batch) -> Iterator[TileResult]:
@@ -129,12 +134,12 @@ class _TileInWork:
             tile = batch.tile
             yield TileResult(
                 tile.tile,
-                self._pieces,
+                self._results,
                 len(tile.windows),
                 tile.empty_count,
                 (*tile.failures, *self._failures),
             )
-            self._pieces, self._failures = {}, []
+            self._results, self._failures = {}, []
 
     def _segment(self, tile: TilePixels, cell: Cell, embedding: Any) -> None:
         grid = self._plan.grid
@@ -146,11 +151,11 @@ class _TileInWork:
         except Cancelled:
             raise
         except FAILURES as error:
-            place = (self._plan, tile.tile.plane, window)
-            self._failures.append(failure_of(*place, error))
+            plane = tile.tile.plane
+            self._failures.append(failure_of(self._plan, plane, window, error))
             return
         if len(found.scores_n):
             bounds = Box.of_shape(self._plan.level_shape)
-            self._pieces[cell] = WindowResult.of(
+            self._results[cell] = WindowResult.of(
                 window, grid.core(*cell), bounds, found
             )

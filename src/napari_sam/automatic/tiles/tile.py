@@ -61,8 +61,8 @@ class TileResult:
 
     Parameters
     ----------
-    pieces
-        Of windows in which there is anything, row by row.
+    results
+        Of windows in which there is an object, row by row.
     window_count
         Windows that the model was shown.
     empty_count
@@ -72,7 +72,7 @@ class TileResult:
     """
 
     tile: Tile
-    pieces: Mapping[Cell, WindowResult]
+    results: Mapping[Cell, WindowResult]
     window_count: int
     empty_count: int
     failures: tuple[TileFailure, ...]
@@ -81,12 +81,14 @@ class TileResult:
     def object_count(self) -> int:
         """Objects that lie mostly in the core of their window: each about once."""
         return sum(
-            int(np.count_nonzero(2 * piece.core_areas_n > piece.areas_n))
-            for piece in self.pieces.values()
+            int(np.count_nonzero(2 * result.core_areas_n > result.areas_n))
+            for result in self.results.values()
         )
 
 
-def read_tile(plan: RunPlan, image: Image, tile: Tile, reads: ChunkCache) -> TilePixels:
+def read_tile(
+    plan: RunPlan, image: Image, tile: Tile, chunks: ChunkCache
+) -> TilePixels:
     """Read the windows of a tile that are not empty.
 
     An ImageReadError becomes a failure of each window that it concerns.
@@ -95,17 +97,22 @@ def read_tile(plan: RunPlan, image: Image, tile: Tile, reads: ChunkCache) -> Til
     ----------
     plan, image, tile
         What to read.
-    reads
+    chunks
         Of the run, so that no tile reads what another has read.
+
+    Returns
+    -------
+    TilePixels
+        With the windows that could not be read among its failures.
     """
-    reads.begin(tile)
+    chunks.begin(tile)
     try:
-        return _read(plan, image, tile, reads)
+        return _read(plan, image, tile, chunks)
     finally:
-        reads.done(tile)
+        chunks.done(tile)
 
 
-def _read(plan: RunPlan, image: Image, tile: Tile, reads: ChunkCache) -> TilePixels:
+def _read(plan: RunPlan, image: Image, tile: Tile, chunks: ChunkCache) -> TilePixels:
     grid = plan.grid
     windows = {cell: grid.window(*cell) for cell in plan.cells_of(tile)}
     count = len(windows)
@@ -114,7 +121,7 @@ def _read(plan: RunPlan, image: Image, tile: Tile, reads: ChunkCache) -> TilePix
     found: dict[Cell, Pixels] = {}
     if windows:
         try:
-            found = _read_at_once(plan, reads, tile, windows)
+            found = _read_at_once(plan, chunks, tile, windows)
         except ImageReadError:
             found, failures = _read_each(plan, image, tile.plane, windows)
     if (emptiness := plan.emptiness) is not None:
@@ -129,7 +136,7 @@ def _read(plan: RunPlan, image: Image, tile: Tile, reads: ChunkCache) -> TilePix
 def _not_empty_coarsely(
     plan: RunPlan, image: Image, tile: Tile, windows: Mapping[Cell, Box]
 ) -> dict[Cell, Box]:
-    """Those windows that a look at a coarser stored level does not show as empty."""
+    """Those windows that are not empty at a coarser stored level."""
     emptiness = plan.emptiness
     if emptiness is None or emptiness.level is None:
         return dict(windows)
@@ -143,17 +150,17 @@ def _not_empty_coarsely(
     return {
         cell: box
         for cell, box in windows.items()
-        if not emptiness.is_empty_coarsely(
+        if not emptiness.is_empty_at_stored_level(
             pixels_hwc[boxes[cell].relative_to(whole).slices]
         )
     }
 
 
 def _read_at_once(
-    plan: RunPlan, reads: ChunkCache, tile: Tile, windows: Mapping[Cell, Box]
+    plan: RunPlan, chunks: ChunkCache, tile: Tile, windows: Mapping[Cell, Box]
 ) -> dict[Cell, Pixels]:
     whole = Box.around(windows.values())
-    pixels_hwc = as_rgb(reads.read(tile, whole), plan.contrast)
+    pixels_hwc = as_rgb(chunks.read(tile, whole), plan.contrast)
     return {
         cell: pixels_hwc[box.relative_to(whole).slices] for cell, box in windows.items()
     }
@@ -162,7 +169,7 @@ def _read_at_once(
 def _read_each(
     plan: RunPlan, image: Image, plane: Plane, windows: Mapping[Cell, Box]
 ) -> tuple[dict[Cell, Pixels], list[TileFailure]]:
-    """Window by window, and no more than each: what is beside it may be damaged."""
+    """Read window by window, no more than each: what is beside it may be damaged."""
     found: dict[Cell, Pixels] = {}
     failures = []
     for cell, box in windows.items():
@@ -176,6 +183,6 @@ def _read_each(
 def failure_of(
     plan: RunPlan, plane: Plane, window: Box, error: BaseException
 ) -> TileFailure:
-    """What to tell of an error in a window, a box of the run's level."""
+    """The failure of a window, a box of the run's level."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return TileFailure(plane, plan.on_plane(window), reason)

@@ -1,4 +1,4 @@
-"""The results of tiles on disk: each whole, flushed, and known for its run's.
+"""The results of tiles on disk: each whole, flushed, and marked as its run's.
 
     run.json                      the plan
     tiles/PLANE/ROW/COLUMN.tile   what was found in a tile
@@ -11,7 +11,6 @@ checksum of the rest; a file that is damaged, or of another run, counts as not t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -37,7 +36,7 @@ DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError)
 
 @dataclass(frozen=True, slots=True)
 class TileSummary:
-    """What a tile came to, without its pixels."""
+    """A tile's result without its pixels."""
 
     tile: Tile
     object_count: int
@@ -47,7 +46,7 @@ class TileSummary:
 
     @classmethod
     def of(cls, result: TileResult) -> TileSummary:
-        """Of a result that is in memory."""
+        """The summary of a result that is in memory."""
         return cls(
             result.tile,
             result.object_count,
@@ -89,31 +88,25 @@ class TileFiles:
         """Keep a result; once this returns, it survives a power cut."""
         payload = _packed(result)
         summary = TileSummary.of(result)
-        facts = {
+        header = {
             "run": self.digest,
             "size": len(payload),
             "blake2b": blake2b(payload, digest_size=16).hexdigest(),
             "summary": asdict(summary),
         }
-        head = json.dumps(facts, separators=(",", ":")).encode() + b"\n"
-        write_atomically(self.path(result.tile), head + payload)
+        line = json.dumps(header, separators=(",", ":")).encode() + b"\n"
+        write_atomically(self.path(result.tile), line + payload)
         return summary
 
     def summary(self, tile: Tile) -> TileSummary | None:
-        """What a tile came to, None if there is no sound result of it."""
+        """The summary of a tile, None if there is no sound result of it."""
         found = self._read(tile)
         return None if found is None else found[0]
 
     def load(self, tile: Tile) -> dict[Cell, WindowResult]:
-        """What was found in a tile, by window; nothing if there is no sound result."""
+        """The results of a tile by window; none if there is no sound result of it."""
         found = self._read(tile)
         return {} if found is None else _unpacked(self.plan, found[1])
-
-    def summaries(self) -> Iterator[TileSummary]:
-        """Of every tile of which there is a sound result."""
-        for tile in self.plan.tiles():
-            if (summary := self.summary(tile)) is not None:
-                yield summary
 
     def _read(self, tile: Tile) -> tuple[TileSummary, bytes] | None:
         try:
@@ -122,12 +115,12 @@ class TileFiles:
             return None
         try:
             line, _, payload = data.partition(b"\n")
-            facts = json.loads(line)
-            summary = _summary(facts["summary"])
+            header = json.loads(line)
+            summary = _summary(header["summary"])
             is_sound = (
-                facts["run"] == self.digest
+                header["run"] == self.digest
                 and summary.tile == tile
-                and facts["blake2b"] == blake2b(payload, digest_size=16).hexdigest()
+                and header["blake2b"] == blake2b(payload, digest_size=16).hexdigest()
             )
         except DAMAGE:
             return None
@@ -136,14 +129,14 @@ class TileFiles:
 
 def _packed(result: TileResult) -> bytes:
     """The label images and scores of a tile's windows."""
-    if not result.pieces:
+    if not result.results:
         return b""
-    pieces = list(result.pieces.values())
-    flat = [piece.labels_hw.ravel() for piece in pieces]
+    results = list(result.results.values())
+    flat = [each.labels_hw.ravel() for each in results]
     arrays: dict[str, NDArray[Any]] = {
-        "cells": np.array(list(result.pieces), dtype=np.int64),
-        "counts": np.array([len(piece.scores_n) for piece in pieces], dtype=np.int64),
-        "scores": np.concatenate([piece.scores_n for piece in pieces]),
+        "cells": np.array(list(result.results), dtype=np.int64),
+        "counts": np.array([len(each.scores_n) for each in results], dtype=np.int64),
+        "scores": np.concatenate([each.scores_n for each in results]),
         "labels": np.frombuffer(CODEC.encode(np.concatenate(flat)), np.uint8),
     }
     stream = BytesIO()
@@ -159,7 +152,7 @@ def _unpacked(plan: RunPlan, payload: bytes) -> dict[Cell, WindowResult]:
         scores = arrays["scores"]
         labels = np.frombuffer(CODEC.decode(arrays["labels"].tobytes()), np.uint16)
     grid, bounds = plan.grid, Box.of_shape(plan.level_shape)
-    pieces: dict[Cell, WindowResult] = {}
+    results: dict[Cell, WindowResult] = {}
     pixel = first = 0
     for (row, column), count in zip(cells, counts, strict=True):
         window = grid.window(row, column)
@@ -167,11 +160,11 @@ def _unpacked(plan: RunPlan, payload: bytes) -> dict[Cell, WindowResult]:
             labels[pixel : pixel + window.area].reshape(window.shape).astype(np.uint32),
             scores[first : first + count],
         )
-        pieces[row, column] = WindowResult.of(
+        results[row, column] = WindowResult.of(
             window, grid.core(row, column), bounds, found
         )
         pixel, first = pixel + window.area, first + count
-    return pieces
+    return results
 
 
 def _summary(fields: dict[str, Any]) -> TileSummary:

@@ -38,7 +38,8 @@ def label_image(
 
     Returns
     -------
-    (height, width) labels: i + 1 where mask i is seen, 0 where no mask is.
+    NDArray[np.uint32]
+        (height, width) labels: i + 1 where mask i is seen, 0 where no mask is.
     """
     if len(masks) != len(scores):
         raise MaskError(

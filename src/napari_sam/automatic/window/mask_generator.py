@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.encoding import OUTPUT_MODES, encode
-from napari_sam.automatic.filtering import (
+from napari_sam.automatic.window.mask_filters import (
     is_cut_by,
     without_duplicates,
     without_small_regions,
@@ -25,10 +24,12 @@ from napari_sam.automatic.filtering import (
 from napari_sam.automatic.window.point_grid import crop_boxes, layer_grids
 from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
-from napari_sam.masks import bounding_box
-from napari_sam.model.sam import Sam
+from napari_sam.masks import Mask, bounding_box, run_lengths
+from napari_sam.model import Sam
 from napari_sam.model.window_model import PointMasks, PointQuery
 from napari_sam.predictor.sam_predictor import SamPredictor
+
+OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,9 +63,9 @@ class SamAutomaticMaskGenerator:
     points_per_side
         Clicks along each side of the image; None where `point_grids` are given.
     points_per_batch
-        Clicks that are answered together: more is faster on a GPU, and takes memory.
+        Clicks that are decoded together: more is faster on a GPU, and takes memory.
     pred_iou_thresh
-        Masks of which the model expects at most this IoU are dropped; 0: none.
+        Masks with at most this predicted IoU are dropped; 0: none.
     stability_score_thresh, stability_score_offset
         Masks whose outline moves more than this when the logits' threshold moves by
         the offset, both ways, are dropped; 0: none.
@@ -127,7 +128,7 @@ class SamAutomaticMaskGenerator:
         self.output_mode = output_mode
 
     def generate(self, image: NDArray[np.uint8]) -> list[dict[str, Any]]:
-        """Find everything in an image.
+        """Find every object in an image.
 
         Parameters
         ----------
@@ -136,10 +137,11 @@ class SamAutomaticMaskGenerator:
 
         Returns
         -------
-        A record for each mask: `segmentation`, `area` in pixels, `bbox` (x, y, width,
-        height; counted to the last pixel, not past it), `predicted_iou`,
-        `point_coords` ([[x, y]] of the click), `stability_score`, `crop_box` (x, y,
-        width, height).
+        list of dict
+            A record for each mask: `segmentation`, `area` in pixels, `bbox` (x, y,
+            width, height; counted to the last pixel, not past it), `predicted_iou`,
+            `point_coords` ([[x, y]] of the click), `stability_score`, `crop_box` (x,
+            y, width, height).
         """
         image = np.asarray(image)
         if image.ndim != 3:
@@ -148,12 +150,12 @@ class SamAutomaticMaskGenerator:
                 f"{image.dtype} {image.shape}. Repeat a grey image three times."
             )
         shape = (image.shape[0], image.shape[1])
-        found = self._everything(image, shape)
+        found = self._all_masks(image, shape)
         if self.min_mask_region_area > 0:
             found = self._without_small_regions(found, shape)
         return [self._record(found, i, shape) for i in range(len(found.masks))]
 
-    def _everything(self, image: NDArray[np.uint8], shape: tuple[int, int]) -> _Found:
+    def _all_masks(self, image: NDArray[np.uint8], shape: tuple[int, int]) -> _Found:
         crops = crop_boxes(shape, self.crop_n_layers, self.crop_overlap_ratio)
         parts = [self._in_crop(image, crop, layer) for crop, layer in crops]
         self.predictor.reset_image()
@@ -215,7 +217,7 @@ class SamAutomaticMaskGenerator:
     ) -> dict[str, Any]:
         mask = found.masks.draw(index, shape)
         return {
-            "segmentation": encode(mask, self.output_mode),
+            "segmentation": _segmentation(mask, self.output_mode),
             "area": int(np.count_nonzero(mask)),
             "bbox": _xywh(found.corners_n4[index]),
             "predicted_iou": float(found.masks.scores_n[index]),
@@ -223,6 +225,23 @@ class SamAutomaticMaskGenerator:
             "stability_score": float(found.masks.stability_scores_n[index]),
             "crop_box": _xywh(found.crops_n4[index]),
         }
+
+
+def _segmentation(mask: Mask, mode: str) -> Any:
+    """The mask itself, or {"size": [height, width], "counts": ...} in Fortran order."""
+    if mode == "binary_mask":
+        return mask
+    if mode == "uncompressed_rle":
+        return {"size": list(mask.shape), "counts": run_lengths(mask.T)}
+    try:
+        from pycocotools import mask as coco  # noqa: PLC0415 - only for this mode
+    except ImportError as error:
+        raise PredictorError(
+            'output_mode "coco_rle" needs the package pycocotools, which is not '
+            'installed. Install it, or ask for "uncompressed_rle".'
+        ) from error
+    rle = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
 
 
 def _xywh(sides: NDArray[np.int64]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a person may say about "everything": how large, how sure, how much at once."""
+"""What an automatic run searches and keeps: how large, how sure, how dense."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AutomaticMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AutomaticOptions:
-    """How everything in a window is looked for, and what is kept.
+    """How the objects of a window are searched, and which are kept.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class AutomaticOptions:
     max_clicks_per_side
         Of a window; small objects in a large window get fewer clicks than they would.
     query
-        Which answers are taken. None: what suits the model.
+        Which masks are taken. None: what suits the model.
     max_box_overlap
         Of masks whose boxes have a higher intersection over union, the best stays.
     max_shared
@@ -50,7 +50,7 @@ class AutomaticOptions:
         A mask that covers more of the window is background; 1 or more takes it.
     reject_background
         Whether a mask that touches all four borders of the window, or whose inside
-        looks like the background, is dropped.
+        resembles the background, is dropped.
     mode
         How objects are found; the settings of clicks and masks are those of a grid.
         None: the best that the model has.
@@ -96,8 +96,7 @@ class AutomaticOptions:
     def settled(self, pixels: NDArray[np.generic]) -> AutomaticOptions:
         """The same with an object size, estimated from pixels if none was given.
 
-        The tiles of an image need one size, so it is settled once, from a coarse look
-        at the whole.
+        The tiles of an image need one size, so it is settled once for the whole.
         """
         if self.object_size is not None:
             return self
@@ -126,7 +125,7 @@ class AutomaticOptions:
         return WindowSizes.of(model).with_room(self.object_size or 0)
 
     def mode_for(self, model: WindowModel) -> AutomaticMode:
-        """The mode that was asked for, or the best that the model has."""
+        """The mode that was given, or the best that the model has."""
         if self.mode is not None:
             return AutomaticMode(self.mode)
         has_maps = finds_instances(model)
@@ -138,10 +137,10 @@ class AutomaticOptions:
         return self.min_object_share * (self.object_size or 0) ** 2
 
     def query_for(self, model: WindowModel) -> PointQuery:
-        """The query that was asked for, or the one that suits the model.
+        """The query that was given, or the one that suits the model.
 
-        A model that does not answer many clicks at once has said nothing of its scores,
-        which are taken as they are.
+        The scores of a model that does not answer many clicks at once are taken as
+        they are.
         """
         if self.query is not None:
             return self.query

@@ -1,4 +1,4 @@
-"""Where everything mode clicks: grids of points, on a window and on crops of it.
+"""Where an automatic run clicks: grids of points, on a window and on crops of it.
 
 A crop shows a part of the image larger. Layer 0 is the whole image; layer k has
 2^k x 2^k crops that overlap, so that an object that one crop's edge cuts lies

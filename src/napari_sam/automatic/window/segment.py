@@ -1,9 +1,10 @@
-"""Everything in one window: clicks on a grid in, a label image out.
+"""All objects of one window: clicks on a grid in, a label image out.
 
 The masks go through a funnel, in which each step is cheap for what is left:
 
-    answers -> not spanning the window -> no duplicates by their boxes -> without specks
-            -> not like the background -> none that lies in a better one -> painted
+    clicks -> masks -> not spanning the window -> no duplicates by their boxes
+           -> without specks -> not like the background -> none that lies in a better
+           one -> painted
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.automatic.background import looks_like_background, spans_window
-from napari_sam.automatic.filtering import without_duplicates
 from napari_sam.automatic.window.instances import instances_in
 from napari_sam.automatic.window.label_image import paint
 from napari_sam.automatic.window.map_windows import instance_model
-from napari_sam.automatic.window.mask_filters import in_one_piece
+from napari_sam.automatic.window.mask_filters import (
+    as_one_island,
+    resembles_background,
+    spans_window,
+    without_duplicates,
+)
 from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.automatic.window.point_grid import point_grid
 from napari_sam.automatic.window.window_labels import WindowObjects, numbered
@@ -44,12 +48,17 @@ def segment_window(
     Parameters
     ----------
     model
-        Encodes the window once; a `ManyPointModel` is asked about all clicks at
-        once, any other about one after the other.
+        Encodes the window once; a `ManyPointModel` gets all clicks at once, any other
+        one after the other.
     pixels_hwc
         (height, width, 3), 0..255, at most the model's window on a side.
     options
-        What is looked for and what is kept.
+        What is searched and what is kept.
+
+    Returns
+    -------
+    WindowObjects
+        Numbered from 1, largest masks painted first.
     """
     if options.mode_for(model) is AutomaticMode.INSTANCES:
         ((_, embedding),) = instance_model(model).encode_maps([pixels_hwc])
@@ -70,17 +79,17 @@ def objects_in(
     shape = (pixels_hwc.shape[0], pixels_hwc.shape[1])
     options = options.settled(pixels_hwc)
     clicks = grid_clicks(shape, options)
-    masks = answers(model, embedding, clicks, options.query_for(model))
+    masks = point_masks(model, embedding, clicks, options.query_for(model))
     if options.reject_background:
         spans = spans_window(masks, shape, options.max_window_share)
         masks = masks.take(np.flatnonzero(~spans))
     masks = masks.take(
         without_duplicates(masks.boxes_n4, _ranks(masks), options.max_box_overlap)
     )
-    masks = in_one_piece(masks, options.least_area)
+    masks = as_one_island(masks, options.least_area)
     if options.reject_background:
         gray_hw = pixels_hwc.mean(axis=2, dtype=np.float32)
-        masks = masks.take(np.flatnonzero(~looks_like_background(masks, gray_hw)))
+        masks = masks.take(np.flatnonzero(~resembles_background(masks, gray_hw)))
     masks = masks.take(_best_of_overlapping(masks, options.max_shared))
     return numbered(paint(masks, shape), masks.scores_n, options.least_area)
 
@@ -91,10 +100,10 @@ def grid_clicks(shape: tuple[int, int], options: AutomaticOptions) -> list[Click
     return [Click(y, x) for x, y in grid_xy.tolist()]
 
 
-def answers(
+def point_masks(
     model: WindowModel, embedding: Any, clicks: list[Click], query: PointQuery
 ) -> PointMasks:
-    """What a model answers to many clicks, each about its own object."""
+    """The masks of many clicks, each about its own object."""
     if isinstance(model, ManyPointModel):
         return model.predict_many(embedding, clicks, query)
     return PointMasks.joined(
@@ -103,34 +112,34 @@ def answers(
     )
 
 
-def _wanted(index: int, answers: Sequence[WindowMask], query: PointQuery) -> PointMasks:
-    """Those answers to one click that the query wants, as a window's masks."""
-    kept, stabilities = [], []
-    for answer in answers:
-        # Without logits an outline does not say how sharply it is drawn.
+def _wanted(index: int, masks: Sequence[WindowMask], query: PointQuery) -> PointMasks:
+    """Those masks of one click that the query wants."""
+    kept, stability_scores = [], []
+    for mask in masks:
+        # Without logits it is unknown how sharply an outline is drawn.
         sharp = (
             1.0
-            if answer.logits_hw is None
-            else stability_score(answer.logits_hw, query.stability_score_offset)
+            if mask.logits_hw is None
+            else stability_score(mask.logits_hw, query.stability_score_offset)
         )
-        sure = query.min_score <= 0 or answer.score > query.min_score
+        sure = query.min_score <= 0 or mask.score > query.min_score
         if sure and (
             query.min_stability_score <= 0 or sharp >= query.min_stability_score
         ):
-            kept.append(answer)
-            stabilities.append(sharp)
+            kept.append(mask)
+            stability_scores.append(sharp)
     if not kept:
         return PointMasks.empty()
     return PointMasks.of(
         np.full(len(kept), index),
-        np.array([answer.score for answer in kept]),
-        np.array(stabilities),
-        np.stack([answer.mask_hw for answer in kept]),
+        np.array([mask.score for mask in kept]),
+        np.array(stability_scores),
+        np.stack([mask.mask_hw for mask in kept]),
     )
 
 
 def _ranks(masks: PointMasks) -> NDArray[np.float32]:
-    """Which of two masks of one object is better: both signs of quality count."""
+    """How good masks are: both signs of quality count."""
     return masks.scores_n * masks.stability_scores_n
 
 
@@ -162,10 +171,10 @@ def _shared_with(
     if not len(others):
         return shared
     mask, box = masks.crop(index), Box(*masks.boxes_n4[index].tolist())
-    for place, other in enumerate(others.tolist()):
+    for position, other in enumerate(others.tolist()):
         other_box = Box(*masks.boxes_n4[other].tolist())
         common = box.clip(other_box)
         ours = mask[common.relative_to(box).slices]
         theirs = masks.crop(other)[common.relative_to(other_box).slices]
-        shared[place] = np.count_nonzero(ours & theirs)
+        shared[position] = np.count_nonzero(ours & theirs)
     return shared

@@ -17,7 +17,7 @@ class WindowObjects:
     labels_hw
         i + 1 where object i is seen, 0 where none is.
     scores_n
-        0..1, the IoU that the model expects of each object.
+        0..1, the predicted IoU of each object.
     """
 
     labels_hw: NDArray[np.uint32]

@@ -1,4 +1,4 @@
-"""What was found in one window of many, with what stitching needs to know of it."""
+"""The objects of one window, with what stitching needs to know of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Labels = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PieceTable:
+class WindowTable:
     """The n objects of a window, without their pixels.
 
     Parameters
     ----------
     scores_n
-        0..1, the IoU that the model expects.
+        0..1, the predicted IoUs.
     areas_n
         Pixels in the window.
     core_areas_n
@@ -45,12 +45,12 @@ class PieceTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowResult:
-    """What was found in one window.
+    """The objects of one window of a run.
 
     Parameters
     ----------
     window, core
-        What was seen, and what the window owns, in pixels of the level.
+        What the model got, and what the window owns, in pixels of the level.
     labels_hw
         i + 1 where object i is, over the window.
     table
@@ -60,7 +60,7 @@ class WindowResult:
     window: Box
     core: Box
     labels_hw: Labels
-    table: PieceTable
+    table: WindowTable
 
     @classmethod
     def of(
@@ -69,12 +69,12 @@ class WindowResult:
         """The objects of a window of the plane `bounds`."""
         labels_hw = found.labels_hw.astype(np.uint16)
         count = len(found.scores_n)
-        places = ndimage.find_objects(labels_hw, max_label=count)
+        slices = ndimage.find_objects(labels_hw, max_label=count)
         boxes_n4 = np.array(
-            [(rows.start, cols.start, rows.stop, cols.stop) for rows, cols in places],
+            [(rows.start, cols.start, rows.stop, cols.stop) for rows, cols in slices],
             dtype=np.int64,
         ).reshape(-1, 4)
-        table = PieceTable(
+        table = WindowTable(
             np.asarray(found.scores_n, dtype=np.float32),
             _areas(labels_hw, count),
             _areas(labels_hw[core.relative_to(window).slices], count),
@@ -97,6 +97,47 @@ class WindowResult:
     def core_areas_n(self) -> NDArray[np.int64]:
         """As in the table."""
         return self.table.core_areas_n
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlaps:
+    """Pairs of objects, one of each window, that share a pixel; n of them.
+
+    Parameters
+    ----------
+    first_n, second_n
+        The objects, counted from 0 in their window.
+    shared_n
+        Pixels that both have.
+    first_common_n, second_common_n
+        Pixels that each has where the two windows overlap.
+    """
+
+    first_n: NDArray[np.int64]
+    second_n: NDArray[np.int64]
+    shared_n: NDArray[np.int64]
+    first_common_n: NDArray[np.int64]
+    second_common_n: NDArray[np.int64]
+
+
+def overlaps(first: WindowResult, second: WindowResult) -> Overlaps:
+    """Compare the objects of two windows that overlap in the part they share."""
+    common = first.window.clip(second.window)
+    ours = first.labels_hw[common.relative_to(first.window).slices]
+    theirs = second.labels_hw[common.relative_to(second.window).slices]
+    both = (ours > 0) & (theirs > 0)
+    width = len(second.table) + 1
+    codes, shared = np.unique(
+        ours[both].astype(np.int64) * width + theirs[both], return_counts=True
+    )
+    a, b = np.divmod(codes, width)
+    return Overlaps(
+        a - 1,
+        b - 1,
+        shared,
+        np.bincount(ours.ravel(), minlength=len(first.table) + 1)[a],
+        np.bincount(theirs.ravel(), minlength=width)[b],
+    )
 
 
 def _areas(labels_hw: Labels, count: int) -> NDArray[np.int64]:

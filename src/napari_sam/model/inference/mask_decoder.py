@@ -32,7 +32,7 @@ from napari_sam.model.inference.upscaling import Upscaling, blocks_of_pixels
 from napari_sam.model.mask_decoder import MULTIPLE_MASKS, SINGLE_MASK, MaskDecoder
 from napari_sam.model.prompt_encoder import POSITIVE, PromptEncoder
 from napari_sam.model.transformer import Attention, TwoWayAttentionBlock
-from napari_sam.model.window_model.point_masks import PointQuery
+from napari_sam.model.window_model import PointQuery
 
 PIXELS_AT_ONCE_ON_CPU = 16384
 """Of all prompts that are answered together. Fewer would read the weights too often;
@@ -69,7 +69,7 @@ def decoder_image(
     features_chw: Tensor,
     recent: RecentImages,
 ) -> DecoderImage:
-    """An embedding as the decoder takes it.
+    """Project an embedding for the decoder, or find it where it is kept.
 
     Parameters
     ----------
@@ -79,6 +79,11 @@ def decoder_image(
         From the image encoder, of any type.
     recent
         Keeps the image for the next prompts on the same embedding.
+
+    Returns
+    -------
+    DecoderImage
+        Of the type and on the device of the decoder's weights.
     """
     to_image, to_tokens = _cross_attentions(_blocks(decoder)[0])
     frequencies = encoder.pe_layer.positional_encoding_gaussian_matrix
@@ -121,7 +126,8 @@ def predict_masks(
 
     Returns
     -------
-    Logits (b, m, 4h, 4w), > 0 is inside, and predicted IoUs (b, m).
+    tuple of Tensor
+        Logits (b, m, 4h, 4w), > 0 is inside, and predicted IoUs (b, m).
     """
     masks = MULTIPLE_MASKS if multimask_output else SINGLE_MASK
     upscaling = Upscaling.of(decoder)
@@ -164,6 +170,11 @@ def predict_points(
         Clicks (x, y) in pixels of the padded image.
     query
         Says which scores are wanted.
+
+    Returns
+    -------
+    PointLogits
+        In the order of the clicks.
     """
     upscaling = Upscaling.of(decoder)
     labels_n1 = torch.full((len(xy_n2), 1), POSITIVE, device=xy_n2.device)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sam.model.window_model.point_masks import (
+from napari_sam.model.window_model import (
     PointMasks,
     PointQuery,
     boxes_around,
@@ -143,6 +143,11 @@ def draw_masks(
         Logits above it are inside.
     query
         Says what is stable enough.
+
+    Returns
+    -------
+    PointMasks
+        In the order of the logits.
     """
     looser = threshold - query.stability_score_offset
     busy_nij = _may_hold(logits.logits_nhw, axes, looser)

@@ -7,7 +7,12 @@ model, and tests and other model families can stand in for SAM. `point_masks` ar
 masks of a whole grid of clicks, kept small.
 """
 
-from napari_sam.model.window_model.point_masks import PointMasks, PointQuery
+from napari_sam.model.window_model.point_masks import (
+    PointMasks,
+    PointQuery,
+    boxes_around,
+    portions,
+)
 from napari_sam.model.window_model.protocols import (
     BatchEncodingModel,
     Embedding,
@@ -24,4 +29,6 @@ __all__ = [
     "PointQuery",
     "WindowMask",
     "WindowModel",
+    "boxes_around",
+    "portions",
 ]

@@ -51,16 +51,6 @@ class PointQuery:
             )
 
 
-PUBLISHED_QUERY = PointQuery()
-OWN_QUERY = PointQuery(
-    min_score=0.5, min_stability_score=0.6, stability_score_offset=0.25
-)
-"""For weights that this project trained: their logits are flatter, and they predict
-lower IoUs, than those of the published models. Chosen on windows of 24 of the images
-that the default was trained on.
-"""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class PointMasks:
     """n masks of a window, in the order of their clicks.

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
 
-from napari_sam.automatic.mosaic import paint
-from napari_sam.automatic.overlaps import overlaps
 from napari_sam.automatic.seams.stitching import Assignment, Stitcher
+from napari_sam.automatic.seams.write_labels import paint
 from napari_sam.automatic.window.window_labels import WindowObjects
-from napari_sam.automatic.window.window_objects import WindowResult
+from napari_sam.automatic.window.window_objects import WindowResult, overlaps
 from napari_sam.geometry import Box
 from napari_sam.predictor.window_grid import Cell, WindowGrid
 
@@ -27,26 +26,26 @@ def as_it_is(cell: Cell, truth_hw: Labels) -> Labels:
     return truth_hw
 
 
-def pieces_of(
+def results_of(
     truth_hw: Labels, grid: WindowGrid, sight: Sight = as_it_is
 ) -> dict[Cell, WindowResult]:
     """What each window sees of known labels, islands of an object by themselves.
 
     Objects that touch have different labels, so they stay apart in a window.
     """
-    pieces = {}
+    results = {}
     for cell in np.ndindex(grid.rows, grid.columns):
         window = grid.window(*cell)
         seen = sight(cell, truth_hw[window.slices].copy())
         numbered = label(seen, background=0, connectivity=2).astype(np.uint32)
         scores = np.full(int(numbered.max()), 0.9, dtype=np.float32)
         found = WindowObjects(numbered, scores)
-        pieces[cell] = WindowResult.of(window, grid.core(*cell), grid.bounds, found)
-    return pieces
+        results[cell] = WindowResult.of(window, grid.core(*cell), grid.bounds, found)
+    return results
 
 
 def assigned(
-    pieces: Mapping[Cell, WindowResult],
+    results: Mapping[Cell, WindowResult],
     grid: WindowGrid,
     order: Iterable[Cell] | None = None,
     max_shared: float = 0.3,
@@ -55,20 +54,20 @@ def assigned(
 ) -> Assignment:
     """Stitch, in an order of windows, perhaps each pair the other way round."""
     stitcher = Stitcher(max_shared)
-    for cell in pieces if order is None else order:
-        stitcher.add(cell, pieces[cell].table)
+    for cell in results if order is None else order:
+        stitcher.add(cell, results[cell].table)
         for other in grid.neighbours_after(*cell):
             first, second = (other, cell) if turned else (cell, other)
-            stitcher.join(first, second, overlaps(pieces[first], pieces[second]))
+            stitcher.join(first, second, overlaps(results[first], results[second]))
     return stitcher.solve()
 
 
 def stitched(
     truth_hw: Labels, grid: WindowGrid, sight: Sight = as_it_is
 ) -> tuple[Labels, Assignment]:
-    pieces = pieces_of(truth_hw, grid, sight)
-    assignment = assigned(pieces, grid)
-    return paint(grid.area, pieces, assignment), assignment
+    results = results_of(truth_hw, grid, sight)
+    assignment = assigned(results, grid)
+    return paint(grid.area, results, assignment), assignment
 
 
 def disc(labels_hw: Labels, y: float, x: float, radius: float, number: int) -> None:

@@ -4,18 +4,18 @@ import random
 
 import numpy as np
 import pytest
-from mosaic_scene import (
+from scipy.ndimage import minimum_filter
+from stitching_scene import (
     Labels,
     assigned,
     disc,
     grid_over,
-    pieces_of,
+    results_of,
     same_objects,
     stitched,
 )
-from scipy.ndimage import minimum_filter
 
-from napari_sam.automatic.mosaic import paint
+from napari_sam.automatic.seams.write_labels import paint
 from napari_sam.geometry import Box
 from napari_sam.predictor.window_grid import Cell
 
@@ -235,7 +235,7 @@ def test_random_discs_come_out_as_they_were(seed: int) -> None:
     halo = side // (3 + seed % 2)
     grid = grid_over((230, 270), side, halo)
     # A disc that others hide in part may be in several islands: objects by themselves.
-    (whole,) = pieces_of(truth, grid_over((230, 270), 400, 0)).values()
+    (whole,) = results_of(truth, grid_over((230, 270), 400, 0)).values()
     labels, assignment = stitched(truth, grid)
     assert same_objects(labels, whole.labels_hw.astype(np.uint32))
     assert sorted(np.unique(labels)) == list(range(assignment.count + 1))
@@ -250,24 +250,24 @@ def test_order_and_grouping_change_nothing(seed: int) -> None:
         seen[rng.random(seen.shape) < 0.02] = 0
         return seen
 
-    pieces = pieces_of(truth, grid, noisy)
-    first = assigned(pieces, grid)
-    labels = paint(grid.area, pieces, first)
-    shuffled = list(pieces)
+    results = results_of(truth, grid, noisy)
+    first = assigned(results, grid)
+    labels = paint(grid.area, results, first)
+    shuffled = list(results)
     random.Random(seed).shuffle(shuffled)
-    second = assigned(pieces, grid, shuffled, turned=True)
-    assert (paint(grid.area, dict(reversed(pieces.items())), second) == labels).all()
+    second = assigned(results, grid, shuffled, turned=True)
+    assert (paint(grid.area, dict(reversed(results.items())), second) == labels).all()
     np.testing.assert_array_equal(first.ids, second.ids)
     np.testing.assert_array_equal(first.scores_n, second.scores_n)
 
 
 def test_any_box_is_painted_as_in_the_whole() -> None:
     truth, grid = random_scene(7), grid_over((230, 270))
-    pieces = pieces_of(truth, grid)
-    assignment = assigned(pieces, grid)
-    whole = paint(grid.area, pieces, assignment)
+    results = results_of(truth, grid)
+    assignment = assigned(results, grid)
+    whole = paint(grid.area, results, assignment)
     for box in (Box(0, 0, 50, 270), Box(33, 77, 34, 78), Box(100, 90, 230, 270)):
-        over = {cell: pieces[cell] for cell in grid.windows_over(box)}
+        over = {cell: results[cell] for cell in grid.windows_over(box)}
         np.testing.assert_array_equal(paint(box, over, assignment), whole[box.slices])
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.automatic.window import mask_filters as islands
-from napari_sam.automatic.window.mask_filters import are_simple, in_one_piece
+from napari_sam.automatic.window.mask_filters import are_simple, as_one_island
 from napari_sam.automatic.window.segment import _best_of_overlapping
 from napari_sam.masks import bounding_box, without_specks
 from napari_sam.model.window_model.point_masks import PointMasks, boxes_of, pack
@@ -27,7 +27,7 @@ def window_masks(masks_nhw: Mask) -> PointMasks:
 
 
 def many_masks(count: int = 120) -> Mask:
-    """Blobs: whole, in pieces, with holes, touching at corners, at borders, empty."""
+    """Blobs: whole, in islands, with holes, touching at corners, at borders, empty."""
     random = np.random.default_rng(7)
     noise = random.standard_normal((count, *SHAPE))
     masks = [
@@ -57,9 +57,9 @@ def test_simple_masks_are_those_of_one_island_without_holes() -> None:
     masks = many_masks()
     wanted = []
     for mask in masks:
-        _, pieces = ndimage.label(mask, EIGHT)
+        _, islands = ndimage.label(mask, EIGHT)
         _, outside = ndimage.label(np.pad(~mask, 1, constant_values=True))
-        wanted.append(pieces == 1 and outside == 1)
+        wanted.append(islands == 1 and outside == 1)
     assert 40 < sum(wanted) < 100
     assert are_simple(window_masks(masks)).tolist() == wanted
 
@@ -73,7 +73,7 @@ def test_a_few_masks_at_a_time_say_the_same(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_masks_are_cleaned_as_one_by_one() -> None:
     masks = many_masks()
-    found = in_one_piece(window_masks(masks), 30)
+    found = as_one_island(window_masks(masks), 30)
     wanted = []
     for index, mask in enumerate(masks):
         cleaned = without_specks(mask, share=1.0)
@@ -88,8 +88,8 @@ def test_masks_are_cleaned_as_one_by_one() -> None:
 
 
 def test_no_masks_are_no_masks() -> None:
-    assert len(in_one_piece(PointMasks.empty(), 1)) == 0
-    assert len(in_one_piece(window_masks(many_masks()[:1]), 0)) == 0
+    assert len(as_one_island(PointMasks.empty(), 1)) == 0
+    assert len(as_one_island(window_masks(many_masks()[:1]), 0)) == 0
 
 
 def test_areas_are_counted_without_drawing() -> None:

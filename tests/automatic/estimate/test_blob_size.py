@@ -1,4 +1,4 @@
-"""The size of an image's objects, from a look at it without a model."""
+"""The size of an image's objects, estimated without a model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.io import imread
 
-from napari_sam.automatic.estimate.blob_size import estimate_object_size, look_coarsely
+from napari_sam.automatic.estimate.blob_size import estimate_blobs, estimate_object_size
 from napari_sam.errors import ImageError
 
-FLUO = Path(__file__).parents[3] / "shared" / "data" / "dsb2018_fluo"
+FLUO = Path(__file__).parents[4] / "shared" / "data" / "dsb2018_fluo"
 
 
 def discs(radius: float, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -36,15 +36,13 @@ def discs(radius: float, shape: tuple[int, int]) -> NDArray[np.float32]:
 @pytest.mark.parametrize("bright", [True, False])
 def test_the_size_and_tone_of_discs_are_found(radius: float, bright: bool) -> None:
     image = discs(radius, (300, 420))
-    look = look_coarsely(1000 + 200 * image if bright else 1000 - 200 * image)
-    assert look is not None
-    assert look.bright == bright
-    assert look.object_size == pytest.approx(radius * sqrt(pi), rel=0.25)
+    estimate = estimate_blobs(1000 + 200 * image if bright else 1000 - 200 * image)
+    assert estimate is not None
+    assert estimate.bright == bright
+    assert estimate.object_size == pytest.approx(radius * sqrt(pi), rel=0.25)
 
 
-def test_a_large_image_is_looked_at_coarsely_and_its_size_told_in_its_own_pixels() -> (
-    None
-):
+def test_the_size_in_a_large_image_is_in_its_own_pixels() -> None:
     image = discs(30, (1500, 900))
     assert estimate_object_size(image) == pytest.approx(30 * sqrt(pi), rel=0.25)
 
@@ -56,7 +54,7 @@ def test_colours_are_averaged() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (1, 1), (2, 300), (5, 5, 3)])
-def test_where_nothing_stands_out_no_size_is_told(shape: tuple[int, ...]) -> None:
+def test_where_nothing_stands_out_there_is_no_size(shape: tuple[int, ...]) -> None:
     assert estimate_object_size(np.full(shape, 7, dtype=np.uint16)) is None
 
 
@@ -68,7 +66,7 @@ def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.skipif(not FLUO.is_dir(), reason=f"no annotated images in {FLUO}")
 @pytest.mark.parametrize("index", [6, 20, 50])
-def test_the_size_of_nuclei_is_told_to_a_factor_of_one_and_a_half(index: int) -> None:
+def test_the_size_of_nuclei_is_found_to_a_factor_of_one_and_a_half(index: int) -> None:
     path = sorted((FLUO / "images").iterdir())[index]
     areas = np.bincount(imread(FLUO / "labels" / path.name).ravel())[1:]
     truth = np.sqrt(np.median(areas[areas > 0]))

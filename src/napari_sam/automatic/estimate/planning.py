@@ -1,9 +1,9 @@
 """What is settled once for an image before any of its windows is segmented.
 
 The size of the objects, the intensity range and the background are of the image, not
-of a window, so they come from looks at parts of it. Where nobody says how large
-objects are, the model is asked, about parts of the looks and two windows of coarser
-levels around the one that shows most.
+of a window, so they come from samples of it. Where no size of the objects is given, the
+model segments parts of the samples, and two windows of coarser levels around the one
+that shows most.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from napari_sam.automatic.estimate.blob_size import estimate_object_size
 from napari_sam.automatic.estimate.empty_windows import Emptiness
 from napari_sam.automatic.estimate.samples import (
     CONTENT,
-    LOOK_SIDE,
-    Before,
+    SAMPLE_SIDE,
+    BeforeRead,
     ImageSampler,
     Pixels,
     Sample,
-    look_places,
+    sample_boxes,
 )
 from napari_sam.automatic.estimate.size_trial import (
     TrialSize,
     agreed_size,
-    rung,
-    shown_windows,
-    spread_looks,
+    spread_samples,
     trial_sides,
+    trial_size,
+    trial_windows,
 )
 from napari_sam.automatic.plan import RunPlan, RunRequest
 from napari_sam.automatic.window.map_windows import MapWindows
@@ -44,13 +44,13 @@ from napari_sam.model.window_model import WindowModel
 from napari_sam.predictor.window_sizes import WindowSizes
 from napari_sam.predictor.windows import at_level, window_at
 
-LARGEST_SEEN = 0.25  # of a look, of an object that is measured well
-LARGEST_IN_WINDOW = 0.25  # of a window, of an object of a model that has no say in it
+LARGEST_SEEN = 0.25  # of a sample, of an object that is measured well
+LARGEST_IN_WINDOW = 0.25  # the same, of a window, without a best size of the model's
 USUAL_IN_WINDOW = 1 / 16
 TOO_LARGE = sqrt(2)  # times the size that a model sees best in its largest window
 FINEST_HALO, WIDEST_HALO = 1 / 8, 1 / 4  # of a window
 HALO_STEP = 8  # pixels
-COARSE_RUNGS = 2  # levels, of which one window is tried
+COARSE_TRIALS = 2  # levels, of which one window is tried
 WINDOWS_ALONG = 4
 """Windows along a side of a tile, at most: what a kill can cost is a tile, what a tile
 costs beside its windows is a file.
@@ -64,22 +64,28 @@ tiles are in memory at a time.
 def plan_run(
     image: Image,
     model: WindowModel,
-    asked: RunRequest,
-    before: Before = lambda *_: None,
+    request: RunRequest,
+    before_read: BeforeRead = lambda *_: None,
 ) -> RunPlan:
-    """Look at an image, and say all that a run on it depends on.
+    """Sample an image, and settle all that a run on it depends on.
 
     Parameters
     ----------
-    image, asked
+    image, request
         What is segmented.
     model
-        Is asked how large objects are, where `asked` does not say.
-    before
-        Is told of each look, and of each window that the model is shown.
+        Used to estimate the size of the objects where the request has none.
+    before_read
+        Called before each sample, and before each window that the model gets.
+
+    Returns
+    -------
+    RunPlan
+        The same for the same image, model and request.
     """
-    looker = ImageSampler(image, asked, _contrast(image, asked, before), before)
-    options, level = _options_and_level(looker, model)
+    contrast = _contrast(image, request, before_read)
+    sampler = ImageSampler(image, request, contrast, before_read)
+    options, level = _options_and_level(sampler, model)
     # Only a model knows how it sees; the size is never left to single windows.
     size = options.object_size or model.window_size * USUAL_IN_WINDOW
     # What is the best that a model has is settled once, and is part of the plan.
@@ -88,17 +94,17 @@ def plan_run(
     halo = halo_for(size, side)
     along = max(min(WINDOWS_ALONG, TILE_SIDE // (side - 2 * halo)), 1)
     emptiness = None
-    if asked.skip_empty:
-        looks = [each.pixels_hwc for each in looker.looks(level)]
-        emptiness = Emptiness.settled(looks, image.levels, level, size)
+    if request.skip_empty:
+        samples = [sample.pixels_hwc for sample in sampler.samples(level)]
+        emptiness = Emptiness.settled(samples, image.levels, level, size)
     return RunPlan(
-        asked,
+        request,
         image.shape,
         tuple(each.shape for each in image.levels)[level],
         image.levels[level].factors,
         level=level,
         options=options,
-        contrast=looker.contrast,
+        contrast=contrast,
         side=side,
         halo=halo,
         windows_along=along,
@@ -117,13 +123,13 @@ def halo_for(object_size: float, side: int) -> int:
     return min(max(wanted, least), most)
 
 
-def _contrast(image: Image, asked: RunRequest, before: Before) -> Ranges:
-    """The image's range; stretched over the looks where its sample has one value."""
+def _contrast(image: Image, request: RunRequest, before_read: BeforeRead) -> Ranges:
+    """The image's range; stretched over the samples where that is a single value."""
     ranges = image.contrast
     if all(low < high for low, high in ranges):
         return ranges
-    for plane, box in look_places(image, asked, 0):
-        before(0, box)
+    for plane, box in sample_boxes(image, request, 0):
+        before_read(0, box)
         try:
             pixels_chw = image.read(plane, 0, box)
         except ImageReadError:
@@ -136,19 +142,19 @@ def _contrast(image: Image, asked: RunRequest, before: Before) -> Ranges:
 
 
 def _options_and_level(
-    looker: ImageSampler, model: WindowModel
+    sampler: ImageSampler, model: WindowModel
 ) -> tuple[AutomaticOptions, int]:
     """The options with the object size in pixels of the level to segment, and it."""
-    image, asked = looker.image, looker.asked
-    size = asked.options.object_size  # in pixels of level 0
+    image, request = sampler.image, sampler.request
+    size = request.options.object_size  # in pixels of level 0
     if size is None:
-        size = _measured(looker, model)
-    level = asked.level
+        size = _measured(sampler, model)
+    level = request.level
     if level is None:
-        level = 0 if size is None else _level_for(size, image, model, asked.options)
+        level = 0 if size is None else _level_for(size, image, model, request.options)
     if size is not None:
         size /= _pixel_side(image, level)
-    return replace(asked.options, object_size=size), level
+    return replace(request.options, object_size=size), level
 
 
 def _level_for(
@@ -178,55 +184,55 @@ def _finest(image: Image, size: float, most: float) -> int:
     return next(fitting, len(image.levels) - 1)
 
 
-def _measured(looker: ImageSampler, model: WindowModel) -> float | None:
+def _measured(sampler: ImageSampler, model: WindowModel) -> float | None:
     """Side of a typical object in pixels of level 0, None where nothing stands out."""
-    image, size, finest = looker.image, None, list[Sample]()
-    for level in range(looker.asked.level or 0, len(image.levels)):
-        looks = list(looker.looks(level))
-        largest = max(max(look.box.shape) for look in looks)
-        most = max(look.deviation for look in looks)
-        looks = [look for look in looks if look.deviation >= CONTENT * most]
-        finest = finest or spread_looks(looks)
+    image, size, finest = sampler.image, None, list[Sample]()
+    for level in range(sampler.request.level or 0, len(image.levels)):
+        samples = list(sampler.samples(level))
+        largest = max(max(sample.box.shape) for sample in samples)
+        most = max(sample.deviation for sample in samples)
+        samples = [each for each in samples if each.deviation >= CONTENT * most]
+        finest = finest or spread_samples(samples)
         sizes = [
             found
-            for look in looks
-            if (found := estimate_object_size(look.pixels_hwc)) is not None
+            for sample in samples
+            if (found := estimate_object_size(sample.pixels_hwc)) is not None
         ]
         if not sizes:
             break
         size = float(np.median(sizes)) * _pixel_side(image, level)
-        if largest < LOOK_SIDE or float(np.median(sizes)) <= LARGEST_SEEN * largest:
+        if largest < SAMPLE_SIDE or float(np.median(sizes)) <= LARGEST_SEEN * largest:
             break
     if size is None:
         return None
     share = WindowSizes.of(model).share
-    if looker.asked.options.mode_for(model) is AutomaticMode.INSTANCES:
+    if sampler.request.options.mode_for(model) is AutomaticMode.INSTANCES:
         share = MapWindows.of(model).share
     if share is None:  # it sees objects of any size alike, so there is nothing to try
         return size
-    return agreed_size(_rungs(looker, model, finest), size, share)
+    return agreed_size(_trials(sampler, model, finest), size, share)
 
 
-def _rungs(
-    looker: ImageSampler, model: WindowModel, looks: list[Sample]
+def _trials(
+    sampler: ImageSampler, model: WindowModel, samples: list[Sample]
 ) -> Iterator[TrialSize | None]:
-    """What the model finds in looks, in windows of more and more pixels."""
-    image, look = looker.image, looks[0]
-    first, sides = look.level, trial_sides(model)
-    mode = looker.asked.options.mode_for(model)
-    room = max(max(each.box.shape) for each in looks)
+    """What the model finds in samples, in windows of more and more pixels."""
+    image, richest = sampler.image, samples[0]
+    first, sides = richest.level, trial_sides(model)
+    mode = sampler.request.options.mode_for(model)
+    room = max(max(sample.box.shape) for sample in samples)
     for index, side in enumerate(sides):
         if index and sides[index - 1] >= room:
             return  # the one before has shown all there is
-        windows = _windows(looker, looks, side)
-        yield rung(model, windows, side, _pixel_side(image, first), mode)
-    before = image.levels[first].factors
-    y, x = (c * factor for c, factor in zip(look.box.center, before, strict=True))
-    for level in range(first + 1, first + 1 + COARSE_RUNGS) if sides else ():
+        windows = _windows(sampler, samples, side)
+        yield trial_size(model, windows, side, _pixel_side(image, first), mode)
+    factors = image.levels[first].factors
+    y, x = (c * factor for c, factor in zip(richest.box.center, factors, strict=True))
+    for level in range(first + 1, first + 1 + COARSE_TRIALS) if sides else ():
         if level >= len(image.levels):
             return
         found = image.levels[level]
-        finer = at_level(looker.asked.region, image.levels[level - 1])
+        finer = at_level(sampler.request.region, image.levels[level - 1])
         if sides[-1] >= max(finer.shape):
             return
         top, left = (
@@ -235,19 +241,19 @@ def _rungs(
         )
         box = window_at(top, left, sides[-1], found.shape)
         try:
-            coarse = looker.look(look.plane, level, box)
+            coarse = sampler.sample(richest.plane, level, box)
         except ImageReadError:
             continue
-        windows = _windows(looker, [coarse], sides[-1])
-        yield rung(model, windows, sides[-1], _pixel_side(image, level), mode)
+        windows = _windows(sampler, [coarse], sides[-1])
+        yield trial_size(model, windows, sides[-1], _pixel_side(image, level), mode)
 
 
 def _windows(
-    looker: ImageSampler, looks: Iterable[Sample], side: int
+    sampler: ImageSampler, samples: Iterable[Sample], side: int
 ) -> Iterator[Pixels]:
-    for look in looks:
-        for window in shown_windows(look.pixels_hwc, side):
-            looker.before(look.level, look.box)
+    for sample in samples:
+        for window in trial_windows(sample.pixels_hwc, side):
+            sampler.before_read(sample.level, sample.box)
             yield window
 
 

@@ -1,4 +1,4 @@
-"""Where everything mode clicks, and which crops it looks at."""
+"""Where an automatic run clicks, and which crops it segments."""
 
 from __future__ import annotations
 

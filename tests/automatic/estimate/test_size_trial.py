@@ -13,18 +13,17 @@ import run_scene
 from numpy.typing import NDArray
 from run_scene import Regions
 
-from napari_sam.automatic.estimate import plan_run as settling
-from napari_sam.automatic.estimate import samples as looks
+from napari_sam.automatic.estimate import planning, samples
 from napari_sam.automatic.estimate.blob_size import estimate_object_size
-from napari_sam.automatic.estimate.plan_run import plan_run
-from napari_sam.automatic.estimate.samples import Before, Sample
+from napari_sam.automatic.estimate.planning import plan_run
+from napari_sam.automatic.estimate.samples import BeforeRead, Sample
 from napari_sam.automatic.estimate.size_trial import (
     TrialSize,
     agreed_size,
-    rung,
-    shown_windows,
-    spread_looks,
+    spread_samples,
     trial_sides,
+    trial_size,
+    trial_windows,
 )
 from napari_sam.automatic.plan import RunPlan, RunRequest
 from napari_sam.automatic.window.options import AutomaticOptions
@@ -73,10 +72,10 @@ def planned(
     model: Regions,
     size: float | None = None,
     level: int | None = None,
-    before: Before = lambda *_: None,
+    before: BeforeRead = lambda *_: None,
 ) -> RunPlan:
     options = AutomaticOptions(object_size=size)
-    asked = RunRequest(
+    request = RunRequest(
         image.fingerprint,
         "",
         ((),),
@@ -85,7 +84,7 @@ def planned(
         options,
         skip_empty=False,
     )
-    return plan_run(image, model, asked, before)
+    return plan_run(image, model, request, before)
 
 
 def shells(shape: tuple[int, int] = run_scene.SHAPE) -> NDArray[np.uint8]:
@@ -100,24 +99,24 @@ def opened(pixels: Any) -> Image:
     return open_image(pixels, axes="yx", contrast_limits=(0, 255))
 
 
-def rungs(*pairs: tuple[float, float]) -> list[TrialSize | None]:
+def trials(*pairs: tuple[float, float]) -> list[TrialSize | None]:
     return [TrialSize(window, found) for window, found in pairs]
 
 
 def test_the_size_is_that_on_which_neighbouring_windows_agree() -> None:
     # Texture below, objects from windows of 256 on, as in phase contrast.
-    found = rungs((64, 6), (128, 15), (256, 40), (512, 58), (1024, 60))
+    found = trials((64, 6), (128, 15), (256, 40), (512, 58), (1024, 60))
     assert agreed_size(found, 7.5, SHARE) == pytest.approx(sqrt(58 * 60))
 
 
 def test_of_two_sizes_that_are_as_likely_the_one_near_the_blobs_is_taken() -> None:
-    found = rungs((64, 10), (128, 10), (256, 40), (512, 40))
+    found = trials((64, 10), (128, 10), (256, 40), (512, 40))
     assert agreed_size(found, 9, SHARE) == pytest.approx(10)
     assert agreed_size(found, 50, SHARE) == pytest.approx(40)
 
 
-def test_windows_in_which_nothing_is_found_have_no_say() -> None:
-    found = [None, *rungs((128, 12)), None, *rungs((512, 13))]
+def test_windows_in_which_nothing_is_found_do_not_count() -> None:
+    found = [None, *trials((128, 12)), None, *trials((512, 13))]
     assert agreed_size(found, 30, SHARE) == pytest.approx(sqrt(12 * 13))
 
 
@@ -128,9 +127,9 @@ def test_without_two_windows_to_compare_the_blobs_size_stays(
     assert agreed_size(found, 17.5, SHARE) == 17.5
 
 
-def test_what_is_found_in_windows_is_told_in_pixels_of_the_finest_level() -> None:
+def test_what_is_found_in_windows_is_in_pixels_of_the_finest_level() -> None:
     pixels = np.repeat(run_scene.scene((96, 96))[..., None], 3, axis=2)
-    found = rung(Regions(), [pixels], 96, pixel_side=4)
+    found = trial_size(Regions(), [pixels], 96, pixel_side=4)
     assert found is not None
     assert found.window == 4 * 96
     assert found.found == pytest.approx(4 * SIZE, rel=0.1)
@@ -138,10 +137,10 @@ def test_what_is_found_in_windows_is_told_in_pixels_of_the_finest_level() -> Non
 
 def test_a_window_that_fails_is_left_out_and_one_given_up_is_not() -> None:
     pixels = np.repeat(run_scene.scene((96, 96))[..., None], 3, axis=2)
-    assert rung(Regions(failing={1}), [pixels, pixels], 96) is not None
-    assert rung(Regions(failing={1, 2}), [pixels, pixels], 96) is None
+    assert trial_size(Regions(failing={1}), [pixels, pixels], 96) is not None
+    assert trial_size(Regions(failing={1, 2}), [pixels, pixels], 96) is None
     with pytest.raises(Cancelled):
-        rung(ScaledRegions(error=Cancelled("enough")), [pixels], 96)
+        trial_size(ScaledRegions(error=Cancelled("enough")), [pixels], 96)
 
 
 def noise(scale: float) -> NDArray[np.uint8]:
@@ -150,34 +149,34 @@ def noise(scale: float) -> NDArray[np.uint8]:
 
 
 def test_the_window_that_shows_most_and_a_usual_one_are_taken() -> None:
-    look = np.zeros((128, 192, 3), dtype=np.uint8)
+    sample = np.zeros((128, 192, 3), dtype=np.uint8)
     for index, scale in enumerate((20, 3, 40, 25, 2, 30)):
         y, x = divmod(index, 3)
-        look[64 * y :, 64 * x :][:64, :64] = noise(scale)
-    most, usual = shown_windows(look, 64)
-    np.testing.assert_array_equal(most, look[:64, 128:])
+        sample[64 * y :, 64 * x :][:64, :64] = noise(scale)
+    most, usual = trial_windows(sample, 64)
+    np.testing.assert_array_equal(most, sample[:64, 128:])
     # The middle one of 40, 30, 25 and 20; the others show little.
-    np.testing.assert_array_equal(usual, look[64:, :64])
+    np.testing.assert_array_equal(usual, sample[64:, :64])
 
 
-def test_of_a_look_that_is_no_larger_than_a_window_there_is_one() -> None:
-    look = np.repeat(noise(20), 3, axis=2)
-    assert len(list(shown_windows(look, 64))) == 1
+def test_of_a_sample_that_is_no_larger_than_a_window_there_is_one() -> None:
+    sample = np.repeat(noise(20), 3, axis=2)
+    assert len(list(trial_windows(sample, 64))) == 1
 
 
-def test_looks_are_taken_from_the_one_that_shows_most_to_that_of_least() -> None:
-    looks = [
+def test_samples_are_taken_from_the_one_that_shows_most_to_that_of_least() -> None:
+    drawn = [
         Sample((index,), 0, Box(0, 0, 64, 64), np.repeat(noise(index + 1), 3, axis=2))
         for index in range(9)
     ]
-    assert [look.plane for look in spread_looks(looks)] == [
+    assert [each.plane for each in spread_samples(drawn)] == [
         (8,),
         (6,),
         (4,),
         (2,),
         (0,),
     ]
-    assert [look.plane for look in spread_looks(looks[:3])] == [(2,), (1,), (0,)]
+    assert [each.plane for each in spread_samples(drawn[:3])] == [(2,), (1,), (0,)]
 
 
 def test_a_model_of_one_window_size_has_none_to_try() -> None:
@@ -219,11 +218,11 @@ def test_nothing_is_tried_where_nothing_stands_out() -> None:
     assert model.encodes == 0
 
 
-def test_a_trial_reads_few_pixels_besides_those_that_blobs_are_looked_for_in(
+def test_a_trial_reads_few_pixels_besides_those_that_blobs_are_found_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (looks, settling):
-        monkeypatch.setattr(module, "LOOK_SIDE", 256)
+    for module in (samples, planning):
+        monkeypatch.setattr(module, "SAMPLE_SIDE", 256)
     pixels = np.tile(shells((300, 300)), (2, 2))
     reads = []
     for model in (Regions(), ScaledRegions()):
@@ -237,19 +236,19 @@ def test_a_trial_reads_few_pixels_besides_those_that_blobs_are_looked_for_in(
 
 
 def test_a_trial_can_be_given_up_before_any_of_its_windows() -> None:
-    told: list[int] = []
+    called: list[int] = []
     model = ScaledRegions()
-    planned(opened(shells()), model, level=0, before=lambda *_: told.append(1))
-    reads = len(told) - model.encodes
-    assert 0 < reads < len(told)
-    for last in range(len(told)):
+    planned(opened(shells()), model, level=0, before=lambda *_: called.append(1))
+    reads = len(called) - model.encodes
+    assert 0 < reads < len(called)
+    for last in range(len(called)):
         model = ScaledRegions()
         with pytest.raises(Cancelled):
             planned(opened(shells()), model, level=0, before=cancelling(after=last))
         assert last - reads <= model.encodes <= last
 
 
-def cancelling(after: int) -> Before:
+def cancelling(after: int) -> BeforeRead:
     calls = iter(range(after + 1))
 
     def before(level: int, box: Box) -> None:

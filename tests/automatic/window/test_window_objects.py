@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from napari_sam.automatic.overlaps import overlaps
 from napari_sam.automatic.window.window_labels import WindowObjects
-from napari_sam.automatic.window.window_objects import WindowResult
+from napari_sam.automatic.window.window_objects import WindowResult, overlaps
 from napari_sam.geometry import Box
 
 PLANE = Box(0, 0, 100, 100)
 
 
-def piece(window: Box, core: Box, *boxes: Box) -> WindowResult:
+def result(window: Box, core: Box, *boxes: Box) -> WindowResult:
     labels = np.zeros(window.shape, dtype=np.uint32)
     for number, box in enumerate(boxes, start=1):
         labels[box.relative_to(window).slices] = number
@@ -18,9 +17,9 @@ def piece(window: Box, core: Box, *boxes: Box) -> WindowResult:
     return WindowResult.of(window, core, PLANE, WindowObjects(labels, scores))
 
 
-def test_areas_boxes_and_cuts_are_told() -> None:
+def test_areas_boxes_and_cuts_are_in_the_table() -> None:
     window, core = Box(0, 40, 40, 80), Box(0, 50, 30, 70)
-    found = piece(
+    found = result(
         window,
         core,
         Box(0, 60, 5, 66),  # ends with the plane
@@ -38,9 +37,9 @@ def test_areas_boxes_and_cuts_are_told() -> None:
     assert found.is_cut_n.tolist() == [False, True, True]
 
 
-def test_pairs_are_compared_where_both_windows_look() -> None:
-    left = piece(Box(0, 0, 50, 50), Box(0, 0, 50, 40), Box(10, 20, 20, 40))
-    right = piece(
+def test_pairs_are_compared_where_both_windows_are() -> None:
+    left = result(Box(0, 0, 50, 50), Box(0, 0, 50, 40), Box(10, 20, 20, 40))
+    right = result(
         Box(0, 30, 50, 80),
         Box(0, 40, 50, 80),
         Box(12, 34, 20, 44),

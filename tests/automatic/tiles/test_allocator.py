@@ -59,7 +59,7 @@ def test_without_such_a_c_library_nothing_happens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(allocator.sys, "platform", "win32")
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: pytest.fail("was asked"))
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: pytest.fail("was called"))
     allocator.keep_memory()
     monkeypatch.setattr(allocator.sys, "platform", "linux")
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: SimpleNamespace())
@@ -70,10 +70,10 @@ def test_without_such_a_c_library_nothing_happens(
 def test_only_processes_that_a_cluster_started_are_told(
     nanny: str | None, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[None] = []
-    monkeypatch.setattr(cluster, "keep_memory", lambda: told.append(None))
+    called: list[None] = []
+    monkeypatch.setattr(cluster, "keep_memory", lambda: called.append(None))
     unused: Any = None
     tools = cluster.WorkerTools("run", unused, unused, unused, "cpu")
     worker: Any = SimpleNamespace(nanny=nanny)
     tools.setup(worker)
-    assert len(told) == times
+    assert len(called) == times

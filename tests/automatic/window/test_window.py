@@ -1,4 +1,4 @@
-"""Everything in one window, with models whose answers a reader can predict."""
+"""All objects of one window, with models whose answers a reader can predict."""
 
 from __future__ import annotations
 
@@ -15,23 +15,21 @@ from scipy import ndimage
 from skimage.io import imread
 
 from napari_sam.automatic.window.options import AutomaticOptions
-from napari_sam.automatic.window.segment import answers, grid_clicks, segment_window
+from napari_sam.automatic.window.segment import grid_clicks, point_masks, segment_window
 from napari_sam.errors import PredictorError
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
 from napari_sam.masks import iou
 from napari_sam.model.build import new_tiny_sam
 from napari_sam.model.checkpoints import load_model
-from napari_sam.model.metadata import ModelMetadata
+from napari_sam.model.metadata import OWN_QUERY, PUBLISHED_QUERY, ModelMetadata
 from napari_sam.model.window_model import WindowMask
 from napari_sam.model.window_model.point_masks import (
-    OWN_QUERY,
-    PUBLISHED_QUERY,
     PointQuery,
 )
 from napari_sam.prompts import Click, Prompt
 
-FLUO = Path(__file__).parents[3] / "shared" / "data" / "dsb2018_fluo"
+FLUO = Path(__file__).parents[4] / "shared" / "data" / "dsb2018_fluo"
 
 Gray = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -48,14 +46,14 @@ class Regions:
     score: Callable[[int], float] = lambda gray: 0.9
     change: Callable[[Mask], list[Mask]] = lambda mask: [mask]
     encodes: int = 0
-    asked: list[Sequence[Prompt]] = field(default_factory=list)
+    prompts: list[Sequence[Prompt]] = field(default_factory=list)
 
     def encode(self, pixels_hwc: Gray) -> Gray:
         self.encodes += 1
         return pixels_hwc[..., 0].copy()
 
     def predict(self, embedding: Gray, prompts: Sequence[Prompt]) -> list[WindowMask]:
-        self.asked.append(prompts)
+        self.prompts.append(prompts)
         (click,) = prompts
         assert isinstance(click, Click)
         islands, _ = ndimage.label(
@@ -112,7 +110,7 @@ def test_a_mask_that_touches_every_border_is_background_only_when_it_is_rejected
     assert found.labels_hw.max() == 5
 
 
-def test_a_piece_of_background_between_objects_is_rejected_by_its_looks() -> None:
+def test_background_between_objects_is_rejected_by_its_intensity() -> None:
     # The frame keeps the background in its middle away from the window's borders.
     frame = np.ones((SIDE, SIDE), dtype=bool)
     frame[3:-3, 3:-3] = False
@@ -121,7 +119,7 @@ def test_a_piece_of_background_between_objects_is_rejected_by_its_looks() -> Non
     assert_same_objects(found.labels_hw, truth(*DISCS[:3]))
     kept = replace(OPTIONS, reject_background=False)
     found = segment_window(Regions(), pixels, kept)
-    assert found.labels_hw[48, 10] != 0  # the control: a model that answers is heard
+    assert found.labels_hw[48, 10] != 0  # the control: the model did answer
 
 
 def test_objects_that_are_dark_are_objects_all_the_same() -> None:
@@ -169,7 +167,7 @@ def test_of_a_part_the_object_and_a_group_the_best_is_taken() -> None:
     assert_same_objects(found.labels_hw, truth(first, second))
 
 
-def test_an_object_in_another_is_kept_where_that_is_asked_for() -> None:
+def test_an_object_in_another_is_kept_where_that_is_wanted() -> None:
     cell, nucleus = disc(48, 48, 30), disc(48, 48, 9)
 
     def filled(mask: Mask) -> list[Mask]:
@@ -214,7 +212,7 @@ def test_a_huge_object_still_gets_a_few_clicks() -> None:
     assert options.clicks_per_side((40, SIDE)) == (3, 8)
 
 
-def test_small_objects_are_looked_at_in_small_windows() -> None:
+def test_small_objects_get_small_windows() -> None:
     metadata = ModelMetadata(
         "f", "f", image_size=64, window_size=64, window_sizes=(32, 64), object_share=0.2
     )
@@ -251,14 +249,14 @@ def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
         AutomaticOptions(**wrong)
 
 
-def test_a_model_without_batches_is_asked_about_one_click_at_a_time() -> None:
+def test_a_model_without_batches_gets_one_click_at_a_time() -> None:
     model = Regions()
     clicks = [Click(20, 22), Click(25, 60)]
-    found = answers(model, scene(*DISCS)[..., 0], clicks, PointQuery(0.5, 0.5))
-    assert [list(asked) for asked in model.asked] == [[click] for click in clicks]
+    found = point_masks(model, scene(*DISCS)[..., 0], clicks, PointQuery(0.5, 0.5))
+    assert [list(prompts) for prompts in model.prompts] == [[click] for click in clicks]
     np.testing.assert_array_equal(found.draw(1, (SIDE, SIDE)), DISCS[1])
     unsure = PointQuery(min_score=0.95)
-    assert len(answers(model, scene(*DISCS)[..., 0], clicks, unsure)) == 0
+    assert len(point_masks(model, scene(*DISCS)[..., 0], clicks, unsure)) == 0
 
 
 def test_sam_answers_all_clicks_at_once_as_it_answers_them_one_by_one() -> None:
@@ -284,8 +282,8 @@ def test_thresholds_suit_the_model() -> None:
     assert OPTIONS.query_for(own) == OWN_QUERY
     assert OPTIONS.query_for(published) == PUBLISHED_QUERY
     assert OPTIONS.query_for(Regions()).min_score <= 0
-    asked = PointQuery(min_score=0.3)
-    assert replace(OPTIONS, query=asked).query_for(own) == asked
+    given = PointQuery(min_score=0.3)
+    assert replace(OPTIONS, query=given).query_for(own) == given
 
 
 @pytest.mark.skipif(not FLUO.is_dir(), reason=f"no annotated images in {FLUO}")

@@ -150,8 +150,8 @@ def test_a_cancelled_run_goes_on_without_the_cluster(
 
 
 def plan_of(image: Path, labels: Path) -> RunPlan:
-    def stop(look: WindowProgress) -> None:
-        if look.most_windows:
+    def stop(progress: WindowProgress) -> None:
+        if progress.most_windows:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):

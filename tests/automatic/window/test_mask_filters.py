@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from straightforward import overlap
 
-from napari_sam.automatic.filtering import (
+from napari_sam.automatic.window.mask_filters import (
     is_cut_by,
     without_duplicates,
     without_small_regions,

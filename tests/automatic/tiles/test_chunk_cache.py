@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from run_scene import OPTIONS, Regions
 
-from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.estimate.planning import plan_run
 from napari_sam.automatic.plan import RunPlan, RunRequest
 from napari_sam.automatic.tiles import chunk_cache as shared_reads
 from napari_sam.automatic.tiles.chunk_cache import ChunkCache
@@ -65,7 +65,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan_of(image: Image, level: int = 0) -> RunPlan:
-    asked = RunRequest(
+    request = RunRequest(
         image.fingerprint,
         "regions",
         ((0,), (1,)),
@@ -74,7 +74,7 @@ def plan_of(image: Image, level: int = 0) -> RunPlan:
         OPTIONS,
         skip_empty=False,
     )
-    return replace(plan_run(image, Regions(), asked), windows_along=2)
+    return replace(plan_run(image, Regions(), request), windows_along=2)
 
 
 def read_all(plan: RunPlan, image: Image) -> ChunkCache:

@@ -12,11 +12,11 @@ import pytest
 import torch
 from run_scene import OPTIONS, SHAPE, Gray, Regions, scene
 
-from napari_sam.automatic.estimate.plan_run import plan_run
+from napari_sam.automatic.estimate.planning import plan_run
 from napari_sam.automatic.plan import RunPlan, RunRequest
 from napari_sam.automatic.tiles.batching import AdaptiveBatchModel
 from napari_sam.automatic.tiles.chunk_cache import ChunkCache
-from napari_sam.automatic.tiles.segment import segmented
+from napari_sam.automatic.tiles.segment import segment_tiles
 from napari_sam.automatic.tiles.tile import TilePixels, TileResult, read_tile
 from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
@@ -32,7 +32,7 @@ class Batches(Regions):
     room: int = 1000  # windows
     room_for_clicks: int = 1000
     given: list[int] = field(default_factory=list)
-    asked: list[int] = field(default_factory=list)
+    clicks_at_once: list[int] = field(default_factory=list)
 
     def encode(self, pixels_hwc: Gray) -> Any:
         if self.room < 1:
@@ -48,7 +48,7 @@ class Batches(Regions):
     def predict_many(
         self, embedding: Any, clicks: list[Click], query: PointQuery
     ) -> PointMasks:
-        self.asked.append(query.clicks_at_once)
+        self.clicks_at_once.append(query.clicks_at_once)
         if query.clicks_at_once > self.room_for_clicks:
             raise torch.OutOfMemoryError("no room")
         return super().predict_many(embedding, clicks, query)
@@ -57,12 +57,12 @@ class Batches(Regions):
 @pytest.fixture(scope="module")
 def work() -> tuple[RunPlan, list[TilePixels]]:
     image = open_image(scene(), contrast_limits=(0, 255))
-    asked = RunRequest(
+    request = RunRequest(
         image.fingerprint, "f", ((),), Box.of_shape(SHAPE), 0, OPTIONS, skip_empty=False
     )
-    plan = replace(plan_run(image, Regions(), asked), windows_along=3)
-    reads = ChunkCache(plan, image)
-    return plan, [read_tile(plan, image, tile, reads) for tile in plan.tiles()]
+    plan = replace(plan_run(image, Regions(), request), windows_along=3)
+    chunks = ChunkCache(plan, image)
+    return plan, [read_tile(plan, image, tile, chunks) for tile in plan.tiles()]
 
 
 Work = tuple[RunPlan, list[TilePixels]]
@@ -70,24 +70,25 @@ Work = tuple[RunPlan, list[TilePixels]]
 
 def found(work: Work, model: Regions, at_once: int | None = None, **how: Any) -> Any:
     plan, tiles = work
-    roomy = AdaptiveBatchModel(model, plan.options, at_once)
-    return list(segmented(plan, roomy, tiles, **how))
+    batched = AdaptiveBatchModel(model, plan.options, at_once)
+    return list(segment_tiles(plan, batched, tiles, **how))
 
 
 def assert_same(results: list[TileResult], wanted: list[TileResult]) -> None:
     assert [result.tile for result in results] == [result.tile for result in wanted]
     for result, other in zip(results, wanted, strict=True):
         assert result.failures == other.failures
-        assert list(result.pieces) == list(other.pieces)
-        for cell, piece in result.pieces.items():
-            np.testing.assert_array_equal(piece.labels_hw, other.pieces[cell].labels_hw)
+        assert list(result.results) == list(other.results)
+        for cell, found in result.results.items():
+            same = other.results[cell].labels_hw
+            np.testing.assert_array_equal(found.labels_hw, same)
 
 
 @pytest.fixture(scope="module")
 def plain(work: Work) -> list[TileResult]:
     """One window after the other."""
     results = found(work, Regions())
-    assert sum(len(result.pieces) for result in results) > 10
+    assert sum(len(result.results) for result in results) > 10
     return results
 
 
@@ -118,13 +119,11 @@ def test_a_full_device_gets_half_and_never_more_again(
     assert model.encodes == sum(len(tile.windows) for tile in work[1])
 
 
-def test_a_full_device_is_asked_about_fewer_clicks(
-    work: Work, plain: list[TileResult]
-) -> None:
+def test_a_full_device_gets_fewer_clicks(work: Work, plain: list[TileResult]) -> None:
     model = Batches(room_for_clicks=20)
     assert_same(found(work, model), plain)
-    assert model.asked[:3] == [64, 32, 16]
-    assert set(model.asked[3:]) == {16}
+    assert model.clicks_at_once[:3] == [64, 32, 16]
+    assert set(model.clicks_at_once[3:]) == {16}
 
 
 def test_a_window_for_which_there_is_no_room_at_all_fails(work: Work) -> None:
@@ -137,8 +136,8 @@ def test_a_window_for_which_there_is_no_room_at_all_fails(work: Work) -> None:
 def test_a_click_for_which_there_is_no_room_fails_its_window(work: Work) -> None:
     model = Batches(room_for_clicks=0)
     results = found(work, model)
-    assert model.asked[:7] == [64, 32, 16, 8, 4, 2, 1]
-    assert all(result.failures and not result.pieces for result in results)
+    assert model.clicks_at_once[:7] == [64, 32, 16, 8, 4, 2, 1]
+    assert all(result.failures and not result.results for result in results)
 
 
 def test_one_bad_window_of_a_batch_fails_alone(
@@ -152,19 +151,19 @@ def test_one_bad_window_of_a_batch_fails_alone(
     results = found(work, model, 4)
     failures = [failure for result in results for failure in result.failures]
     assert [failure.reason for failure in failures] == ["the device is gone"]
-    pieces, wanted = (sum(len(r.pieces) for r in of) for of in (results, plain))
-    assert pieces == wanted - 1
+    count, wanted = (sum(len(r.results) for r in of) for of in (results, plain))
+    assert count == wanted - 1
 
 
-def test_every_window_is_told_of_before_the_model_is_shown_it(work: Work) -> None:
+def test_every_window_is_announced_before_the_model_gets_it(work: Work) -> None:
     model = Batches()
-    told: list[Box] = []
+    announced: list[Box] = []
 
     def watch(window: Box) -> None:
-        assert model.encodes <= len(told)
-        if len(told) == 7:
+        assert model.encodes <= len(announced)
+        if len(announced) == 7:
             raise Cancelled("enough")
-        told.append(window)
+        announced.append(window)
 
     with pytest.raises(Cancelled):
         found(work, model, 3, before_window=watch)
@@ -180,7 +179,7 @@ def test_tiles_without_windows_come_out_in_their_turn(work: Work) -> None:
 
     with ThreadPoolExecutor(1) as encoder:
         results = list(
-            segmented(
+            segment_tiles(
                 plan,
                 AdaptiveBatchModel(Batches(), plan.options),
                 some_empty(),

@@ -33,10 +33,10 @@ def tiny() -> Sam:
     torch.manual_seed(5)
     sam = new_tiny_sam(ModelMetadata("tiny", "random", image_size=64)).eval()
     for layer in sam.mask_decoder.transformer.layers:
-        look = layer.cross_attn_image_to_token
-        look.q_proj.weight.data *= 3
-        look.k_proj.weight.data *= 3
-        look.out_proj.weight.data *= 10
+        attention = layer.cross_attn_image_to_token
+        attention.q_proj.weight.data *= 3
+        attention.k_proj.weight.data *= 3
+        attention.out_proj.weight.data *= 10
     for mlp in sam.mask_decoder.output_hypernetworks_mlps:
         mlp.layers[-1].weight.data *= 400
     sam.mask_decoder.iou_prediction_head.layers[-1].bias.data += 0.5

@@ -153,10 +153,10 @@ def cleaned(records: list[Record], settings: Settings) -> list[Record]:
     for record in records:
         before = record["segmentation"]
         mask = before.copy()
-        for hole in pieces(~mask):
+        for hole in connected_parts(~mask):
             if hole.sum() < settings.min_mask_region_area:
                 mask |= hole
-        islands = pieces(mask)
+        islands = connected_parts(mask)
         large = [i for i in islands if i.sum() >= settings.min_mask_region_area]
         touched = bool((mask != before).any()) or len(large) < len(islands)
         if len(large) < len(islands):
@@ -168,6 +168,6 @@ def cleaned(records: list[Record], settings: Settings) -> list[Record]:
     return suppressed(records, scores, threshold)
 
 
-def pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+def connected_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     labels = label(mask, connectivity=2)
     return [labels == value for value in range(1, labels.max() + 1)]

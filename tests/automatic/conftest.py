@@ -1,0 +1,1 @@
+"""Makes the scenes beside this file importable for the tests in the folders below."""
