@@ -167,7 +167,7 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
 
 
 def _mode(mode: Mode | None) -> AutomaticMode | None:
-    return None if mode in (None, Mode.BEST) else AutomaticMode(mode)
+    return None if mode is Mode.BEST else AutomaticMode((mode or Mode.GRID).value)
 
 
 def _segmented(

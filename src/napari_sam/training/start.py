@@ -22,7 +22,7 @@ from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.training.checkpoints import averaged_state
 from napari_sam.training.config import Network, TrainingConfig
 
-NEW_IMAGE_SIZE = 512
+DEFAULT_IMAGE_SIZE = 512
 NEW_WINDOW_SIZE = 256
 NEW_NAME = "trained"
 
@@ -89,7 +89,7 @@ def _new_metadata(network: Network) -> ModelMetadata:
     return ModelMetadata(
         network.name or NEW_NAME,
         fingerprint="untrained",
-        image_size=network.image_size or NEW_IMAGE_SIZE,
+        image_size=network.image_size or DEFAULT_IMAGE_SIZE,
         window_size=network.window_size or NEW_WINDOW_SIZE,
         window_sizes=network.window_sizes,
         object_share=network.object_share,
