@@ -96,6 +96,11 @@ def read_dataset(path: Path | str) -> Dataset:
         A folder with `images/` and `labels/`, or an OME-Zarr image with labels; a
         certain one of several as `IMAGE.zarr::NAME`, else the first.
 
+    Returns
+    -------
+    Dataset
+        Its planes in order of the images' names; no pixels are read.
+
     Raises
     ------
     ImageError

@@ -207,8 +207,9 @@ class Image:
 
         Returns
         -------
-        (channels, height, width) in native byte order. Virtual levels are block
-        means of the same type, integers rounded; those of bool are float32, 0..1.
+        numpy.ndarray
+            (channels, height, width) in native byte order. Virtual levels are block
+            means of the same type, integers rounded; those of bool are float32, 0..1.
 
         Raises
         ------
@@ -346,6 +347,11 @@ def open_image(  # noqa: PLR0913 - each has a default that suits most
     -----
     ImageWarning
         With each of the image's `notices`.
+
+    Returns
+    -------
+    Image
+        No pixel of it has been read.
 
     Raises
     ------

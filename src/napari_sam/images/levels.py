@@ -107,7 +107,9 @@ class StoredLevel:
 
         Returns
         -------
-        (channels, height, width), or (channels, ceil(height / step), ...) with a step.
+        numpy.ndarray
+            (channels, height, width), or (channels, ceil(height / step), ...) with a
+            step.
 
         Raises
         ------
