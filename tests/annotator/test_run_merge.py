@@ -10,13 +10,23 @@ from threading import Event
 import numpy as np
 import pytest
 import zarr
+from merge_scene import (
+    ASKED,
+    SIZE,
+    WHOLE,
+    Stopping,
+    found_in,
+    labels_in,
+    merge,
+    nothing,
+    session_on,
+)
 from run_scene import SHAPE, Regions, assert_same_objects, opened, scene, truth
 from run_scene import write_image as stored
 
 from napari_sam.annotator import run_merge, undo
 from napari_sam.annotator.run_merge import (
     RegionRequest,
-    RunMerge,
     all_planes,
     find_objects,
     forget_run,
@@ -27,55 +37,13 @@ from napari_sam.annotator.undo import UndoRun
 from napari_sam.errors import Cancelled, LabelError
 from napari_sam.geometry import Box
 from napari_sam.labels import Edit, LabelStore
-from napari_sam.predictor.progress import WindowProgress
 from napari_sam.session import Session
-
-WHOLE = Box.of_shape(SHAPE)
-SIZE = 18
-ASKED = RegionRequest(((),), WHOLE, SIZE)
-
-
-def nothing(*_: object) -> None:
-    pass
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     with session_on(stored(tmp_path / "image.zarr", scene()), tmp_path) as opened_one:
         yield opened_one
-
-
-def session_on(image: Path, folder: Path, model: Regions | None = None) -> Session:
-    return Session(opened(image), folder / "cells.ome.zarr", model or Regions())
-
-
-def found_in(session: Session, request: RegionRequest = ASKED) -> RunMerge:
-    report = find_objects(session, request, nothing, nothing)
-    return RunMerge.begin(session, request, report, nothing)
-
-
-def merge(session: Session, request: RegionRequest = ASKED) -> RunMerge:
-    merging = found_in(session, request)
-    for block in merging.blocks:
-        merging.write(session, block)
-    merging.close()
-    return merging
-
-
-def labels_in(session: Session, plane: tuple[int, ...] = ()) -> np.ndarray:
-    return np.asarray(session.labels.read(plane, WHOLE))
-
-
-class Stopping:
-    """Ends a run at its so-manieth window."""
-
-    def __init__(self, windows: int) -> None:
-        self.left = windows
-
-    def __call__(self, look: WindowProgress) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Cancelled("enough")
 
 
 def test_all_that_was_found_goes_in_and_the_run_is_forgotten(session: Session) -> None:

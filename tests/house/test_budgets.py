@@ -44,3 +44,15 @@ def test_a_class_name_means_one_thing() -> None:
     check_none(
         f"{name}: {', '.join(where)}" for name, where in homes.items() if len(where) > 1
     )
+
+
+def test_a_test_module_or_scene_is_found_by_its_name_alone() -> None:
+    # pytest puts their folders side by side into the path.
+    homes = defaultdict(list)
+    for path in python_files("tests"):
+        homes[path.name].append(short(path))
+    check_none(
+        ", ".join(paths)
+        for name, paths in homes.items()
+        if len(paths) > 1 and name != "conftest.py"
+    )

@@ -6,6 +6,18 @@ from threading import Event
 
 import numpy as np
 import pytest
+from dock_run_scene import (
+    WHOLE,
+    assert_window_lives,
+    catch_up,
+    finish,
+    labels_in,
+    layer_names,
+    open_dock,
+    panel_of,
+    run_of,
+    start,
+)
 from dock_scene import CTRL, Person
 from islands_scene import (
     BACKGROUND,
@@ -24,18 +36,6 @@ from napari.viewer import Viewer
 from plugin_scene import seen
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from run_scene import (
-    WHOLE,
-    assert_window_lives,
-    catch_up,
-    finish,
-    labels_in,
-    layer_names,
-    open_dock,
-    panel_of,
-    run_of,
-    start,
-)
 
 from napari_sam.annotator import automatic_run, run_merge
 from napari_sam.annotator.commands import Discard, Where

@@ -5,12 +5,12 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from dock_run_scene import assert_window_lives, finish, labels_in, open_dock, start
 from dock_scene import CTRL, Person
 from islands_scene import COUNT, IslandsModel, on_disk, squares
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from run_scene import assert_window_lives, finish, labels_in, open_dock, start
 
 from napari_sam.annotator import run_merge, undo
 from napari_sam.annotator.commands import Where

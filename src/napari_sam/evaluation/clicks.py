@@ -40,8 +40,9 @@ def correcting_click(shown: Mask, wanted: Mask) -> tuple[int, int, bool] | None:
 
     Returns
     -------
-    (row, column, positive), or None where nothing is wrong. A region is missing or
-    too much as a whole: it is 8-connected pixels of one of the two kinds.
+    (row, column, positive) or None
+        None where nothing is wrong. A region is missing or too much as a whole: it is
+        8-connected pixels of one of the two kinds.
     """
     found: list[tuple[int, bool, Mask]] = []
     for wrong, positive in ((wanted & ~shown, True), (shown & ~wanted, False)):

@@ -95,6 +95,11 @@ def compare_labels(
     on_block
         Called after each block with how many are done, and how many there are.
 
+    Returns
+    -------
+    Comparison
+        All measures, and lists of what went wrong.
+
     Raises
     ------
     ImageError, LabelError

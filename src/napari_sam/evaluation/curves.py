@@ -129,12 +129,13 @@ def clicks_to(iou: NDArray[np.float64], target: float) -> Figures:
 
 
 def calibration(score: NDArray[np.float64], iou: NDArray[np.float64]) -> Figures:
-    """How far the expected IoU is from the real one, at the first click.
+    """How far the predicted IoU is from the real one, at the first click.
 
     Returns
     -------
-    The mean error, the mean excess of the expectation, the difference of the means,
-    and for each tenth of the expectation that occurs: (expected, real, objects).
+    dict
+        The mean error, the mean excess of the prediction, the difference of the means,
+        and for each tenth of the prediction that occurs: (predicted, real, objects).
     """
     bins = np.minimum((score * SCORE_BINS).astype(int), SCORE_BINS - 1)
     table = [

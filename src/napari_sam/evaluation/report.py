@@ -54,7 +54,8 @@ def write_report(
 
     Returns
     -------
-    What report.json holds: figures by data set, and overall.
+    dict
+        What report.json holds: figures by data set, and overall.
     """
     figures = figures_of(results)
     report = {"about": dict(about), "sets": figures}

@@ -79,7 +79,8 @@ def evaluate(
 
     Returns
     -------
-    The results in the order of the planes, whoever finished first.
+    list of PlaneResult
+        In the order of the planes, whoever finished first.
 
     Raises
     ------

@@ -15,16 +15,15 @@ intensity   from any pixel type to 8 bits
 """
 
 from napari_sam.images import axes
-from napari_sam.images.image import Image, ImageLike, open_image
+from napari_sam.images.image import Image, ImageLike, open_ids, open_image
 from napari_sam.images.intensity import as_rgb, intensity_range, stretch
 from napari_sam.images.layout import Ranges
 from napari_sam.images.levels import Level
 from napari_sam.images.sampling import widen_empty_range
-from napari_sam.images.sources import find_image
-from napari_sam.images.stored import ForeignErrors, LazyArray, StoredImage, one_line
+from napari_sam.images.sources import find_image, is_image_name
+from napari_sam.images.stored import LazyArray, StoredImage
 
 __all__ = [
-    "ForeignErrors",
     "Image",
     "ImageLike",
     "LazyArray",
@@ -35,7 +34,8 @@ __all__ = [
     "axes",
     "find_image",
     "intensity_range",
-    "one_line",
+    "is_image_name",
+    "open_ids",
     "open_image",
     "stretch",
     "widen_empty_range",

@@ -50,8 +50,9 @@ def read_block_means(
 
     Returns
     -------
-    (channels, height, width) of the type of `base`, integers rounded; bool becomes
-    float32, the part of a block that is true, 0..1.
+    numpy.ndarray
+        (channels, height, width) of the type of `base`, integers rounded; bool becomes
+        float32, the part of a block that is true, 0..1.
     """
     sums_chw = np.zeros((len(channels), *box.shape))
     counts_chw = np.zeros((len(channels), *box.shape))

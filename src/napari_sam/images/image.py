@@ -207,8 +207,9 @@ class Image:
 
         Returns
         -------
-        (channels, height, width) in native byte order. Virtual levels are block
-        means of the same type, integers rounded; those of bool are float32, 0..1.
+        numpy.ndarray
+            (channels, height, width) in native byte order. Virtual levels are block
+            means of the same type, integers rounded; those of bool are float32, 0..1.
 
         Raises
         ------
@@ -297,7 +298,7 @@ class Image:
 
 
 def open_image(  # noqa: PLR0913 - each has a default that suits most
-    source: ImageLike | Image,
+    source: ImageLike | Image | StoredImage,
     *,
     axes: str | None = None,
     channels: Sequence[int] | None = None,
@@ -347,6 +348,11 @@ def open_image(  # noqa: PLR0913 - each has a default that suits most
     ImageWarning
         With each of the image's `notices`.
 
+    Returns
+    -------
+    Image
+        No pixel of it has been read.
+
     Raises
     ------
     ImageError
@@ -372,6 +378,17 @@ def open_image(  # noqa: PLR0913 - each has a default that suits most
         stored.close()
         raise
     return Image(stored, layout, chosen, contrast, axes)
+
+
+def open_ids(source: ImageLike) -> Image:
+    """Open a label image: as `open_image`, but a palette's numbers, not its colours."""
+    stored = find_image(source)
+    if stored.indices is not None:
+        axes = (stored.axes or "").replace("s", "")
+        stored = replace(
+            stored, arrays=(stored.indices,), axes=axes, is_rgb=False, indices=None
+        )
+    return open_image(stored)
 
 
 def _reopened(

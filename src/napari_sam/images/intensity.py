@@ -49,9 +49,10 @@ def intensity_range(
 
     Returns
     -------
-    (low, high), finite. Where both percentiles fall on one value, as in an image of
-    few bright specks, they are the extremes of the sample. low == high means that
-    the sample has one value, or none (0, 0).
+    low, high : float
+        Finite. Where both percentiles fall on one value, as in an image of few bright
+        specks, they are the extremes of the sample. low == high means that the sample
+        has one value, or none (0, 0).
     """
     if sample.dtype == np.bool_:
         return 0.0, 1.0
@@ -84,7 +85,8 @@ def fill_value(values: NDArray[Any]) -> float | None:
 
     Returns
     -------
-    None where there is none, or it is not clear.
+    number or None
+        None where there is none, or it is not clear.
     """
     least, largest = values.min(), values.max()
     for extreme in (least, largest):
