@@ -77,7 +77,9 @@ def test_undo_and_redo_go_through_prompts_and_objects(scene: Scene) -> None:
     state = scene.post(Undo())
     assert state.prompts == ()
     assert not state.can_undo
-    assert scene.post(Redo(), Redo()).can_redo is False
+    state = scene.post(Redo(), Redo())
+    assert not state.can_redo
+    assert state.candidate is None
     assert (scene.on_disk()[0] == 1).sum() == SQUARES[0].area
 
 

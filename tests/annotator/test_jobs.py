@@ -14,6 +14,8 @@ from napari_sam.errors import Cancelled, ImageReadError
 from napari_sam.geometry import Box
 from napari_sam.predictor.progress import WindowProgress
 
+TOPIC = {"topic": "prompt"}
+
 
 class Gate:
     """Work that stays where it is until it is let through, watching."""
@@ -133,9 +135,12 @@ def test_an_answer_that_was_ready_before_it_was_replaced_is_dropped(
     queue.submit("old", gate, topic="prompt")
     hold(gate)
     queue.thread.post(lambda: busy.wait(10))
-    gate.opened.set()  # the thread is busy: the answer is on its way
-    threading.Timer(0.1, busy.set).start()
-    queue.submit("new", topic="prompt")
+    newer = threading.Thread(target=queue.submit, args=("new",), kwargs=TOPIC)
+    newer.start()
+    # The session's thread is busy: the answer comes behind the newer job.
+    threading.Timer(0.1, gate.opened.set).start()
+    threading.Timer(0.4, busy.set).start()
+    newer.join()
     queue.settle()
     assert queue.lines == ["done new"]
 

@@ -313,3 +313,14 @@ def test_a_model_that_does_not_exist_leaves_nothing_behind(
     before = files_in(desk.folder)
     assert desk.segment() == 1
     assert files_in(desk.folder) == before
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.PNG", "labels.geojson"])
+def test_a_name_of_a_file_is_no_place_for_labels(
+    desk: Desk, model: Regions, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    desk.ask([OK])
+    before = files_in(desk.folder)
+    assert desk.segment("--output", str(desk.folder / name)) == 1
+    assert "Call it labels.ome.zarr" in error_of(capsys)
+    assert files_in(desk.folder) == before

@@ -56,7 +56,7 @@ def test_models_are_listed_with_licence_and_place(
     assert run("models") == 0
     told = capsys.readouterr().out
     row = next(line for line in told.splitlines() if line.split()[:1] == ["vit_b"])
-    assert row.split() == ["vit_b", "SAM", "375", "MB", "Apache-2.0", "no"]
+    assert row.split() == ["vit_b", "SAM", "375", "MB", "Apache-2.0", "no", "no"]
     assert str(tmp_path) in told
     assert "embedded" in told
 

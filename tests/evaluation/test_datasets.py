@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from disc_scene import draw
+from numpy.typing import NDArray
+from PIL import Image as Pillow
 
-from napari_sam.errors import ImageError, LabelError
+from napari_sam.errors import ImageError, ImageWarning, LabelError
 from napari_sam.evaluation.datasets import read_dataset
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
@@ -98,4 +102,79 @@ def test_files_beside_images_and_labels_do_not_matter(discs: Path) -> None:
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="images/ and labels/"):
+        read_dataset(tmp_path)
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> NDArray[np.uint8]:
+    """Two objects; `tmp_path` has empty folders for images and labels."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    labels = np.zeros((48, 64), np.uint8)
+    labels[5:15, 5:15], labels[25:40, 30:45] = 1, 2
+    return labels
+
+
+def ids_of(root: Path) -> list[int]:
+    (plane,) = read_dataset(root).planes
+    return np.unique(plane.read_labels()).tolist()
+
+
+def test_the_numbers_of_a_palette_are_ids(tmp_path: Path, cells: NDArray) -> None:
+    Pillow.fromarray(cells).save(tmp_path / "images" / "a.png")
+    picture = Pillow.fromarray(cells)
+    picture.putpalette([0, 0, 0, 255, 0, 0, *[0, 255, 0] * 254])
+    picture.save(tmp_path / "labels" / "a.png")
+    assert ids_of(tmp_path) == [0, 1, 2]
+
+
+def test_what_a_system_leaves_beside_files_is_no_image(
+    tmp_path: Path, cells: NDArray
+) -> None:
+    for kind in ("images", "labels"):
+        tifffile.imwrite(tmp_path / kind / "a.tif", cells)
+        (tmp_path / kind / "._a.tif").write_bytes(b"\0\5\x16\7Mac OS X")
+    assert ids_of(tmp_path) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("forms", [("NFD", "NFC"), ("NFC", "NFD")])
+def test_an_accent_may_be_written_in_two_ways(
+    tmp_path: Path, cells: NDArray, forms: tuple[Any, Any]
+) -> None:
+    for kind, form in zip(("images", "labels"), forms, strict=True):
+        name = unicodedata.normalize(form, "zelle_\u00fc.tif")
+        tifffile.imwrite(tmp_path / kind / name, cells)
+    assert ids_of(tmp_path) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "shapes", [((1, 1, 48, 64), (48, 64)), ((48, 64), (1, 48, 64))]
+)
+def test_axes_of_one_plane_do_not_count(
+    tmp_path: Path, cells: NDArray, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+) -> None:
+    for kind, shape in zip(("images", "labels"), shapes, strict=True):
+        np.save(tmp_path / kind / "a.npy", cells.reshape(shape))
+    assert ids_of(tmp_path) == [0, 1, 2]
+
+
+def test_planes_are_those_of_the_labels(tmp_path: Path, cells: NDArray) -> None:
+    stack = np.stack([cells * n for n in (0, 1, 3, 0, 2)])
+    np.save(tmp_path / "images" / "a.npy", stack[:, None])
+    np.save(tmp_path / "labels" / "a.npy", stack[None])
+    planes = read_dataset(tmp_path).planes
+    assert [int(plane.read_labels().max()) for plane in planes] == [0, 2, 6, 0, 4]
+
+
+def test_every_picture_counts_and_others_with_labels_are_named(
+    tmp_path: Path, cells: NDArray
+) -> None:
+    for name in ("a.bmp", "b.png"):
+        Pillow.fromarray(cells).save(tmp_path / "images" / name)
+        Pillow.fromarray(cells).save(tmp_path / "labels" / f"{name[0]}.png")
+    assert [plane.name for plane in read_dataset(tmp_path).planes] == ["a", "b"]
+    (tmp_path / "images" / "c.czi").write_bytes(b"ZISRAWFILE")
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    Pillow.fromarray(cells).save(tmp_path / "labels" / "c.png")
+    with pytest.warns(ImageWarning, match=r"not read: c\.czi\."):
         read_dataset(tmp_path)

@@ -1,5 +1,7 @@
 """Which axis is which: the rule, the user's word, and letters nobody knows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
 from napari_sam.images.axes import guess_axes, parse_axes, rename_unknown
+from napari_sam.labels import LabelGeometry, LabelStore
 
 
 @pytest.mark.parametrize(
@@ -103,3 +106,14 @@ def test_a_short_last_axis_is_a_question_that_names_the_choices(
     with pytest.raises(ImageError, match=r"axes=.*yxc.*or.*zyx"):
         open_image(np.zeros(shape, "u2"))
     assert open_image(np.zeros(shape, "u2"), axes="zyxc"[-len(shape) :]).channels
+
+
+def test_time_comes_first_whatever_the_file_has(tmp_path: Path) -> None:
+    array = np.arange(4 * 3 * 8 * 9, dtype=np.uint16).reshape(4, 3, 8, 9)
+    image = open_image(array, axes="ztyx")
+    assert (image.stack_axes, image.stack_shape) == ("tz", (3, 4))
+    window = image.read((2, 1), 0, Box(0, 0, 8, 9))[0]
+    np.testing.assert_array_equal(window, array[1, 2])
+    geometry = LabelGeometry.of(image)
+    with LabelStore.open(tmp_path / "l.zarr", geometry) as store:
+        assert store.geometry.axes == "tzyx"

@@ -114,6 +114,7 @@ def test_keys_choose_accept_undo_redo_and_discard(flat: Person) -> None:
     flat.press(Qt.Key.Key_Z, CTRL | SHIFT)
     flat.wait()
     assert len(flat.state.objects) == 1
+    assert flat.screen.candidate.candidate is None
     flat.click(60, 160)
     flat.wait()
     flat.press(Qt.Key.Key_Escape)

@@ -74,6 +74,7 @@ def test_the_heart_of_the_window_beats_on_while_a_slow_model_encodes(
     encodes = model.encodes
     flat.click(100, 100)
     flat.until(lambda: model.encodes == encodes + 1)
+    flat.until(lambda: flat.state.is_pending)  # and the click is drawn
     while_encoding = heart.listen()
     assert flat.state.is_pending
     model.may_encode.set()

@@ -6,7 +6,7 @@ import torch
 from training_scene import CONFIG, discs, trainer
 
 from napari_sam.training import prompting
-from napari_sam.training.prompting import Answer, correcting_clicks
+from napari_sam.training.prompting import PromptedMasks, correcting_clicks
 from napari_sam.training.validation import Examiner, examination_crops
 
 RNG = np.random.default_rng
@@ -50,7 +50,7 @@ def test_where_nothing_is_wrong_the_object_is_clicked() -> None:
 
 def test_an_ambiguous_answer_shows_its_best_scored_mask() -> None:
     scores = torch.tensor([[0.9, 0.1, 0.8, 0.2], [0.9, 0.1, 0.2, 0.8]])
-    answer = Answer(torch.zeros(2, 4, 1, 1), torch.zeros(2, 4, 1, 1), scores)
+    answer = PromptedMasks(torch.zeros(2, 4, 1, 1), torch.zeros(2, 4, 1, 1), scores)
     assert answer.shown(ambiguous=True)[1].tolist() == [2, 3]
     assert answer.shown(ambiguous=False)[1].tolist() == [0, 0]
 
@@ -78,7 +78,7 @@ def test_perfect_answers_get_full_marks(monkeypatch: pytest.MonkeyPatch) -> None
     examiner = Examiner(crops[:1])
     masks = np.unique(crops[0].prompts.masks_nhw, axis=0)
     logits = torch.from_numpy(masks).float()[:, None].expand(-1, 4, -1, -1) * 2 - 1
-    right = Answer(logits, logits, torch.ones(len(masks), 4))
-    monkeypatch.setattr(prompting.Lesson, "ask", lambda *_: right)
+    right = PromptedMasks(logits, logits, torch.ones(len(masks), 4))
+    monkeypatch.setattr(prompting.Lesson, "predict", lambda *_: right)
     marks = examiner.examine(trainer().averaged)
     assert marks == {"click_iou": 1.0, "box_iou": 1.0, "score_error": 0.0}

@@ -20,7 +20,7 @@ from napari_sam.training.mask_prompts import (
 from napari_sam.training.prompting import Lesson
 from napari_sam.training.simulated_prompts import (
     NEIGHBOURS,
-    ObjectPrompts,
+    CropPrompts,
     draw_prompts,
 )
 
@@ -33,7 +33,7 @@ def labels(side: int = 92) -> np.ndarray:
     return disc_arrays(side)[1].astype(np.int32)
 
 
-def drawn(prompting: Prompting, count: int) -> list[ObjectPrompts]:
+def drawn(prompting: Prompting, count: int) -> list[CropPrompts]:
     return [
         draw_prompts(labels(), CHOSEN, prompting, np.random.default_rng(seed))
         for seed in range(count)

@@ -121,6 +121,8 @@ class Actions:
         session, pending = self.session, self._pending
         if session.is_answered and not pending.is_pending:
             self._candidate = session.candidate
+        elif not pending.prompts:
+            self._candidate = None
         if self._objects is None:
             self._objects = session.objects
         candidates = () if pending.is_pending else self.candidates

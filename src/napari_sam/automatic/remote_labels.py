@@ -25,8 +25,7 @@ from typing import Any, Self
 import fsspec
 import platformdirs
 
-from napari_sam.errors import LabelError, LabelWriteError, SamError
-from napari_sam.images.stored import one_line
+from napari_sam.errors import LabelError, LabelWriteError, SamError, one_line
 from napari_sam.labels.location import LabelLocation
 from napari_sam.zarr_nodes import ZarrNode
 

@@ -219,7 +219,7 @@ def train(  # noqa: PLR0913 - each parameter is an option that a user can give
     """Train a network, or adapt one, and write its weights."""
     with OneLineErrors(debug=debug):
         from napari_sam.cli.train import TrainRequest, run_train  # noqa: PLC0415
-        from napari_sam.training.run import Goal, RunFiles  # noqa: PLC0415
+        from napari_sam.training import Goal, RunFiles  # noqa: PLC0415
 
         request = TrainRequest(
             sources,

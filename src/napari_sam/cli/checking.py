@@ -7,18 +7,24 @@ line of a prompts file must not come to light at the end of them.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_sam.cli.request import RequestError, Rule, SegmentRequest
-from napari_sam.errors import PromptError
+from napari_sam.cli.reporting import warn
+from napari_sam.cli.request import RequestError, Rule, SegmentRequest, Source
+from napari_sam.errors import ImageWarning, PromptError
 from napari_sam.images import Image, open_image
 from napari_sam.labels import default_labels_path
 from napari_sam.labels.location import LabelLocation, find_location
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.session.objects import check_object
 from napari_sam.zarr_nodes import outermost_store
+
+PICTURE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".gif")
+FILE_ENDINGS = (*PICTURE_ENDINGS, ".npy", ".npz", ".zip", ".h5", ".json", ".geojson")
+"""Of names that promise a file, where labels are a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,7 @@ def make_plan(request: SegmentRequest) -> SegmentPlan:
     if not objects:
         raise PromptError(f"{request.prompts} names no objects: its list is empty.")
     _check_rule(request, objects)
-    source = request.source
-    image = open_image(
-        source.path,
-        axes=source.axes,
-        channels=source.channels,
-        contrast_limits=source.contrast,
-    )
+    image = opened_image(request.source)
     if request.level is not None and request.level >= len(image.levels):
         raise RequestError(
             f"The image has levels 0 to {len(image.levels) - 1}, got --level "
@@ -65,6 +65,33 @@ def make_plan(request: SegmentRequest) -> SegmentPlan:
     location = _checked_location(request, image)
     pictures = _pictures(request, checked, image, location)
     return SegmentPlan(image, checked, location, request.level, pictures)
+
+
+def opened_image(source: Source) -> Image:
+    """Open the image of a command, and tell what is left out of its file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImageWarning)  # said below, as a line
+        image = open_image(
+            source.path,
+            axes=source.axes,
+            channels=source.channels,
+            contrast_limits=source.contrast,
+            series=source.series,
+            fill=source.fill,
+        )
+    for notice in image.notices:
+        warn(notice)
+    return image
+
+
+def check_label_name(path: Path) -> None:
+    """Raise a RequestError for a name that says the labels are a file."""
+    if path.suffix.lower() in FILE_ENDINGS and not path.is_dir():
+        stem = path.name.split(".")[0]
+        raise RequestError(
+            f"Labels are a folder, OME-Zarr, got --output {path.name}. Call it "
+            f"{stem}.ome.zarr."
+        )
 
 
 def _check_rule(request: SegmentRequest, objects: Sequence[ObjectPrompts]) -> None:
@@ -86,6 +113,7 @@ def _checked_location(request: SegmentRequest, image: Image) -> LabelLocation:
                 f"The {what} {read} would be overwritten: it is inside of the output "
                 f"{location.path}. Choose another output."
             )
+    check_label_name(location.path)
     check_writable(location.store.parent, f"The output {location.path}")
     return location
 

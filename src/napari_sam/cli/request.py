@@ -98,6 +98,8 @@ class Source:
     axes: str | None = None
     channels: tuple[int, ...] | None = None
     contrast: Contrast | None = None  # (low, high), one for all or for each channel
+    series: str | None = None  # which image of a file of several
+    fill: float | None = None  # the value of pixels without data
 
 
 @dataclass(frozen=True, slots=True)

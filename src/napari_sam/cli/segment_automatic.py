@@ -24,7 +24,12 @@ from napari_sam.automatic.run_folder import AutomaticReport
 from napari_sam.automatic.tiles.allocator import keep_memory
 from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.cli import segment_prompts
-from napari_sam.cli.checking import check_picture, check_writable
+from napari_sam.cli.checking import (
+    check_label_name,
+    check_picture,
+    check_writable,
+    opened_image,
+)
 from napari_sam.cli.overlay import ShownObject, draw_overlay
 from napari_sam.cli.reporting import FAILED, INTERRUPTED, Bars, note, show, warn
 from napari_sam.cli.request import (
@@ -36,7 +41,7 @@ from napari_sam.cli.request import (
     chosen_planes,
 )
 from napari_sam.geometry import Box
-from napari_sam.images import Image, open_image
+from napari_sam.images import Image
 from napari_sam.labels import LabelOptions, default_labels_path
 from napari_sam.labels.location import find_location
 from napari_sam.model.window_model import WindowModel
@@ -133,13 +138,7 @@ def cluster_client(request: AutomaticRequest) -> Iterator[Client | None]:
 
 
 def _checked(request: AutomaticRequest) -> _CheckedRequest:
-    source = request.source
-    image = open_image(
-        source.path,
-        axes=source.axes,
-        channels=source.channels,
-        contrast_limits=source.contrast,
-    )
+    image = opened_image(request.source)
     planes = chosen_planes(request.run.planes, image.stack_axes, image.stack_shape)
     if request.run.region is not None and not Box.of_shape(image.shape).contains(
         request.run.region
@@ -151,6 +150,7 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
     labels = request.target.path or default_labels_path(image.source)
     if not is_url(labels):
         location = find_location(labels, image.source)
+        check_label_name(location.path)
         check_writable(location.store.parent, f"The output {location.path}")
         labels = location.path
     elif request.overlay is not None:
@@ -167,7 +167,7 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
 
 
 def _mode(mode: Mode | None) -> AutomaticMode | None:
-    return None if mode in (None, Mode.BEST) else AutomaticMode(mode)
+    return None if mode is Mode.BEST else AutomaticMode((mode or Mode.GRID).value)
 
 
 def _segmented(

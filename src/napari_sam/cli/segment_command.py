@@ -124,6 +124,18 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         str | None,
         typer.Option(metavar="0,2", help="Up to three that the model sees."),
     ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which image of a file of several, by number or name; IMAGE::NAME "
+            "says the same.",
+        ),
+    ] = None,
+    fill: Annotated[
+        float | None,
+        typer.Option(help="The value of pixels without data; found if it is clear."),
+    ] = None,
     axes: Annotated[
         str | None,
         typer.Option(metavar="zyx", help="Where the image has none, or wrong ones."),
@@ -174,6 +186,8 @@ def segment(  # noqa: PLR0913 - each parameter is an option that a user can give
         axes,
         _parsed(parse_channels, channels, "--channels"),
         _parsed(parse_contrast, contrast, "--contrast"),
+        series,
+        fill,
     )
     target = Target(output, rule, overwrite, ome_zarr_version)
     choice = ModelChoice(model, device, cache_dir, precision)

@@ -19,18 +19,21 @@ from rich.progress import (
 from napari_sam.cli.reporting import INTERRUPTED, Bars, note, show
 from napari_sam.errors import TrainingError
 from napari_sam.evaluation.datasets import read_dataset
-from napari_sam.training.config import (
+from napari_sam.training import (
     CURRICULUM,
+    DEFAULT_IMAGE_SIZE,
     DataSource,
+    Goal,
     Network,
     Optimisation,
     Phase,
+    Report,
+    RunFiles,
     TrainingConfig,
+    is_recipe,
+    read_config,
+    train,
 )
-from napari_sam.training.config_files import RECIPES, read_config
-from napari_sam.training.loop import Report
-from napari_sam.training.run import Goal, RunFiles, train
-from napari_sam.training.start import NEW_IMAGE_SIZE
 
 _T = TypeVar("_T")
 
@@ -112,7 +115,7 @@ def config_of(request: TrainRequest, goal: Goal = Goal.SEGMENT) -> TrainingConfi
         Options that contradict each other, or a config that cannot be read.
     """
     first = request.sources[0]
-    is_config = first in RECIPES or Path(first).suffix.lower() == ".toml"
+    is_config = is_recipe(first) or Path(first).suffix.lower() == ".toml"
     if is_config and (len(request.sources) > 1 or request.leave_out is not None):
         raise TrainingError(
             f"{first} is a config, which says what the data are; leave out other "
@@ -158,7 +161,7 @@ def _config_of_folders(request: TrainRequest, goal: Goal) -> TrainingConfig:
         for folder in request.sources
     )
     is_new = request.start is None
-    largest = request.image_size or NEW_IMAGE_SIZE
+    largest = request.image_size or DEFAULT_IMAGE_SIZE
     phases: tuple[Phase, ...] = CURRICULUM if is_new else TUNING_PHASES
     if is_new:
         phases = tuple(replace(x, size=min(x.size, largest)) for x in phases)

@@ -8,6 +8,8 @@ itself, and an object is what has one id in one plane.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -18,12 +20,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from napari_sam.errors import ImageError, LabelError
+from napari_sam.errors import ImageError, ImageWarning, LabelError
 from napari_sam.geometry import Box
-from napari_sam.images import Image, open_image
+from napari_sam.images import Image, is_image_name, open_ids, open_image
 from napari_sam.ome_zarr import ome_attributes
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zarr", ".npy")
 LABEL_SEPARATOR = "::"
 """Between an OME-Zarr image and the name of one of its label images."""
 
@@ -37,6 +38,7 @@ class AnnotatedPlane:
     plane: tuple[int, ...]
     image_path: Path
     labels_path: Path
+    labels_plane: tuple[int, ...] | None = None  # None: the same
 
     def open_image(self) -> Image:
         """The whole image; `plane` is the index of this one in it."""
@@ -50,9 +52,10 @@ class AnnotatedPlane:
         LabelError
             There are ids below 0, which could be objects or background.
         """
-        with open_image(self.labels_path) as labels:
+        plane = self.plane if self.labels_plane is None else self.labels_plane
+        with open_ids(self.labels_path) as labels:
             whole = Box.of_shape(labels.shape)
-            ids: NDArray[np.integer[Any]] = labels.read(self.plane, 0, whole)[0]
+            ids: NDArray[np.integer[Any]] = labels.read(plane, 0, whole)[0]
         if ids.dtype == np.bool_:
             return ids.astype(np.uint8)
         if ids.size and ids.min() < 0:
@@ -117,8 +120,11 @@ def read_dataset(path: Path | str) -> Dataset:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in a folder, by their endings, in order of their names."""
-    return sorted(x for x in folder.iterdir() if x.suffix.lower() in IMAGE_SUFFIXES)
+    """The images in a folder, by their endings, in order of their names.
+
+    Names that begin with a dot belong to the system, as macOS's `._a.tif` do.
+    """
+    return sorted(x for x in folder.iterdir() if is_image_name(x.name))
 
 
 def _pairs_of(root: Path) -> Iterator[tuple[Path, Path]]:
@@ -126,8 +132,8 @@ def _pairs_of(root: Path) -> Iterator[tuple[Path, Path]]:
     images = image_files(root / "images")
     if not images:
         raise ImageError(
-            f"{root / 'images'} needs to hold images ({', '.join(IMAGE_SUFFIXES)}), "
-            "found none."
+            f"{root / 'images'} needs to hold images, such as .tif, .png or "
+            ".ome.zarr, found none."
         )
     stems = [_stem(image) for image in images]
     if len(set(stems)) != len(stems):
@@ -135,19 +141,35 @@ def _pairs_of(root: Path) -> Iterator[tuple[Path, Path]]:
         raise ImageError(
             f"{root / 'images'} needs one image of each name, has several of {twice}."
         )
+    labelled = image_files(root / "labels") if (root / "labels").is_dir() else []
+    _warn_of_others(root / "images", {_stem(path) for path in labelled})
     for image in images:
         stem = _stem(image)
-        labels = [
-            path
-            for path in sorted((root / "labels").glob("*"))
-            if _stem(path) == stem and path.suffix.lower() in IMAGE_SUFFIXES
-        ]
+        labels = [path for path in labelled if _stem(path) == stem]
         if len(labels) != 1:
             raise ImageError(
                 f"{image} needs one label image {stem}.* in {root / 'labels'}, found "
                 f"{len(labels)}."
             )
         yield image, labels[0]
+
+
+def _warn_of_others(folder: Path, labelled: set[str]) -> None:
+    """Name the files that have labels, and are not read."""
+    others = [
+        path.name
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".")
+        and not is_image_name(path.name)
+        and _stem(path) in labelled
+    ]
+    if others:
+        warnings.warn(
+            f"{folder} has files with labels that are not read: {', '.join(others)}. "
+            "Convert them to TIFF, PNG or OME-Zarr.",
+            ImageWarning,
+            stacklevel=2,
+        )
 
 
 def _labels_inside(root: Path, name: str) -> Path:
@@ -170,9 +192,9 @@ def _labels_inside(root: Path, name: str) -> Path:
 
 
 def _planes_of(dataset: str, image: Path, labels: Path) -> Iterator[AnnotatedPlane]:
-    with open_image(image) as pixels, open_image(labels) as ids:
-        needed = (*pixels.stack_shape, *pixels.shape)
-        found = (*ids.stack_shape, *ids.shape)
+    with open_image(image) as pixels, open_ids(labels) as ids:
+        needed = (*_long(pixels.stack_shape), *pixels.shape)
+        found = (*_long(ids.stack_shape), *ids.shape)
         if found != needed or ids.channel_count != 1 or ids.dtype.kind not in "bui":
             raise LabelError(
                 f"The labels of {image} need shape {needed}, one channel and whole "
@@ -180,9 +202,22 @@ def _planes_of(dataset: str, image: Path, labels: Path) -> Iterator[AnnotatedPla
                 f"and {ids.dtype}."
             )
         for plane in product(*(range(count) for count in pixels.stack_shape)):
-            yield AnnotatedPlane(dataset, _stem(image), plane, image, labels)
+            places = (
+                i for i, n in zip(plane, pixels.stack_shape, strict=True) if n > 1
+            )
+            same = tuple(next(places) if n > 1 else 0 for n in ids.stack_shape)
+            yield AnnotatedPlane(dataset, _stem(image), plane, image, labels, same)
+
+
+def _long(stack_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without axes of one plane, which converters add and leave out."""
+    return tuple(count for count in stack_shape if count > 1)
 
 
 def _stem(path: Path) -> str:
-    """The name without its ending; `.ome.tif` and `.ome.zarr` are one ending."""
-    return path.name.removesuffix(path.suffix).removesuffix(".ome")
+    """The name without its ending; `.ome.tif` and `.ome.zarr` are one ending.
+
+    Macs write an accent as a letter of its own, others do not: it is the same name.
+    """
+    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
+    return unicodedata.normalize("NFC", stem)

@@ -24,10 +24,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.errors import ImageReadError, LabelError
+from napari_sam.errors import ForeignErrors, ImageReadError, LabelError
 from napari_sam.images.axes import CHANNEL
 from napari_sam.images.sources import find_image
-from napari_sam.images.stored import ForeignErrors, LazyArray, StoredImage
+from napari_sam.images.stored import LazyArray, StoredImage
 
 BLOCK_PIXELS = 2**21
 """Read at once from each volume, unless one chunk is larger."""
@@ -48,13 +48,16 @@ class ComparedLabels:
     @classmethod
     def of(cls, stored: StoredImage) -> Self:
         """Take a stored image for labels; a LabelError if it cannot be any."""
-        array, name = stored.arrays[0], stored.source or stored.name
+        # The numbers of a palette are ids; its colours are for the eye.
+        array = stored.arrays[0] if stored.indices is None else stored.indices
+        name = stored.source or stored.name
         if np.dtype(array.dtype).kind not in "bui":
             raise LabelError(
                 f"Labels need whole numbers, got {array.dtype} in {name}. If that is "
                 "the image, name its labels; else convert it to an integer type."
             )
         axes = (stored.axes or "").replace("s", CHANNEL)
+        axes = axes if len(axes) == len(array.shape) else ""
         channel = axes.find(CHANNEL)
         if channel >= 0 and array.shape[channel] > 1:
             raise LabelError(

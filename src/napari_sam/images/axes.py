@@ -17,6 +17,7 @@ from napari_sam.errors import ImageError
 CHANNEL = "c"
 SAMPLES = "s"
 PLANE = "yx"
+TIME = "t"
 MAX_GUESSED_CHANNELS = 4
 """A leading axis of four dimensions is taken for channels up to this size."""
 
@@ -59,6 +60,16 @@ def check_axes(axes: str) -> str:
     if repeated:
         raise ImageError(f"Each axis needs its own letter, got {axes!r}.")
     return axes
+
+
+def stack_letters(axes: str) -> str:
+    """The axes that count planes: time first, the others in the order of the array.
+
+    OME-Zarr wants time first, so an image whose file has z before t is shown, and
+    labelled, as one of the usual order.
+    """
+    letters = [name for name in axes if name not in PLANE + CHANNEL]
+    return "".join(sorted(letters, key=lambda name: name != TIME))
 
 
 def guess_axes(shape: tuple[int, ...]) -> str:

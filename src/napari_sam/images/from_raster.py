@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from napari_sam.errors import ImageError, ImageReadError
-from napari_sam.images.stored import ForeignErrors, StoredImage
+from napari_sam.errors import ForeignErrors, ImageError, ImageReadError
+from napari_sam.images.stored import StoredImage
 
 DTYPES = {"1": "bool", "L": "uint8", "I": "int32", "F": "float32", "I;16": "uint16"}
 """Pillow's modes of one grey channel, and their pixel types."""

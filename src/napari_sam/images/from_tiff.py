@@ -21,9 +21,9 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
-from napari_sam.errors import ImageError, ImageReadError
+from napari_sam.errors import ForeignErrors, ImageError, ImageReadError
 from napari_sam.images.axes import rename_unknown
-from napari_sam.images.stored import ForeignErrors, LazyArray, StoredImage
+from napari_sam.images.stored import LazyArray, StoredImage
 from napari_sam.images.tiff_geometry import tiff_geometry
 from napari_sam.images.tiff_samples import shown_samples
 

@@ -298,7 +298,7 @@ class Image:
 
 
 def open_image(  # noqa: PLR0913 - each has a default that suits most
-    source: ImageLike | Image,
+    source: ImageLike | Image | StoredImage,
     *,
     axes: str | None = None,
     channels: Sequence[int] | None = None,

@@ -17,12 +17,12 @@ import numpy as np
 from napari_sam.errors import ImageError
 from napari_sam.images.axes import (
     CHANNEL,
-    PLANE,
     SAMPLES,
     check_axes,
     guess_axes,
     is_rgb_axis,
     parse_axes,
+    stack_letters,
 )
 from napari_sam.images.levels import StoredLevel, axis_factor
 from napari_sam.images.stored import StoredImage
@@ -48,7 +48,7 @@ class Layout:
     @property
     def stack_axes(self) -> str:
         """The axes that count planes."""
-        return "".join(n for n in self.axes if n not in PLANE + CHANNEL)
+        return stack_letters(self.axes)
 
     @property
     def channel_count(self) -> int:
@@ -74,9 +74,8 @@ def settle_layout(stored: StoredImage, axes: str | None) -> Layout:
         is_rgb = SAMPLES in raw if stored.is_rgb is None else stored.is_rgb
     if CHANNEL not in letters or shape[letters.index(CHANNEL)] not in (3, 4):
         is_rgb = False
-    stack_shape = tuple(
-        n for name, n in zip(letters, shape, strict=True) if name not in PLANE + CHANNEL
-    )
+    sizes = dict(zip(letters, shape, strict=True))
+    stack_shape = tuple(sizes[name] for name in stack_letters(letters))
     levels: list[StoredLevel] = []
     factors: list[tuple[float, float]] = []
     for number, array in enumerate(stored.arrays):
@@ -87,7 +86,7 @@ def settle_layout(stored: StoredImage, axes: str | None) -> Layout:
         follows = stored.factors is not None and letters == described
         claimed = stored.factors[number] if stored.factors and follows else {}
         by_axis = _axis_factors(level, shape, claimed)
-        stack = tuple(by_axis[name] for name in letters if name not in PLANE + CHANNEL)
+        stack = tuple(by_axis[name] for name in stack_letters(letters))
         factors.append((by_axis["y"], by_axis["x"]))
         levels.append(replace(level, stack_factors=stack))
     return Layout(letters, bool(is_rgb), tuple(levels), tuple(factors))

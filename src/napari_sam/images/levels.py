@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.errors import ImageReadError
+from napari_sam.errors import ForeignErrors, ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.images.axes import CHANNEL, PLANE
-from napari_sam.images.stored import ForeignErrors, LazyArray
+from napari_sam.images.axes import CHANNEL, PLANE, stack_letters
+from napari_sam.images.stored import LazyArray
 
 COARSEST_SIDE = 256
 """Virtual levels are added until both sides of the plane have at most these pixels."""
@@ -143,7 +143,7 @@ class StoredLevel:
             channels if isinstance(channels, slice) else slice(channels, channels + 1)
         )
         by_axis: dict[str, int | slice] = {CHANNEL: span, "y": rows, "x": columns}
-        stack = [name for name in self.axes if name not in by_axis]
+        stack = stack_letters(self.axes)
         factors = self.stack_factors or (1.0,) * len(stack)
         for name, i, factor in zip(stack, plane, factors, strict=True):
             # A pyramid may shrink the stack too: then take the plane that holds the

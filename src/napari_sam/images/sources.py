@@ -19,7 +19,7 @@ import fsspec
 import zarr
 from PIL import Image as Pillow
 
-from napari_sam.errors import ImageError
+from napari_sam.errors import ForeignErrors, ImageError
 from napari_sam.images.foreign_formats import foreign_format
 from napari_sam.images.from_files import counted_order, open_files
 from napari_sam.images.from_memory import is_pyramid, open_arrays
@@ -35,7 +35,7 @@ from napari_sam.images.from_zarr import (
     open_zarr_path,
     open_zarr_url,
 )
-from napari_sam.images.stored import ForeignErrors, StoredImage, is_lazy_array
+from napari_sam.images.stored import StoredImage, is_lazy_array
 
 PROTOCOL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*$")
 URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+(://|::)")
@@ -45,6 +45,7 @@ TIFF_ENDING = re.compile(
 PICTURE_ENDING = re.compile(
     r"\.(png|jpe?g|jp2|gif|bmp|webp|pgm|ppm|tga|avif)$", re.IGNORECASE
 )
+ARRAY_ENDING = re.compile(r"\.(zarr|npy|npz)$", re.IGNORECASE)
 ENDINGS = re.compile(r"(\.ome)?\.[A-Za-z0-9]+$")
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NPY_START = b"\x93NUM"
@@ -74,6 +75,12 @@ def find_image(source: object, part: Part = None) -> StoredImage:
     if isinstance(source, str) and URL.match(source):
         return replace(_open_url(source, part), part=part)
     return replace(_open_path(Path(source).expanduser(), part), part=part)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is an image that is read; hidden ones are none."""
+    endings = (TIFF_ENDING, PICTURE_ENDING, ARRAY_ENDING)
+    return not name.startswith(".") and any(e.search(name) for e in endings)
 
 
 def split_part(source: str) -> tuple[str, Part]:
@@ -134,8 +141,7 @@ def _planes_in(folder: Path) -> list[Path]:
     files = [
         path
         for path in folder.iterdir()
-        if not path.name.startswith(".")
-        and (TIFF_ENDING.search(path.name) or PICTURE_ENDING.search(path.name))
+        if is_image_name(path.name) and not ARRAY_ENDING.search(path.name)
     ]
     return counted_order(files)
 

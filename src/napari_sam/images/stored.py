@@ -6,12 +6,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from types import TracebackType
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
-from napari_sam.errors import ImageError, SamError
+from napari_sam.errors import ImageError
 
 
 class LazyArray(Protocol):
@@ -60,47 +59,6 @@ class StoredImage:
 
     def __post_init__(self) -> None:
         check_levels(self.arrays, self.source or self.name)
-
-
-class ForeignErrors:
-    """Turn any error of a file format's library into one of ours.
-
-    Codecs, network clients and the tasks of a dask graph raise what they like, down
-    to `zlib.error` and `SyntaxError`: no list of them would be complete. So
-    nothing but calls into such libraries goes inside of this block.
-
-    Parameters
-    ----------
-    error
-        ImageError or ImageReadError.
-    what
-        What was needed, the first half of the message.
-    remedy
-        What to do, the end of the message.
-    """
-
-    def __init__(self, error: type[SamError], what: str, remedy: str = "") -> None:
-        self.error, self.what, self.remedy = error, what, remedy
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        cause: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(cause, Exception) and not isinstance(cause, SamError):
-            message = f"{self.what}, got {one_line(cause)}. {self.remedy}"
-            raise self.error(message.strip()) from cause
-
-
-def one_line(cause: Exception) -> str:
-    """An exception's type and text, without line breaks and at most 200 characters."""
-    text = " ".join(str(cause).split()).rstrip(".")
-    text = text if len(text) <= 200 else f"{text[:197]}..."
-    return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
 
 
 def check_levels(arrays: Sequence[LazyArray], name: str) -> None:

@@ -18,8 +18,7 @@ from typing import Any
 
 import zarr
 
-from napari_sam.errors import ImageError
-from napari_sam.images.stored import ForeignErrors
+from napari_sam.errors import ForeignErrors, ImageError
 from napari_sam.ome_zarr import Multiscale, ome_attributes, read_multiscale
 
 FIRST_IMAGE = "0"

@@ -88,9 +88,9 @@ class InstanceOptions:
     """
 
     foreground: float = 0.5
-    steps: int = 40
+    steps: int = 60
     step_length: float = 0.7
-    gathering_blur: float = 1.0
+    gathering_blur: float = 1.5
     gathering: float = 1.2
     centre_distance: float = 0.5
     border_distance: float = 0.5

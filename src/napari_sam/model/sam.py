@@ -40,6 +40,7 @@ from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.model.transforms import (
     ResizeLongestSide,
     WindowFrame,
+    as_embeddings,
     resize_for_encoder,
 )
 from napari_sam.model.window_model import Embedding, PointMasks, PointQuery, WindowMask
@@ -159,8 +160,7 @@ class Sam(nn.Module):
     @property
     def maps_fingerprint(self) -> str:
         """Names what the maps are made by: the weights, and the precision."""
-        names = self.metadata.maps_fingerprint or self.metadata.fingerprint
-        return f"{names}-{precision_name(self.precision)}-maps"
+        return f"{self.metadata.maps_fingerprint or ''}{self.fingerprint}-maps"
 
     @property
     def point_query(self) -> PointQuery:
@@ -221,23 +221,17 @@ class Sam(nn.Module):
         """Embed windows as `encode` does, in one go."""
         if not windows:
             return []
-        return _embeddings(self.encode_images(self._squares(windows)), windows)
+        return as_embeddings(self.encode_images(self._squares(windows)), windows)
 
     def encode_maps(
         self, windows: Sequence[NDArray[np.uint8]]
     ) -> list[tuple[Embedding, InstanceMaps]]:
-        """Embed windows as `encode` does, and say where objects are, in one go.
-
-        Raises
-        ------
-        MapError
-            The model has no instance decoder.
-        """
+        """As `encode_many`, and where objects are; a MapError without a decoder."""
         if not windows:
             return []
         shapes = [(pixels.shape[0], pixels.shape[1]) for pixels in windows]
         features, maps = encode_with_maps(self, self._squares(windows), shapes)
-        return list(zip(_embeddings(features, windows), maps, strict=True))
+        return list(zip(as_embeddings(features, windows), maps, strict=True))
 
     def embed(self, image_bchw: Tensor) -> Tensor:
         """Embed images that fill the encoder's square along their longest side.
@@ -381,13 +375,3 @@ class Sam(nn.Module):
     def _mask_side(self) -> int:
         """Of the decoder's logits, and of the prompt encoder's mask prompts."""
         return 4 * self.prompt_encoder.image_embedding_side
-
-
-def _embeddings(
-    features_bchw: Tensor, windows: Sequence[NDArray[np.uint8]]
-) -> list[Embedding]:
-    features = features_bchw.half().cpu().numpy()
-    return [
-        Embedding(features_chw, (pixels.shape[0], pixels.shape[1]))
-        for features_chw, pixels in zip(features, windows, strict=True)
-    ]

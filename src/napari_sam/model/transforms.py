@@ -6,6 +6,7 @@ other libraries weigh pixels differently.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+
+from napari_sam.model.window_model import Embedding
 
 FloatArray = NDArray[np.floating]
 
@@ -65,6 +68,17 @@ def resize_for_encoder(pixels_hwc: NDArray[np.uint8], size: int) -> NDArray[np.u
     height, width = input_shape((pixels_hwc.shape[0], pixels_hwc.shape[1]), size)
     image = Image.fromarray(pixels_hwc)
     return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def as_embeddings(
+    features_bchw: Tensor, windows: Sequence[NDArray[np.uint8]]
+) -> list[Embedding]:
+    """What the encoder made of windows, as values that are handed out."""
+    features = features_bchw.half().cpu().numpy()
+    return [
+        Embedding(features_chw, (pixels.shape[0], pixels.shape[1]))
+        for features_chw, pixels in zip(features, windows, strict=True)
+    ]
 
 
 class ResizeLongestSide:

@@ -7,7 +7,7 @@
 
 What is drawn:
 
-    nuclei membranes phase stain rods electron filaments
+    nuclei membranes phase stain rods electron filaments colony yeast
 
 What they are drawn with:
 
@@ -22,6 +22,7 @@ What they are drawn with:
 from napari_sam.scenes.generation import make_scene, random_options, scene_stream
 from napari_sam.scenes.movie import make_movie
 from napari_sam.scenes.options import (
+    OBJECT_SIZES,
     Scene,
     SceneKind,
     SceneOptions,
@@ -30,6 +31,7 @@ from napari_sam.scenes.slide import SlideOptions, lazy_slide, slide_block
 from napari_sam.scenes.stack import make_stack
 
 __all__ = [
+    "OBJECT_SIZES",
     "Scene",
     "SceneKind",
     "SceneOptions",

@@ -27,6 +27,11 @@ RECIPES: Mapping[str, str] = MappingProxyType(
 made."""
 
 
+def is_recipe(name: str) -> bool:
+    """Whether a recipe in the package has this name."""
+    return name in RECIPES
+
+
 def read_config(path: Path | str, data_root: Path | None = None) -> TrainingConfig:
     """Read a run from TOML.
 

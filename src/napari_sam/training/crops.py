@@ -20,7 +20,7 @@ from napari_sam.training.colours import recolour
 from napari_sam.training.config import Augmentation, Phase, Prompting, TrainingConfig
 from napari_sam.training.planes import TrainingPlane, compact
 from napari_sam.training.scene_crops import draw_scene
-from napari_sam.training.simulated_prompts import ObjectPrompts, draw_prompts
+from napari_sam.training.simulated_prompts import CropPrompts, draw_prompts
 
 SMALLEST_OBJECT = 16  # pixels; less of an object than this asks no question
 SMALLEST_CUT = 8  # pixels
@@ -35,7 +35,7 @@ class Crop:
 
     image_chw: NDArray[np.uint8]
     labels_hw: NDArray[np.int32]
-    prompts: ObjectPrompts
+    prompts: CropPrompts
 
 
 @dataclass(frozen=True, slots=True)

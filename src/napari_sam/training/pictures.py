@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError
-from napari_sam.evaluation.datasets import image_files
+from napari_sam.evaluation import image_files
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.training.config import DataSource, Phase

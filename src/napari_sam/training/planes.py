@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.errors import ImageError, TrainingError
-from napari_sam.evaluation.datasets import AnnotatedPlane, read_dataset
+from napari_sam.evaluation import AnnotatedPlane, read_dataset
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
 from napari_sam.training.config import DataSource

@@ -18,9 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from napari_sam.evaluation.clicks import correcting_click
-from napari_sam.model.build import EMBEDDING_STRIDE
-from napari_sam.model.sam import Sam
+from napari_sam.evaluation import correcting_click
+from napari_sam.model import EMBEDDING_STRIDE, Sam
 from napari_sam.prompts import MASK_PROMPT_LOGIT
 from napari_sam.training.crops import Crop
 from napari_sam.training.losses import mask_loss
@@ -32,7 +31,7 @@ and careful users click; the others are anywhere where the answer is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PromptBatch:
     """Prompts about n objects on one embedding, in pixels of the window."""
 
     points_nk2: Tensor | None  # (x, y)
@@ -42,7 +41,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PromptedMasks:
     """What the network says to a question; m mask tokens, the first one is single."""
 
     low_res_nmhw: Tensor
@@ -103,23 +102,23 @@ class Lesson:
         masks_nhw = np.concatenate([crop.prompts.masks_nhw for crop in self.crops])
         masks = torch.from_numpy(masks_nhw).to(self.embedding_kchw.device)
         target = F.avg_pool2d(masks.float()[:, None], self.stride)[:, 0]
-        question = self.first_question()
+        question = self.first_prompts()
         ambiguous = self.crops[0].prompts.is_ambiguous
-        answer = self.ask(question)
+        answer = self.predict(question)
         loss, shown = mask_loss(
             answer.logits_nmhw, answer.iou_nm, target, ambiguous=ambiguous
         )
         for _ in range(corrections):
             question = self._corrected(question, answer, target, ambiguous, rng)
             ambiguous = False
-            answer = self.ask(question)
+            answer = self.predict(question)
             again, _ = mask_loss(
                 answer.logits_nmhw, answer.iou_nm, target, ambiguous=False
             )
             loss = loss + again
         return loss / (1 + corrections), shown
 
-    def first_question(self) -> Question:
+    def first_prompts(self) -> PromptBatch:
         """The crops' prompts."""
         prompts = [crop.prompts for crop in self.crops]
         points_nk2 = labels_nk = boxes_n4 = masks_n1hw = None
@@ -133,9 +132,9 @@ class Lesson:
             boxes_n4 = boxes_n4 + self._corners().repeat(1, 2)
         if has_mask:
             masks_n1hw = self._filled_up([x.logits_nhw for x in prompts])
-        return Question(points_nk2, labels_nk, boxes_n4, masks_n1hw)
+        return PromptBatch(points_nk2, labels_nk, boxes_n4, masks_n1hw)
 
-    def ask(self, question: Question) -> Answer:
+    def predict(self, question: PromptBatch) -> PromptedMasks:
         """The decoder's answers, without the part of the window around a crop."""
         encoder = self.sam.prompt_encoder
         points = None
@@ -161,16 +160,16 @@ class Lesson:
             scale_factor=LOW_RES_STRIDE / self.stride,
             mode="bilinear",
         )
-        return Answer(low_res, logits, iou.float())
+        return PromptedMasks(low_res, logits, iou.float())
 
     def _corrected(
         self,
-        question: Question,
-        answer: Answer,
+        question: PromptBatch,
+        answer: PromptedMasks,
         target: Tensor,
         ambiguous: bool,
         rng: np.random.Generator,
-    ) -> Question:
+    ) -> PromptBatch:
         """The question with one more click, about what a user would see."""
         device = self.embedding_kchw.device
         index = answer.shown(ambiguous=ambiguous)
@@ -183,7 +182,7 @@ class Lesson:
             points = torch.cat([question.points_nk2, points], dim=1)
             labels = torch.cat([question.labels_nk, labels], dim=1)
         before = answer.low_res_nmhw[index].detach()[:, None]
-        return Question(points, labels, question.boxes_n4, before)
+        return PromptBatch(points, labels, question.boxes_n4, before)
 
     def _on_device(self, parts: Sequence[NDArray[Any] | None]) -> Tensor:
         given = [part for part in parts if part is not None]

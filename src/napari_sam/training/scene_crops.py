@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.images.intensity import intensity_range, stretch
-from napari_sam.scenes import make_scene, random_options
-from napari_sam.scenes.options import OBJECT_SIZES, SceneKind
+from napari_sam.images import intensity_range, stretch
+from napari_sam.scenes import OBJECT_SIZES, SceneKind, make_scene, random_options
 from napari_sam.training.config import Phase
 
 LARGEST_SHARE = 0.8

@@ -45,7 +45,7 @@ class PromptKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectPrompts:
+class CropPrompts:
     """Prompts of one form about n objects, in pixels of the crop.
 
     Parameters
@@ -69,7 +69,7 @@ class ObjectPrompts:
     @classmethod
     def of_clicks(
         cls, masks_nhw: NDArray[np.bool_], points_n2: NDArray[np.float32]
-    ) -> ObjectPrompts:
+    ) -> CropPrompts:
         """One click about each object."""
         labels = np.ones((len(masks_nhw), 1), dtype=np.int32)
         return cls(masks_nhw, points_n2[:, None], labels)
@@ -77,7 +77,7 @@ class ObjectPrompts:
     @classmethod
     def of_boxes(
         cls, masks_nhw: NDArray[np.bool_], boxes_n4: NDArray[np.float32]
-    ) -> ObjectPrompts:
+    ) -> CropPrompts:
         """A box about each object."""
         count = len(masks_nhw)
         points = np.zeros((count, 0, 2), dtype=np.float32)
@@ -104,7 +104,7 @@ def draw_prompts(
     chosen_n: NDArray[np.int32],
     prompting: Prompting,
     rng: np.random.Generator,
-) -> ObjectPrompts:
+) -> CropPrompts:
     """Prompts about some of a crop's objects.
 
     Parameters
@@ -121,7 +121,7 @@ def draw_prompts(
     masks = labels_hw[None] == chosen_n[:, None, None]
     kind = _draw_kind(prompting, rng)
     if kind is PromptKind.BOX:
-        return ObjectPrompts.of_boxes(masks, _jittered_boxes(masks, rng))
+        return CropPrompts.of_boxes(masks, _jittered_boxes(masks, rng))
     if kind is PromptKind.POINT_BOX:
         return _points_and_boxes(labels_hw, chosen_n, masks, rng)
     if kind is PromptKind.MASK:
@@ -129,7 +129,7 @@ def draw_prompts(
     points = np.stack([draw_click(mask, rng) for mask in masks])
     misses = rng.random(len(masks)) < prompting.background_share
     _miss(labels_hw, masks, points, np.flatnonzero(misses), rng)
-    return ObjectPrompts.of_clicks(masks, points)
+    return CropPrompts.of_clicks(masks, points)
 
 
 def draw_click(
@@ -170,7 +170,7 @@ def _points_and_boxes(
     chosen: NDArray[np.int32],
     masks: NDArray[np.bool_],
     rng: np.random.Generator,
-) -> ObjectPrompts:
+) -> CropPrompts:
     """As an automatic run prompts about what an instance decoder found."""
     points = np.stack([draw_click(mask, rng) for mask in masks])[:, None]
     answers = np.ones((len(masks), 1), dtype=np.int32)
@@ -182,7 +182,7 @@ def _points_and_boxes(
         ]
         points = np.concatenate([points, np.stack([xy for xy, _ in off])], axis=1)
         answers = np.concatenate([answers, np.stack([x for _, x in off])], axis=1)
-    return ObjectPrompts(masks, points, answers, boxes)
+    return CropPrompts(masks, points, answers, boxes)
 
 
 def _neighbours(
@@ -207,7 +207,7 @@ def _neighbours(
 
 def _masks(
     labels: NDArray[np.int32], chosen: NDArray[np.int32], rng: np.random.Generator
-) -> ObjectPrompts:
+) -> CropPrompts:
     form = MaskForm.draw(rng)
     drawn = [draw_mask_prompts(labels, int(x), form, rng) for x in chosen]
     count = len(drawn)
@@ -219,7 +219,7 @@ def _masks(
         if form.off and prompt.outside is not None:
             points[i, -1], answers[i, -1] = draw_click(prompt.outside, rng), 0
     boxes = np.stack([tight_box(x.shown) for x in drawn]) if form.box else None
-    return ObjectPrompts(
+    return CropPrompts(
         np.stack([x.wanted for x in drawn]),
         points,
         answers,

@@ -14,15 +14,13 @@ from pathlib import Path
 import torch
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.build import build_sam, new_instance_head, new_tiny_sam
-from napari_sam.model.checkpoints import load_model
-from napari_sam.model.metadata import ModelMetadata
-from napari_sam.model.sam import Sam
+from napari_sam.model import ModelMetadata, Sam, build_sam, load_model, new_tiny_sam
+from napari_sam.model.build import new_instance_head
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.training.checkpoints import averaged_state
 from napari_sam.training.config import Network, TrainingConfig
 
-NEW_IMAGE_SIZE = 512
+DEFAULT_IMAGE_SIZE = 512
 NEW_WINDOW_SIZE = 256
 NEW_NAME = "trained"
 
@@ -89,7 +87,7 @@ def _new_metadata(network: Network) -> ModelMetadata:
     return ModelMetadata(
         network.name or NEW_NAME,
         fingerprint="untrained",
-        image_size=network.image_size or NEW_IMAGE_SIZE,
+        image_size=network.image_size or DEFAULT_IMAGE_SIZE,
         window_size=network.window_size or NEW_WINDOW_SIZE,
         window_sizes=network.window_sizes,
         object_share=network.object_share,

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from napari_sam.masks import deepest_point
-from napari_sam.model.sam import Sam
+from napari_sam.model import Sam
 from napari_sam.training.config import Phase, Prompting, TrainingConfig
 from napari_sam.training.crops import Crop, CropSampler
 from napari_sam.training.losses import measured_iou
 from napari_sam.training.planes import TrainingPlane
 from napari_sam.training.prompting import Lesson
-from napari_sam.training.simulated_prompts import ObjectPrompts, tight_box
+from napari_sam.training.simulated_prompts import CropPrompts, tight_box
 from napari_sam.training.windows import normalised
 
 
@@ -69,13 +69,13 @@ class Examiner:
         with torch.autocast(sam.device.type, torch.bfloat16):
             embedding = sam.image_encoder(normalised(sam, [crop.image_chw]))
 
-        def iou(prompts: ObjectPrompts) -> tuple[Tensor, Tensor]:
+        def iou(prompts: CropPrompts) -> tuple[Tensor, Tensor]:
             prompted = replace(crop, prompts=prompts)
             lesson = Lesson(sam, embedding.float(), [prompted], [(0, 0)], stride=1)
-            answer = lesson.ask(lesson.first_question())
+            answer = lesson.predict(lesson.first_prompts())
             index = answer.shown(ambiguous=prompts.is_ambiguous)
             found = measured_iou(answer.logits_nmhw[index][:, None], target)[:, 0]
             return found, answer.iou_nm[index]
 
-        click_iou, score = iou(ObjectPrompts.of_clicks(masks, clicks))
-        return click_iou, iou(ObjectPrompts.of_boxes(masks, boxes))[0], score
+        click_iou, score = iou(CropPrompts.of_clicks(masks, clicks))
+        return click_iou, iou(CropPrompts.of_boxes(masks, boxes))[0], score

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_sam.errors import MapError
+from napari_sam.model.distance_decoder import DistanceDecoder
+from napari_sam.model.image_encoder import ImageEncoderViT
+from napari_sam.model.inference.encoder import InferenceForm
 from napari_sam.model.instance_decoder import MAP_STRIDE, InstanceHead
 from napari_sam.model.instances import InstanceMaps, MapKind
+from napari_sam.model.metadata import ModelMetadata
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.model.transforms import input_shape
 
-if TYPE_CHECKING:
-    from napari_sam.model.sam import Sam
+
+class MapEncoder(Protocol):
+    """The network, as far as maps need it."""
+
+    image_encoder: ImageEncoderViT | TinyViT
+    instance_decoder: InstanceHead | DistanceDecoder | None
+    inference: InferenceForm | None
+    metadata: ModelMetadata
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+
+    def encode_images(self, image_bchw: Tensor) -> Tensor:
+        """Embed normalised images that are padded to the encoder's square."""
 
 
 @torch.no_grad()
 def encode_with_maps(
-    sam: Sam, images_bchw: Tensor, shapes: Sequence[tuple[int, int]]
+    sam: MapEncoder, images_bchw: Tensor, shapes: Sequence[tuple[int, int]]
 ) -> tuple[Tensor, list[InstanceMaps]]:
     """Embed windows, and decode their maps.
 
@@ -65,7 +82,7 @@ def encode_with_maps(
 
 
 def _directions(
-    sam: Sam, encoder: TinyViT, head: InstanceHead, images_bchw: Tensor
+    sam: MapEncoder, encoder: TinyViT, head: InstanceHead, images_bchw: Tensor
 ) -> tuple[Tensor, Tensor]:
     if sam.inference is None or encoder.training:
         stages = encoder.stages(images_bchw)

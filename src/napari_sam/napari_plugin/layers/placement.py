@@ -21,7 +21,7 @@ import numpy as np
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
-from napari_sam.images.axes import CHANNEL, PLANE
+from napari_sam.images.axes import CHANNEL, PLANE, stack_letters
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -53,7 +53,7 @@ class Placement:
     @property
     def stack_axes(self) -> str:
         """The axes that count planes."""
-        return "".join(name for name in self.axes if name not in PLANE + CHANNEL)
+        return stack_letters(self.axes)
 
     @property
     def channel_count(self) -> int:
