@@ -66,21 +66,8 @@ class Controls:
             name: _button(text, tip, style, partial(post, COMMANDS[name]))
             for text, name, tip, style in BUTTONS
         }
-        self.candidates = tuple(
-            _button(
-                "",
-                f"Take candidate {i + 1} (key {i + 1})",
-                "",
-                partial(post, Choose(i)),
-            )
-            for i in range(MOST_CANDIDATES)
-        )
-        self.sliders = tuple(
-            ipw.IntSlider(
-                0, 0, max(count - 1, 0), description=axis, continuous_update=True
-            )
-            for axis, count in zip(axes, counts, strict=True)
-        )
+        self.candidates = _candidates(post)
+        self.sliders = _sliders(axes, counts)
         self.channel = ipw.Dropdown(description="Channel")
         self.ranges = tuple(
             ipw.FloatRangeSlider(description="Contrast", continuous_update=False)
@@ -94,9 +81,9 @@ class Controls:
         self.automatic = AutomaticRow(post, has_stack=any(n > 1 for n in counts))
         for part in (self.channel, *self.ranges):
             part.layout.display = "none"
-        for part in self.candidates:
-            # The place stays, lest the canvas jumps under a hand that has just clicked.
-            part.layout = ipw.Layout(width="96px", visibility="hidden")
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         commands = ipw.HBox(list(self.buttons.values()), layout=WRAP)
         self.above = ipw.VBox(
             [
@@ -236,3 +223,21 @@ def _button(text: str, tip: str, style: str, act: Callable[[], None]) -> ipw.But
     )
     button.on_click(lambda _: act())
     return button
+
+
+def _candidates(post: Callable[[Command], None]) -> tuple[ipw.Button, ...]:
+    buttons = tuple(
+        _button("", f"Take candidate {i + 1} (key {i + 1})", "", partial(post, take))
+        for i, take in enumerate(map(Choose, range(MOST_CANDIDATES)))
+    )
+    for button in buttons:
+        # The space stays, lest the canvas jumps under a hand that has just clicked.
+        button.layout = ipw.Layout(width="96px", visibility="hidden")
+    return buttons
+
+
+def _sliders(axes: str, counts: tuple[int, ...]) -> tuple[ipw.IntSlider, ...]:
+    return tuple(
+        ipw.IntSlider(0, 0, max(count - 1, 0), description=axis, continuous_update=True)
+        for axis, count in zip(axes, counts, strict=True)
+    )

@@ -19,8 +19,8 @@ from napari_sam.jupyter_widget.messages import ViewMoved, seen_box
 from napari_sam.jupyter_widget.tile_server import TileServer
 from napari_sam.jupyter_widget.tiles import (
     SIDE,
+    PackedTile,
     Ranges,
-    Tile,
     TileKey,
     image_tile,
     label_shapes,
@@ -206,7 +206,7 @@ class TileView:
         found = mask_tile(shown.candidate, key, self.image.shape)
         self._send_tile(found, shown.version)
 
-    def _send_tile(self, tile: Tile | None, version: int) -> None:
+    def _send_tile(self, tile: PackedTile | None, version: int) -> None:
         if tile is not None:
             content = _named(tile.key, version)
             content |= {"encoding": tile.encoding, "shape": list(tile.shape)}
