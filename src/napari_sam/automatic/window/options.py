@@ -67,7 +67,7 @@ class AutomaticOptions:
     max_shared: float = 0.3
     max_window_share: float = 0.75
     reject_background: bool = True
-    mode: AutomaticMode | None = AutomaticMode.GRID
+    mode: AutomaticMode | None = None
     min_object_share: float = 0.02
 
     def __post_init__(self) -> None:
