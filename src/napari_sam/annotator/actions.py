@@ -27,8 +27,7 @@ from napari_sam.annotator.state import (
 from napari_sam.annotator.undo import UndoRun
 from napari_sam.errors import SessionError
 from napari_sam.labels import Edit, ObjectSummary
-from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate, EmbeddingCache
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.prompts import BoxPrompt, Prompt
 from napari_sam.session import Session

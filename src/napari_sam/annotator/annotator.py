@@ -37,8 +37,7 @@ from napari_sam.annotator.state import (
     in_plain_words,
 )
 from napari_sam.errors import Cancelled, SessionError
-from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate, EmbeddingCache
 from napari_sam.prompts import Prompt
 from napari_sam.session import Session
 

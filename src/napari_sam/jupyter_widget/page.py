@@ -19,7 +19,7 @@ from napari_sam.annotator.commands import (
 )
 from napari_sam.annotator.jobs import JobWatch
 from napari_sam.annotator.state import AnnotatorState, Plane
-from napari_sam.automatic.plan import Tile
+from napari_sam.automatic import Tile
 from napari_sam.errors import SessionError
 from napari_sam.images import Image
 from napari_sam.jupyter_widget.canvas import Canvas

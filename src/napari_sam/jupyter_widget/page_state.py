@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_sam.annotator.state import AnnotatorState
 from napari_sam.geometry import Box
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 SAVING = "Undo or redo: saving... Escape stops it."

@@ -29,7 +29,7 @@ from napari_sam.jupyter_widget.tiles import (
     tiles_of,
 )
 from napari_sam.labels import Edit, LabelStore
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 
 MOST_PUSHED = 4
 """Tiles of a candidate that are sent before anybody requests them."""

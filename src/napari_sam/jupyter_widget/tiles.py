@@ -24,7 +24,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.labels import LabelStore
 from napari_sam.masks import Mask
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 
 Kind = Literal["image", "labels", "candidate", "preview"]
 Encoding = Literal["png", "jpeg", "ids", "bits", "empty"]

@@ -36,12 +36,9 @@ from napari_sam.labels import (
     ObjectSummary,
 )
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.predictor.image import ImagePredictor
+from napari_sam.predictor import Candidate, EmbeddingCache, ImagePredictor
 from napari_sam.prompts import Prompt
-from napari_sam.session import Session
-from napari_sam.session.inputs import as_model
+from napari_sam.session import Session, as_model
 
 # A cell that is run again makes a widget on the labels that the one before still
 # holds. The notebook has no way to say that it is gone, so the newest one takes over.

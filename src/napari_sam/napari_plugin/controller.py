@@ -31,7 +31,7 @@ from napari_sam.annotator.commands import (
     Where,
 )
 from napari_sam.annotator.state import AnnotatorState, JobState, Plane
-from napari_sam.automatic.plan import Tile
+from napari_sam.automatic import Tile
 from napari_sam.errors import SessionError
 from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.activity import Activity

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.predictor.cache import EmbeddingCache, WindowKey
+from napari_sam.predictor import EmbeddingCache
+from napari_sam.predictor.cache import WindowKey
 
 
 class SignallingCache(EmbeddingCache):
