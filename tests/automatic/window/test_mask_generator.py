@@ -96,6 +96,7 @@ def test_records_and_their_order_are_those_of_the_plain_way(
     assert_same(fast(tiny, picture, settings), plain)
 
 
+@pytest.mark.slow
 def test_it_agrees_with_the_plain_way_on_the_default_and_a_real_picture() -> None:
     model = ns.load_model("default", device="cpu")
     picture = np.repeat(data.coins()[40:180, 60:200, None], 3, axis=2)
