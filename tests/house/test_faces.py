@@ -24,6 +24,8 @@ FEWEST, MOST = 5, 15
 TOP = [path for path in packages() if path.parent == SOURCE]
 # Programs: what others need of them is how they are started.
 PROGRAMS = {"cli", "jupyter_widget", "napari_plugin"}
+# Who teaches the network needs its parts.
+INSIDERS = {("napari_sam.training", "napari_sam.model")}
 FACES = [path for path in TOP if path.name not in PROGRAMS]
 
 

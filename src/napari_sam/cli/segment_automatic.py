@@ -20,13 +20,13 @@ from rich.progress import (
 
 from napari_sam.atomic_files import replace_atomically
 from napari_sam.automatic import (
+    AutomaticMode,
     AutomaticOptions,
     AutomaticReport,
     RunProgress,
     keep_memory,
     segment_image,
 )
-from napari_sam.automatic.window.options import AutomaticMode
 from napari_sam.cli import segment_prompts
 from napari_sam.cli.checking import (
     check_label_name,
