@@ -37,8 +37,7 @@ from napari_sam.annotator.state import (
     in_plain_words,
 )
 from napari_sam.errors import Cancelled, SessionError
-from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate, EmbeddingCache
 from napari_sam.prompts import Prompt
 from napari_sam.session import Session
 
@@ -286,7 +285,6 @@ class Annotator:
             prefetches=self._prefetches,
         )
         self._actions.notice = self._notice
-        self._actions.catch_up()
 
     def _on_opening(self, done: int, count: int) -> None:
         self._opening = JobState(OPENING, done, count)

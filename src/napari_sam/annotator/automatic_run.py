@@ -38,11 +38,10 @@ from napari_sam.annotator.run_text import (
 )
 from napari_sam.annotator.session_thread import SessionThread
 from napari_sam.annotator.state import Plane, RunState, Screen, in_plain_words
-from napari_sam.automatic.plan import Tile
-from napari_sam.automatic.run import RunProgress
+from napari_sam.automatic import RunProgress, Tile
 from napari_sam.errors import SessionError
 from napari_sam.geometry import Box
-from napari_sam.predictor.progress import WindowProgress
+from napari_sam.predictor import WindowProgress
 from napari_sam.session import Session
 
 logger = logging.getLogger(__name__)

@@ -17,8 +17,7 @@ from napari_sam.prompt_files import (
     parse_objects,
     write_prompts,
 )
-from napari_sam.session import Session
-from napari_sam.session.objects import ObjectAnswer
+from napari_sam.session import ObjectAnswer, Session
 
 TOPIC = "batch"
 

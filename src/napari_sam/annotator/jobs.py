@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 from napari_sam.annotator.session_thread import SessionThread
 from napari_sam.annotator.state import JobState
 from napari_sam.errors import Cancelled
-from napari_sam.predictor.progress import WindowProgress
+from napari_sam.predictor import WindowProgress
 
 T = TypeVar("T")
 

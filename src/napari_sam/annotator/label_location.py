@@ -26,8 +26,7 @@ import xxhash
 
 from napari_sam.geometry import Box
 from napari_sam.images import Image
-from napari_sam.labels import default_labels_path
-from napari_sam.labels.location import is_label_of_image
+from napari_sam.labels import default_labels_path, is_label_of_image
 from napari_sam.zarr_nodes import URL, is_zarr
 
 NAME = "napari-sam"

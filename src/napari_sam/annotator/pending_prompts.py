@@ -19,8 +19,7 @@ from typing import Any
 
 from napari_sam.annotator.jobs import Job, JobQueue
 from napari_sam.prompts import Prompt
-from napari_sam.session import Session
-from napari_sam.session.refinement import Answer, Request
+from napari_sam.session import Answer, Request, Session
 
 TOPIC = "prompt"
 TEXT = "Segmenting"

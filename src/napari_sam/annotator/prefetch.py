@@ -9,9 +9,7 @@ from __future__ import annotations
 from napari_sam.annotator.jobs import Job, JobQueue, Urgency
 from napari_sam.annotator.state import Plane
 from napari_sam.geometry import Box
-from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import PredictorOptions
-from napari_sam.predictor.image import ImagePredictor
+from napari_sam.predictor import EmbeddingCache, ImagePredictor, PredictorOptions
 from napari_sam.prompts import Click
 from napari_sam.session import Session
 

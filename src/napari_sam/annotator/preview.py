@@ -9,7 +9,7 @@ from napari_sam.annotator.jobs import Job, JobQueue, Urgency
 from napari_sam.annotator.pending_prompts import PendingPrompts
 from napari_sam.annotator.state import Plane
 from napari_sam.errors import PromptError
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 from napari_sam.prompts import Click
 from napari_sam.session import Session
 

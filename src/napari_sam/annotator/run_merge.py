@@ -30,16 +30,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.atomic_files import write_atomically
-from napari_sam.automatic.plan import Plane, RunPlan, RunRequest
-from napari_sam.automatic.run import RunProgress, segment_image
-from napari_sam.automatic.run_folder import AutomaticReport, RunFolder
-from napari_sam.automatic.tiles.tile import TileFailure
-from napari_sam.automatic.window.options import AutomaticOptions
+from napari_sam.automatic import (
+    AutomaticOptions,
+    AutomaticReport,
+    Plane,
+    RunFolder,
+    RunPlan,
+    RunProgress,
+    RunRequest,
+    TileFailure,
+    segment_image,
+)
 from napari_sam.geometry import Box
-from napari_sam.labels import LabelStore
-from napari_sam.labels.bulk import BulkLabels
-from napari_sam.labels.location import LabelLocation, find_location
-from napari_sam.predictor.progress import ProgressCallback, WindowProgress
+from napari_sam.labels import BulkLabels, LabelLocation, LabelStore, find_location
+from napari_sam.predictor import ProgressCallback, WindowProgress
 from napari_sam.session import Session
 
 BLOCK = 2048

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from time import monotonic
 
 from napari_sam.annotator.run_merge import UnfinishedRun
-from napari_sam.automatic.run import RunProgress
-from napari_sam.automatic.run_folder import AutomaticReport
-from napari_sam.automatic.tiles.tile import TileFailure
-from napari_sam.predictor.progress import WindowProgress
+from napari_sam.automatic import AutomaticReport, RunProgress, TileFailure
+from napari_sam.predictor import WindowProgress
 
 SHOWN_FAILURES = 8
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from napari_sam.automatic.plan import Tile
+from napari_sam.automatic import Tile
 from napari_sam.errors import SamError
 from napari_sam.labels import Edit, ObjectSummary
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 from napari_sam.prompts import BoxPrompt, Prompt
 
 Plane = tuple[int, ...]

@@ -14,9 +14,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from napari_sam.errors import Cancelled
-from napari_sam.session import Session
-from napari_sam.session.history import HistoryStep
-from napari_sam.session.refinement import Answer, Request
+from napari_sam.session import Answer, HistoryStep, Request, Session
 
 CHUNK_S = 0.3
 """As long as a user does not wonder; an edit that has begun is finished."""

@@ -14,8 +14,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from napari_sam.annotator.commands import Choose, Command
-from napari_sam.annotator.state import AnnotatorState
+from napari_sam.annotator import AnnotatorState, Command, commands
 from napari_sam.jupyter_widget.automatic_row import AutomaticRow
 from napari_sam.jupyter_widget.messages import COMMANDS, DisplayChanged
 
@@ -66,15 +65,7 @@ class Controls:
             name: _button(text, tip, style, partial(post, COMMANDS[name]))
             for text, name, tip, style in BUTTONS
         }
-        self.candidates = tuple(
-            _button(
-                "",
-                f"Take candidate {i + 1} (key {i + 1})",
-                "",
-                partial(post, Choose(i)),
-            )
-            for i in range(MOST_CANDIDATES)
-        )
+        self.candidates = tuple(_candidate(i, post) for i in range(MOST_CANDIDATES))
         self.sliders = tuple(
             ipw.IntSlider(
                 0, 0, max(count - 1, 0), description=axis, continuous_update=True
@@ -94,23 +85,25 @@ class Controls:
         self.automatic = AutomaticRow(post, has_stack=any(n > 1 for n in counts))
         for part in (self.channel, *self.ranges):
             part.layout.display = "none"
-        for part in self.candidates:
-            # The place stays, lest the canvas jumps under a hand that has just clicked.
-            part.layout = ipw.Layout(width="96px", visibility="hidden")
-        commands = ipw.HBox(list(self.buttons.values()), layout=WRAP)
-        self.above = ipw.VBox(
+        self.above, self.below = self._rows()
+
+    def _rows(self) -> tuple[ipw.VBox, ipw.VBox]:
+        """What goes above the canvas, and what below."""
+        buttons = ipw.HBox(list(self.buttons.values()), layout=WRAP)
+        above = ipw.VBox(
             [
-                ipw.HBox([self.tool, commands], layout=WRAP),
+                ipw.HBox([self.tool, buttons], layout=WRAP),
                 ipw.HBox([*self.candidates, *self.sliders], layout=WRAP),
             ]
         )
-        self.below = ipw.VBox(
+        below = ipw.VBox(
             [
                 ipw.HBox([self.labels, self.opacity, self.preview], layout=WRAP),
                 ipw.HBox([self.channel, *self.ranges], layout=WRAP),
                 self.automatic.box,
             ]
         )
+        return above, below
 
     def on_user(self, part: ipw.Widget, act: Callable[[Any], None]) -> None:
         """Call this with a widget's new value where the user has changed it."""
@@ -235,4 +228,13 @@ def _button(text: str, tip: str, style: str, act: Callable[[], None]) -> ipw.But
         layout=ipw.Layout(width="auto"),
     )
     button.on_click(lambda _: act())
+    return button
+
+
+def _candidate(index: int, post: Callable[[Command], None]) -> ipw.Button:
+    number = index + 1
+    tip = f"Take candidate {number} (key {number})"
+    button = _button("", tip, "", partial(post, commands.Choose(index)))
+    # Its room stays, lest the canvas jumps under a hand that has just clicked.
+    button.layout = ipw.Layout(width="96px", visibility="hidden")
     return button

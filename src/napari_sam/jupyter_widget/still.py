@@ -19,7 +19,7 @@ from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.tile_view import TileView, cheap
 from napari_sam.jupyter_widget.tiles import label_shapes, sampled
 from napari_sam.palette import CANDIDATE, colours_of
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 
 SIDE = 640
 """Longest side of the picture, in pixels."""

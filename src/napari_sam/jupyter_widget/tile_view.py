@@ -20,7 +20,7 @@ from napari_sam.jupyter_widget.tile_server import TileServer
 from napari_sam.jupyter_widget.tiles import (
     SIDE,
     Ranges,
-    Tile,
+    PackedTile,
     TileKey,
     image_tile,
     label_shapes,
@@ -29,7 +29,7 @@ from napari_sam.jupyter_widget.tiles import (
     tiles_of,
 )
 from napari_sam.labels import Edit, LabelStore
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 
 MOST_PUSHED = 4
 """Tiles of a candidate that are sent before anybody requests them."""
@@ -206,7 +206,7 @@ class TileView:
         found = mask_tile(shown.candidate, key, self.image.shape)
         self._send_tile(found, shown.version)
 
-    def _send_tile(self, tile: Tile | None, version: int) -> None:
+    def _send_tile(self, tile: PackedTile | None, version: int) -> None:
         if tile is not None:
             content = _named(tile.key, version)
             content |= {"encoding": tile.encoding, "shape": list(tile.shape)}

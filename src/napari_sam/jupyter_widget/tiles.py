@@ -24,7 +24,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.labels import LabelStore
 from napari_sam.masks import Mask
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 
 Kind = Literal["image", "labels", "candidate", "preview"]
 Encoding = Literal["png", "jpeg", "ids", "bits", "empty"]
@@ -56,7 +56,7 @@ class TileKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class PackedTile:
     """What is sent for a key.
 
     Parameters
@@ -77,7 +77,7 @@ class Tile:
     data: bytes = b""
 
 
-def image_tile(image: Image, key: TileKey, contrast: Ranges | None) -> Tile | None:
+def image_tile(image: Image, key: TileKey, contrast: Ranges | None) -> PackedTile | None:
     """Pixels as they are shown; None for a tile that the image does not have."""
     if key.level >= len(image.levels):
         return None
@@ -92,9 +92,9 @@ def image_tile(image: Image, key: TileKey, contrast: Ranges | None) -> Tile | No
     packed = BytesIO()
     if key.level == 0:
         picture.save(packed, "PNG", compress_level=1)
-        return Tile(key, "png", box.shape, packed.getvalue())
+        return PackedTile(key, "png", box.shape, packed.getvalue())
     picture.save(packed, "JPEG", quality=JPEG_QUALITY)
-    return Tile(key, "jpeg", box.shape, packed.getvalue())
+    return PackedTile(key, "jpeg", box.shape, packed.getvalue())
 
 
 def label_shapes(labels: LabelStore) -> list[tuple[int, int]]:
@@ -104,7 +104,7 @@ def label_shapes(labels: LabelStore) -> list[tuple[int, int]]:
 
 def label_tile(
     labels: LabelStore, key: TileKey, shapes: list[tuple[int, int]]
-) -> Tile | None:
+) -> PackedTile | None:
     """Ids as they are on disk; None for a tile that the labels do not have."""
     if key.level >= len(shapes):
         return None
@@ -113,14 +113,14 @@ def label_tile(
         return None
     ids_hw = labels.read(key.plane, box, key.level)
     if not ids_hw.any():
-        return Tile(key, "empty", box.shape)
+        return PackedTile(key, "empty", box.shape)
     data = zlib.compress(np.ascontiguousarray(ids_hw, dtype="<u4").tobytes(), 1)
-    return Tile(key, "ids", box.shape, data)
+    return PackedTile(key, "ids", box.shape, data)
 
 
 def mask_tile(
     candidate: Candidate | None, key: TileKey, shape: tuple[int, int]
-) -> Tile | None:
+) -> PackedTile | None:
     """A part of a candidate; every 2^level-th pixel of it, as label levels have it."""
     if key.level > MOST_HALVINGS:
         return None
@@ -129,11 +129,11 @@ def mask_tile(
     if box is None:
         return None
     if candidate is None or candidate.plane != key.plane:
-        return Tile(key, "empty", box.shape)
+        return PackedTile(key, "empty", box.shape)
     mask_hw = sampled(candidate.mask, candidate.box, box, step)
     if not mask_hw.any():
-        return Tile(key, "empty", box.shape)
-    return Tile(
+        return PackedTile(key, "empty", box.shape)
+    return PackedTile(
         key, "bits", box.shape, zlib.compress(np.packbits(mask_hw).tobytes(), 1)
     )
 
