@@ -127,13 +127,26 @@ def count_napari_click() -> CallCounter:
         viewer.window.add_dock_widget(SegmentDock(viewer), name="Segment Anything")
         wait_until(lambda: drawn_in(viewer) is not None)
         viewer.reset_view()
-        QTest.qWait(1000)
+        let_finish(counter)
         canvas, at = viewer.window._qt_viewer.canvas.native, QPoint(*on_canvas(viewer))
         with counter.counting():
             QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=at)
             wait_until(lambda: bool(drawn_in(viewer)))
         viewer.close()
     return counter
+
+
+def let_finish(counter: CallCounter) -> None:
+    """Wait for the encoding of what is in view, which no click waits for."""
+    from qtpy.QtTest import QTest  # noqa: PLC0415
+
+    with counter.counting():
+        before, calls = -1, 0
+        while before != calls:
+            QTest.qWait(3000)
+            by_file = ((into, n) for (_, into), n in list(counter.calls.items()))
+            before, calls = calls, sum(n for into, n in by_file if "model/" in into)
+    counter.calls.clear()
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

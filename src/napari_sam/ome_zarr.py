@@ -43,15 +43,15 @@ class Multiscale:
     """A pyramid in a group, as its metadata describe it."""
 
     paths: tuple[str, ...]  # of the arrays within the group, finest first
-    axes: str | None  # a letter each, perhaps not distinct; None: not said
-    transforms: tuple[CoordinateTransform | None, ...]  # of each array; None: not said
+    axes: str | None  # a letter each, perhaps not distinct; None: not known
+    transforms: tuple[CoordinateTransform | None, ...]  # of each array; None: not known
     units: tuple[str | None, ...] = ()  # of each axis
     name: str | None = None
     colours: tuple[str, ...] | None = None  # of the channels, hexadecimal
 
 
 def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What OME-Zarr says in a group: since 0.5 under "ome", before that at the top."""
+    """The OME-Zarr metadata of a group: under "ome" since 0.5, before at the top."""
     ome = attributes.get("ome")
     return ome if isinstance(ome, Mapping) else attributes
 

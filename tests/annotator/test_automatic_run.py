@@ -315,6 +315,7 @@ def segmented(
     return runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [Cancel(), Discard()])
 def test_the_undo_of_a_run_is_stopped_at_once_and_gone_on_with(
     segmented: RunScene, command: Any

@@ -175,6 +175,7 @@ def test_a_coarser_level_is_drawn_at_the_finest(tmp_path: Path) -> None:
     assert_same_objects(labels_of(labels), wanted)
 
 
+@pytest.mark.slow
 def test_large_objects_are_looked_at_in_a_coarser_level(tmp_path: Path) -> None:
     fine = np.kron(scene(), np.ones((4, 4), dtype=np.uint8))
     path = write_image(tmp_path / "image.zarr", fine)

@@ -19,6 +19,7 @@ def draw(folder: Path) -> None:
         Image.fromarray(array).save(folder / kind / "one.png")
 
 
+@pytest.mark.slow
 def test_evaluate_writes_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

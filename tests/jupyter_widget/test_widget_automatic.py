@@ -18,6 +18,7 @@ from napari_sam.jupyter_widget.widget import SegmentWidget
 from napari_sam.labels import Edit
 
 
+@pytest.mark.slow
 def test_everything_in_view_is_found_and_objects_that_are_there_stay(
     widget: SegmentWidget, labels: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_segmenting_everything_can_be_cancelled(labels: Path) -> None:
     widget.close()
 
 
+@pytest.mark.slow
 def test_the_undo_of_a_run_is_stopped_by_escape_and_gone_on_with(
     widget: SegmentWidget, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

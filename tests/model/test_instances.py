@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import ndimage
+from torch.nn import functional
 
 from napari_sam.errors import MapError
 from napari_sam.model import instances
@@ -92,13 +93,13 @@ def test_pixels_are_followed_a_bounded_number_at_once(
     maps = direction_maps(discs()).astype(np.float32)
     whole = follow_directions(maps[1:], maps[0] > 0)
     counts = []
-    sample = instances.F.grid_sample
+    sample = functional.grid_sample
 
     def counted(field: object, places: object, **options: object) -> object:
         counts.append(places.shape[2])
         return sample(field, places, **options)
 
-    monkeypatch.setattr(instances.F, "grid_sample", counted)
+    monkeypatch.setattr(functional, "grid_sample", counted)
     monkeypatch.setattr(instances, "POINTS_AT_ONCE", 100)
     parts = follow_directions(maps[1:], maps[0] > 0)
     np.testing.assert_array_equal(parts, whole)

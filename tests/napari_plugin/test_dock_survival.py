@@ -204,6 +204,7 @@ def test_a_moved_image_takes_its_layers_along(flat: Person) -> None:
     assert place.yx_at(place.world_at((), (10.5, 20.5)).tolist()) == (10.5, 20.5)
 
 
+@pytest.mark.slow
 def test_a_dock_is_opened_and_closed_again_and_again_in_one_viewer(
     tmp_path: Path,
 ) -> None:

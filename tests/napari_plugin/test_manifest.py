@@ -63,6 +63,7 @@ def test_a_sample_is_a_layer_that_can_be_segmented(key: str) -> None:
         assert opened.image.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
 
 
+@pytest.mark.slow
 def test_the_slide_is_lazy_and_its_levels_show_the_same_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -21,6 +21,7 @@ from napari_sam.training.run import Goal, RunFiles, train
 pytestmark = pytest.mark.usefixtures("small_network")
 
 
+@pytest.mark.slow
 def test_an_exported_network_answers_as_the_trained_one(tmp_path: Path) -> None:
     sam = trainer(steps=1).run(tmp_path / "run.pt")
     path = tmp_path / "toy.safetensors"
@@ -64,6 +65,7 @@ def test_metadata_of_something_else_are_refused(tmp_path: Path) -> None:
         write_metadata(tmp_path / "text", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goal", [Goal.SEGMENT, Goal.MAE])
 def test_a_run_writes_weights_with_all_that_made_them(
     tmp_path: Path, goal: Goal

@@ -24,10 +24,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.axes import CHANNEL
 from napari_sam.errors import ForeignErrors, ImageReadError, LabelError
-from napari_sam.images.axes import CHANNEL
-from napari_sam.images.sources import find_image
-from napari_sam.images.stored import LazyArray, StoredImage
+from napari_sam.images import LazyArray, StoredImage, find_image
 
 BLOCK_PIXELS = 2**21
 """Read at once from each volume, unless one chunk is larger."""

@@ -21,8 +21,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from napari_sam.axes import PLANE, SPARE_LETTERS
 from napari_sam.errors import ForeignErrors, ImageError
-from napari_sam.images.axes import PLANE, SPARE_LETTERS
 from napari_sam.images.stored import LazyArray, StoredImage, is_lazy_array, unique_state
 
 MOST_BYTES = 2**30

@@ -89,7 +89,7 @@ class Picture:
     Attributes
     ----------
     axes
-        Letters of `images.axes`.
+        Letters of `axes`.
     has_palette
         Whether the pixels are numbers of colours in a table.
     """

@@ -21,8 +21,8 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
+from napari_sam.axes import rename_unknown
 from napari_sam.errors import ForeignErrors, ImageError, ImageReadError
-from napari_sam.images.axes import rename_unknown
 from napari_sam.images.stored import LazyArray, StoredImage
 from napari_sam.images.tiff_geometry import tiff_geometry
 from napari_sam.images.tiff_samples import shown_samples

@@ -22,8 +22,8 @@ import zarr
 from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore
 
+from napari_sam.axes import rename_unknown
 from napari_sam.errors import ForeignErrors, ImageError
-from napari_sam.images.axes import rename_unknown
 from napari_sam.images.stored import StoredImage, nothing_to_close, unique_state
 from napari_sam.images.zarr_groups import find_group_image
 from napari_sam.images.zarr_stores import local_store, url_store

@@ -380,17 +380,6 @@ def open_image(  # noqa: PLR0913 - each has a default that suits most
     return Image(stored, layout, chosen, contrast, axes)
 
 
-def open_ids(source: ImageLike) -> Image:
-    """Open a label image: as `open_image`, but a palette's numbers, not its colours."""
-    stored = find_image(source)
-    if stored.indices is not None:
-        axes = (stored.axes or "").replace("s", "")
-        stored = replace(
-            stored, arrays=(stored.indices,), axes=axes, is_rgb=False, indices=None
-        )
-    return open_image(stored)
-
-
 def _reopened(
     source: str,
     axes: str | None,

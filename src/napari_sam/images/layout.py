@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from napari_sam.errors import ImageError
-from napari_sam.images.axes import (
+from napari_sam.axes import (
     CHANNEL,
     SAMPLES,
     check_axes,
@@ -24,6 +23,7 @@ from napari_sam.images.axes import (
     parse_axes,
     stack_letters,
 )
+from napari_sam.errors import ImageError
 from napari_sam.images.levels import StoredLevel, axis_factor
 from napari_sam.images.stored import StoredImage
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.axes import CHANNEL, PLANE, stack_letters
 from napari_sam.errors import ForeignErrors, ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.images.axes import CHANNEL, PLANE, stack_letters
 from napari_sam.images.stored import LazyArray
 
 COARSEST_SIDE = 256

@@ -42,15 +42,15 @@ class StoredImage:
     """An image as it lies in memory or on disk: no pixel of it has been read yet."""
 
     arrays: tuple[LazyArray, ...]  # the stored levels, finest first
-    axes: str | None = None  # letters of `axes`; None: nobody said
-    is_rgb: bool | None = None  # None: nobody said
+    axes: str | None = None  # letters of `axes`; None: not known
+    is_rgb: bool | None = None  # None: not known
     factors: tuple[Mapping[str, float], ...] | None = None  # of each level, by axis
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     translation: Mapping[str, float] = field(default_factory=dict)
     name: str = "image"
     source: str | None = None  # path or URL; None for what has neither
-    state: str = field(default_factory=unique_state)  # tells versions apart
+    state: str = field(default_factory=unique_state)  # differs between versions
     indices: LazyArray | None = None  # of a picture with a palette: its labels
     part: int | str | None = None  # which image of a file of several the user chose
     fill: float | None = None  # what stands for "no data", if the user has said

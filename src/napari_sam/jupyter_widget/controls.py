@@ -65,13 +65,8 @@ class Controls:
             name: _button(text, tip, style, partial(post, COMMANDS[name]))
             for text, name, tip, style in BUTTONS
         }
-        self.candidates = tuple(_candidate(i, post) for i in range(MOST_CANDIDATES))
-        self.sliders = tuple(
-            ipw.IntSlider(
-                0, 0, max(count - 1, 0), description=axis, continuous_update=True
-            )
-            for axis, count in zip(axes, counts, strict=True)
-        )
+        self.candidates = _candidates(post)
+        self.sliders = _sliders(axes, counts)
         self.channel = ipw.Dropdown(description="Channel")
         self.ranges = tuple(
             ipw.FloatRangeSlider(description="Contrast", continuous_update=False)
@@ -85,25 +80,23 @@ class Controls:
         self.automatic = AutomaticRow(post, has_stack=any(n > 1 for n in counts))
         for part in (self.channel, *self.ranges):
             part.layout.display = "none"
-        self.above, self.below = self._rows()
+        self._lay_out()
 
-    def _rows(self) -> tuple[ipw.VBox, ipw.VBox]:
-        """What goes above the canvas, and what below."""
+    def _lay_out(self) -> None:
         buttons = ipw.HBox(list(self.buttons.values()), layout=WRAP)
-        above = ipw.VBox(
+        self.above = ipw.VBox(
             [
                 ipw.HBox([self.tool, buttons], layout=WRAP),
                 ipw.HBox([*self.candidates, *self.sliders], layout=WRAP),
             ]
         )
-        below = ipw.VBox(
+        self.below = ipw.VBox(
             [
                 ipw.HBox([self.labels, self.opacity, self.preview], layout=WRAP),
                 ipw.HBox([self.channel, *self.ranges], layout=WRAP),
                 self.automatic.box,
             ]
         )
-        return above, below
 
     def on_user(self, part: ipw.Widget, act: Callable[[Any], None]) -> None:
         """Call this with a widget's new value where the user has changed it."""
@@ -231,10 +224,19 @@ def _button(text: str, tip: str, style: str, act: Callable[[], None]) -> ipw.But
     return button
 
 
-def _candidate(index: int, post: Callable[[Command], None]) -> ipw.Button:
-    number = index + 1
-    tip = f"Take candidate {number} (key {number})"
-    button = _button("", tip, "", partial(post, commands.Choose(index)))
-    # Its room stays, lest the canvas jumps under a hand that has just clicked.
-    button.layout = ipw.Layout(width="96px", visibility="hidden")
-    return button
+def _candidates(post: Callable[[Command], None]) -> tuple[ipw.Button, ...]:
+    buttons = tuple(
+        _button("", f"Take candidate {i + 1} (key {i + 1})", "", partial(post, take))
+        for i, take in enumerate(map(commands.Choose, range(MOST_CANDIDATES)))
+    )
+    for button in buttons:
+        # The space stays, lest the canvas jumps under a hand that has just clicked.
+        button.layout = ipw.Layout(width="96px", visibility="hidden")
+    return buttons
+
+
+def _sliders(axes: str, counts: tuple[int, ...]) -> tuple[ipw.IntSlider, ...]:
+    return tuple(
+        ipw.IntSlider(0, 0, max(count - 1, 0), description=axis, continuous_update=True)
+        for axis, count in zip(axes, counts, strict=True)
+    )

@@ -19,8 +19,8 @@ from napari_sam.jupyter_widget.messages import ViewMoved, seen_box
 from napari_sam.jupyter_widget.tile_server import TileServer
 from napari_sam.jupyter_widget.tiles import (
     SIDE,
-    Ranges,
     PackedTile,
+    Ranges,
     TileKey,
     image_tile,
     label_shapes,

@@ -77,7 +77,9 @@ class PackedTile:
     data: bytes = b""
 
 
-def image_tile(image: Image, key: TileKey, contrast: Ranges | None) -> PackedTile | None:
+def image_tile(
+    image: Image, key: TileKey, contrast: Ranges | None
+) -> PackedTile | None:
     """Pixels as they are shown; None for a tile that the image does not have."""
     if key.level >= len(image.levels):
         return None

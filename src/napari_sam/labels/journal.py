@@ -3,8 +3,8 @@
     {"sequence":7,"kind":"add","time":"...","data":{...},"blake2b":"0f3a..."}
 
 Every line carries its number and a checksum, so that a line cut short by a crash
-or a full disk is told from damage. The first is dropped, and cut off before the
-next append: nobody was told that it had been written. Damage with whole lines
+or a full disk differs from damage. The first is dropped, and cut off before the
+next append: nobody relies on its having been written. Damage with whole lines
 behind it is refused, because lines that were promised to be safe are gone.
 """
 
@@ -115,7 +115,7 @@ class Journal:
         if not 1 <= sequence <= len(self._starts):
             raise LabelError(
                 f"The journal {self.path} has entries 1 to {len(self._starts)}, "
-                f"entry {sequence} was asked for."
+                f"entry {sequence} was requested."
             )
         with self.path.open("rb") as file:
             file.seek(self._starts[sequence - 1])
@@ -237,7 +237,7 @@ def checksum(body: bytes) -> bytes:
 
 
 def is_whole(line: bytes, number: int | None = None) -> bool:
-    """Whether a line has its checksum and, if one is asked for, its number."""
+    """Whether a line has its checksum and, if one is expected, its number."""
     body, tail = line[:-CHECKSUM_LENGTH], line[-CHECKSUM_LENGTH:]
     if tail != checksum(body):
         return False

@@ -26,7 +26,7 @@ from napari_sam.zarr_nodes import ZarrNode
 
 @dataclass(frozen=True, slots=True)
 class LabelMetadata:
-    """What the metadata of a label group say; sizes are in order of the axes."""
+    """The metadata of a label group; sizes are in order of the axes."""
 
     version: str
     axes: str

@@ -65,7 +65,7 @@ class LabelOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelVolume:
-    """An open label pyramid, and what its metadata say."""
+    """An open label pyramid, with its metadata."""
 
     metadata: LabelMetadata
     geometry: LabelGeometry

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.axes import SPARE_LETTERS
 from napari_sam.errors import LabelError
 from napari_sam.geometry import Box
-from napari_sam.images.axes import SPARE_LETTERS
 from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
 from napari_sam.napari_plugin.sources import labelled_axes
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_sam.atomic_files import replace_atomically
 from napari_sam.errors import CheckpointError
-from napari_sam.model.sam import Sam
+from napari_sam.model import Sam
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.config_files import config_tables
 

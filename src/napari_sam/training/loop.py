@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from napari_sam.errors import TrainingError
+from napari_sam.model import Sam
 from napari_sam.model.build import INSTANCE_PREFIX
-from napari_sam.model.sam import Sam
 from napari_sam.training.checkpoints import load_state, save_state
 from napari_sam.training.config import Optimisation, Phase, TrainingConfig
 from napari_sam.training.log import TrainingLog

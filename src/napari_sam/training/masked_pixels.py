@@ -24,8 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.build import EMBEDDING_STRIDE
-from napari_sam.model.sam import Sam
+from napari_sam.model import EMBEDDING_STRIDE, Sam
 from napari_sam.training.config import Phase, TrainingConfig
 from napari_sam.training.crops import CropSampler
 from napari_sam.training.planes import TrainingPlane

@@ -19,8 +19,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from napari_sam.evaluation import correcting_click
-from napari_sam.model.build import EMBEDDING_STRIDE
-from napari_sam.model.sam import Sam
+from napari_sam.model import EMBEDDING_STRIDE, Sam
 from napari_sam.prompts import MASK_PROMPT_LOGIT
 from napari_sam.training.crops import Crop
 from napari_sam.training.losses import mask_loss

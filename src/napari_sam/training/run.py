@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.devices import choose_device
-from napari_sam.model.sam import Sam
+from napari_sam.model import Sam, choose_device
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.curve import draw_curves
 from napari_sam.training.export import RunFacts, added_metadata, export, run_metadata

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.sam import Sam
+from napari_sam.model import Sam
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.training.config import Phase, TrainingConfig
 from napari_sam.training.crops import Crop, CropSampler

@@ -14,10 +14,8 @@ from pathlib import Path
 import torch
 
 from napari_sam.errors import TrainingError
-from napari_sam.model.build import build_sam, new_instance_head, new_tiny_sam
-from napari_sam.model.checkpoints import load_model
-from napari_sam.model.metadata import ModelMetadata
-from napari_sam.model.sam import Sam
+from napari_sam.model import ModelMetadata, Sam, build_sam, load_model, new_tiny_sam
+from napari_sam.model.build import new_instance_head
 from napari_sam.model.tiny_vit import TinyViT
 from napari_sam.training.checkpoints import averaged_state
 from napari_sam.training.config import Network, TrainingConfig

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from napari_sam.masks import deepest_point
-from napari_sam.model.sam import Sam
+from napari_sam.model import Sam
 from napari_sam.training.config import Phase, Prompting, TrainingConfig
 from napari_sam.training.crops import Crop, CropSampler
 from napari_sam.training.losses import measured_iou

@@ -23,8 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_sam.model.build import EMBEDDING_STRIDE
-from napari_sam.model.sam import Sam
+from napari_sam.model import EMBEDDING_STRIDE, Sam
 
 
 def needs_whole_window(sam: Sam) -> bool:

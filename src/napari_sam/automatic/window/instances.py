@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam.automatic.window.window_labels import WindowObjects, numbered
-from napari_sam.model.instances import InstanceMaps, find_instances
+from napari_sam.model import InstanceMaps, find_instances
 
 
 def instances_in(maps: InstanceMaps, least_area: float) -> WindowObjects:

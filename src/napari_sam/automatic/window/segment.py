@@ -29,7 +29,7 @@ from napari_sam.automatic.window.point_grid import point_grid
 from napari_sam.automatic.window.window_labels import WindowObjects, numbered
 from napari_sam.geometry import Box
 from napari_sam.masks import stability_score
-from napari_sam.model.instances import InstanceMaps
+from napari_sam.model import InstanceMaps
 from napari_sam.model.window_model import (
     ManyPointModel,
     PointMasks,

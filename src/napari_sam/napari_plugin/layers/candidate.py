@@ -18,7 +18,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
-from napari_sam.images.axes import CHANNEL, PLANE
+from napari_sam.axes import CHANNEL, PLANE
 from napari_sam.masks import Mask
 from napari_sam.napari_plugin.layers.placement import Placement
 from napari_sam.predictor.candidates import Candidate

@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from napari_sam.images.axes import CHANNEL
+from napari_sam.axes import CHANNEL
 
 Index = int | slice | EllipsisType
 

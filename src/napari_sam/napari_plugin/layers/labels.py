@@ -18,7 +18,7 @@ from napari.layers import Labels
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam.images.axes import PLANE
+from napari_sam.axes import PLANE
 from napari_sam.napari_plugin.layers.label_array import as_shown
 from napari_sam.napari_plugin.layers.placement import Placement
 

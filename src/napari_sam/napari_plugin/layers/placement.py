@@ -21,7 +21,7 @@ import numpy as np
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
-from napari_sam.images.axes import CHANNEL, PLANE, stack_letters
+from napari_sam.axes import CHANNEL, PLANE, stack_letters
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_sam.axes import guess_axes, parse_axes, rename_unknown
 from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
 from napari_sam.images import open_image
-from napari_sam.images.axes import guess_axes, parse_axes, rename_unknown
 from napari_sam.labels import LabelGeometry, LabelStore
 
 
