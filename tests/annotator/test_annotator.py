@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from annotator_scene import PLANES, SQUARES, Scene, wait_for
+from annotator_scene import PLANES, SQUARES, Scene, stack, wait_for
 
 from napari_sam.annotator.commands import (
     Accept,
@@ -26,6 +28,7 @@ from napari_sam.annotator.commands import (
     ReplacePrompts,
     SegmentBoxes,
     SetBoxCollecting,
+    SetLevel,
     SetPreviews,
     Undo,
 )
@@ -305,3 +308,13 @@ def test_a_state_is_shown_only_when_it_is_another(scene: Scene) -> None:
     assert len(scene.screen.states) == count
     pairs = zip(scene.screen.states, scene.screen.states[1:], strict=False)
     assert all(one != other for one, other in pairs)
+
+
+def test_no_level_finer_than_the_chosen_one_is_read(labels: Path) -> None:
+    scene = Scene(labels, [stack()[0], stack()[0][::2, ::2]], axes="yx")
+    click = AddPrompts((Click(70, 70),), ())
+    state = scene.post(SetLevel(1), click)
+    assert state.level == 1
+    assert state.candidate.level == 1
+    assert scene.post(Discard(), SetLevel(None), click).candidate.level == 0
+    scene.annotator.close()

@@ -18,3 +18,34 @@ label_location   where labels go if nobody says
 
 Knows no Qt, no browser and no napari.
 """
+
+from napari_sam.annotator import commands
+from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator.commands import Command, Where
+from napari_sam.annotator.jobs import JobWatch
+from napari_sam.annotator.label_location import LabelsProposal, propose_labels
+from napari_sam.annotator.run_merge import run_location, run_plan
+from napari_sam.annotator.state import (
+    AnnotatorState,
+    JobState,
+    Plane,
+    RunState,
+    Screen,
+)
+
+__all__ = [
+    "Annotator",
+    "AnnotatorState",
+    "Command",
+    "JobState",
+    "JobWatch",
+    "LabelsProposal",
+    "Plane",
+    "RunState",
+    "Screen",
+    "Where",
+    "commands",
+    "propose_labels",
+    "run_location",
+    "run_plan",
+]

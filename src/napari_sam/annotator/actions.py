@@ -18,16 +18,16 @@ from napari_sam.annotator.pending_prompts import PendingPrompts
 from napari_sam.annotator.prefetch import Prefetch
 from napari_sam.annotator.preview import Preview
 from napari_sam.annotator.session_thread import SessionThread
-from napari_sam.annotator.state import (
-    AnnotatorState,
-    Plane,
-    Screen,
-    unmet_prompts,
-)
+from napari_sam.annotator.state import AnnotatorState, Plane, Screen, unmet_prompts
 from napari_sam.annotator.undo import UndoRun
 from napari_sam.errors import SessionError
 from napari_sam.labels import Edit, ObjectSummary
-from napari_sam.predictor import Candidate, EmbeddingCache
+from napari_sam.predictor import (
+    Candidate,
+    EmbeddingCache,
+    ImagePredictor,
+    PredictorOptions,
+)
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
 from napari_sam.prompts import BoxPrompt, Prompt
 from napari_sam.session import Session
@@ -159,11 +159,6 @@ class Actions:
         self.session.labels_changed.disconnect(self._on_labels)
         self._bind(session, has_previews=self._preview.is_on)
         self._run.session = session
-        self._pending.catch_up()
-
-    def catch_up(self) -> None:
-        """Compute the candidates of prompts that were left the last time."""
-        self._pending.catch_up()
 
     def accept(self, label_id: int | None = None) -> int:
         """Write the candidate, as the next object or under an id, and return that."""
@@ -195,6 +190,7 @@ class Actions:
         self._batch = Batch(session, jobs, thread)
         self._prefetch = Prefetch(session, jobs, self._cache)
         session.labels_changed.connect(self._on_labels)
+        pending.catch_up()  # prompts may have been left the last time
 
     def _acts_by_command(self) -> dict[type, Callable[[Any], None]]:
         """Called with a command of the type."""
@@ -377,6 +373,13 @@ class Actions:
         self._collects_boxes = command.is_on
 
     def _set_level(self, level: int | None) -> None:
+        if level == self._level:
+            return
+        session, model = self.session, self.session.predictor.model
+        options = PredictorOptions(finest_level=level or 0)
+        session.predictor = ImagePredictor(
+            model, session.image, cache=self._cache, options=options
+        )
         self._level = level
 
     def _save_prompts(self, command: commands.SavePrompts) -> None:

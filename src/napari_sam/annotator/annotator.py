@@ -285,7 +285,6 @@ class Annotator:
             prefetches=self._prefetches,
         )
         self._actions.notice = self._notice
-        self._actions.catch_up()
 
     def _on_opening(self, done: int, count: int) -> None:
         self._opening = JobState(OPENING, done, count)

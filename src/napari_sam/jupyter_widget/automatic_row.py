@@ -7,14 +7,7 @@ from html import escape
 
 import ipywidgets as ipw
 
-from napari_sam.annotator.commands import (
-    CancelRun,
-    Command,
-    ContinueRun,
-    StartRun,
-    Where,
-)
-from napari_sam.annotator.state import RunState
+from napari_sam.annotator import Command, RunState, Where, commands
 
 PLACES = (
     ("in view", Where.VIEW),
@@ -61,8 +54,8 @@ class AutomaticRow:
         self.bar = ipw.IntProgress(0, 0, 1, description="")
         self.text = ipw.HTML("")
         self.start.on_click(lambda _: self._start())
-        self.go_on.on_click(lambda _: post(ContinueRun()))
-        self.cancel.on_click(lambda _: post(CancelRun()))
+        self.go_on.on_click(lambda _: post(commands.ContinueRun()))
+        self.cancel.on_click(lambda _: post(commands.CancelRun()))
         row = ipw.HBox(
             [
                 self.start,
@@ -89,7 +82,9 @@ class AutomaticRow:
         self.text.value = lines
 
     def _start(self) -> None:
-        self._post(StartRun(self.where.value, object_size=self.size.value or None))
+        self._post(
+            commands.StartRun(self.where.value, object_size=self.size.value or None)
+        )
 
 
 def _button(text: str, tip: str) -> ipw.Button:

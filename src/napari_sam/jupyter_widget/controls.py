@@ -14,8 +14,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from napari_sam.annotator.commands import Choose, Command
-from napari_sam.annotator.state import AnnotatorState
+from napari_sam.annotator import AnnotatorState, Command, commands
 from napari_sam.jupyter_widget.automatic_row import AutomaticRow
 from napari_sam.jupyter_widget.messages import COMMANDS, DisplayChanged
 
@@ -84,10 +83,10 @@ class Controls:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        commands = ipw.HBox(list(self.buttons.values()), layout=WRAP)
+        buttons = ipw.HBox(list(self.buttons.values()), layout=WRAP)
         self.above = ipw.VBox(
             [
-                ipw.HBox([self.tool, commands], layout=WRAP),
+                ipw.HBox([self.tool, buttons], layout=WRAP),
                 ipw.HBox([*self.candidates, *self.sliders], layout=WRAP),
             ]
         )
@@ -228,7 +227,7 @@ def _button(text: str, tip: str, style: str, act: Callable[[], None]) -> ipw.But
 def _candidates(post: Callable[[Command], None]) -> tuple[ipw.Button, ...]:
     buttons = tuple(
         _button("", f"Take candidate {i + 1} (key {i + 1})", "", partial(post, take))
-        for i, take in enumerate(map(Choose, range(MOST_CANDIDATES)))
+        for i, take in enumerate(map(commands.Choose, range(MOST_CANDIDATES)))
     )
     for button in buttons:
         # The space stays, lest the canvas jumps under a hand that has just clicked.

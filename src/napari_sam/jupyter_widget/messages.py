@@ -12,22 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from napari_sam.annotator.commands import (
-    Accept,
-    AddPrompts,
-    Cancel,
-    Choose,
-    ChooseNext,
-    Command,
-    Delete,
-    Discard,
-    EditAt,
-    MoveBy,
-    MoveMouse,
-    Redo,
-    Undo,
-)
-from napari_sam.annotator.state import Plane
+from napari_sam.annotator import Command, Plane, commands
 from napari_sam.errors import PromptError, SamError
 from napari_sam.geometry import Box
 from napari_sam.jupyter_widget.tiles import Kind, TileKey
@@ -37,13 +22,13 @@ Tool = Literal["prompt", "exclude", "pan", "pick"]
 LabelStyle = Literal["fill", "outline", "off"]
 
 COMMANDS: Mapping[str, Command] = {
-    "accept": Accept(),
-    "discard": Discard(),
-    "undo": Undo(),
-    "redo": Redo(),
-    "delete": Delete(),
-    "next": ChooseNext(),
-    "cancel": Cancel(),
+    "accept": commands.Accept(),
+    "discard": commands.Discard(),
+    "undo": commands.Undo(),
+    "redo": commands.Redo(),
+    "delete": commands.Delete(),
+    "next": commands.ChooseNext(),
+    "cancel": commands.Cancel(),
 }
 """What needs nothing but its name."""
 
@@ -173,42 +158,42 @@ def _arrived(content: Mapping[str, Any]) -> TilesArrived:
     return TilesArrived(number)
 
 
-def _click(content: Mapping[str, Any]) -> AddPrompts:
+def _click(content: Mapping[str, Any]) -> commands.AddPrompts:
     y, x = _point(content)
     positive = content.get("positive")
     if not isinstance(positive, bool):
         raise MessageError(
             f"click needs positive true or false, got {_brief(positive)}."
         )
-    return AddPrompts((Click(y, x, positive),), _plane(content))
+    return commands.AddPrompts((Click(y, x, positive),), _plane(content))
 
 
-def _box(content: Mapping[str, Any]) -> AddPrompts:
+def _box(content: Mapping[str, Any]) -> commands.AddPrompts:
     y0, x0, y1, x1 = _numbers(content, "box", 4)
-    return AddPrompts((BoxPrompt(y0, x0, y1, x1),), _plane(content))
+    return commands.AddPrompts((BoxPrompt(y0, x0, y1, x1),), _plane(content))
 
 
-def _hover(content: Mapping[str, Any]) -> MoveMouse:
+def _hover(content: Mapping[str, Any]) -> commands.MoveMouse:
     plane = _plane(content)
     if content.get("y") is None and content.get("x") is None:
-        return MoveMouse(plane, None)
-    return MoveMouse(plane, Click(*_point(content)))
+        return commands.MoveMouse(plane, None)
+    return commands.MoveMouse(plane, Click(*_point(content)))
 
 
-def _pick(content: Mapping[str, Any]) -> EditAt:
-    return EditAt(_plane(content), *_point(content))
+def _pick(content: Mapping[str, Any]) -> commands.EditAt:
+    return commands.EditAt(_plane(content), *_point(content))
 
 
-def _choose(content: Mapping[str, Any]) -> Choose:
+def _choose(content: Mapping[str, Any]) -> commands.Choose:
     index: Any = content.get("index")
     if not _is_whole(index) or index < 0:
         raise MessageError(
             f"choose needs an index, a whole number >= 0, got {_brief(index)}."
         )
-    return Choose(index)
+    return commands.Choose(index)
 
 
-def _move(content: Mapping[str, Any]) -> MoveBy:
+def _move(content: Mapping[str, Any]) -> commands.MoveBy:
     axis: Any = content.get("axis")
     step: Any = content.get("step")
     if not (_is_whole(axis) and axis >= 0 and _is_whole(step)):
@@ -216,7 +201,7 @@ def _move(content: Mapping[str, Any]) -> MoveBy:
             "move needs whole numbers axis >= 0 and step, got "
             f"{_brief(axis)} and {_brief(step)}."
         )
-    return MoveBy(axis, step)
+    return commands.MoveBy(axis, step)
 
 
 def _command(content: Mapping[str, Any]) -> Command:

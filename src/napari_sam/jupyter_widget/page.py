@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam.annotator.annotator import Annotator
-from napari_sam.annotator.commands import (
+from napari_sam.annotator import (
+    Annotator,
+    AnnotatorState,
     Command,
-    GoTo,
-    MoveMouse,
-    MoveView,
-    SetPreviews,
+    JobWatch,
+    Plane,
+    commands,
 )
-from napari_sam.annotator.jobs import JobWatch
-from napari_sam.annotator.state import AnnotatorState, Plane
 from napari_sam.automatic import Tile
 from napari_sam.errors import SessionError
 from napari_sam.images import Image
@@ -142,7 +140,7 @@ class Page:
                 self.canvas.send_content(RECEIVED)
                 self.controls.change_display(message)
             case _:
-                if not isinstance(message, MoveMouse):
+                if not isinstance(message, commands.MoveMouse):
                     self.canvas.send_content(RECEIVED)
                 self._post(message)
 
@@ -174,19 +172,19 @@ class Page:
         seen = None if before is None else (before.plane, before.box)
         if seen != (message.plane, message.box):
             box = seen_box(message, self.tiles.image.shape)
-            self._post(MoveView(message.plane, box))
+            self._post(commands.MoveView(message.plane, box))
 
     def _on_display(self, change: dict[str, Any]) -> None:
         self.canvas.display = self.controls.display()
         if change["owner"] is self.controls.preview:
-            self._post(SetPreviews(change["new"]))
+            self._post(commands.SetPreviews(change["new"]))
 
     def _on_slider(self, axis: int, index: int) -> None:
         with self._drawing:
             before = self._awaited_plane or self._state.plane
             plane = (*before[:axis], index, *before[axis + 1 :])
             self._awaited_plane = plane
-        self._post(GoTo(plane))
+        self._post(commands.GoTo(plane))
 
     def _on_contrast(self, _: Any) -> None:
         count = len(self.tiles.image.channels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_sam.annotator.state import AnnotatorState
+from napari_sam.annotator import AnnotatorState
 from napari_sam.geometry import Box
 from napari_sam.predictor import Candidate
 from napari_sam.prompts import BoxPrompt, Click, Prompt

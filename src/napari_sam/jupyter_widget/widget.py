@@ -12,19 +12,7 @@ import ipywidgets as ipw
 import zarr
 from IPython.display import display
 
-from napari_sam.annotator.annotator import Annotator
-from napari_sam.annotator.commands import (
-    AddPrompts,
-    Choose,
-    Delete,
-    Discard,
-    EditObject,
-    GoTo,
-    Redo,
-    ReplacePrompts,
-    Undo,
-)
-from napari_sam.annotator.label_location import propose_labels
+from napari_sam.annotator import Annotator, commands, propose_labels
 from napari_sam.errors import SessionError
 from napari_sam.images import Image, open_image
 from napari_sam.jupyter_widget.canvas import DEFAULT_HEIGHT, Canvas
@@ -72,6 +60,8 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
     >>> import napari_sam as ns
     >>> ns.SegmentWidget(array).show()  # doctest: +SKIP
     """
+
+    _is_open = False  # nor where it could not be made
 
     def __init__(
         self,
@@ -151,7 +141,7 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     @prompts.setter
     def prompts(self, prompts: Sequence[Prompt]) -> None:
-        self._annotator.do(ReplacePrompts(tuple(prompts)))
+        self._annotator.do(commands.ReplacePrompts(tuple(prompts)))
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -166,7 +156,7 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     @plane.setter
     def plane(self, plane: tuple[int, ...]) -> None:
-        self._annotator.do(GoTo(tuple(int(index) for index in plane)))
+        self._annotator.do(commands.GoTo(tuple(int(index) for index in plane)))
 
     @property
     def objects(self) -> tuple[ObjectSummary, ...]:
@@ -175,12 +165,12 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     def add(self, *prompts: Prompt) -> tuple[Candidate, ...]:
         """Refine the candidate with more prompts, in the plane on show."""
-        self._annotator.do(AddPrompts(prompts, self.plane))
+        self._annotator.do(commands.AddPrompts(prompts, self.plane))
         return self.candidates
 
     def choose(self, index: int) -> None:
         """Take another of the candidates, counted from 0."""
-        self._annotator.do(Choose(index))
+        self._annotator.do(commands.Choose(index))
 
     def accept(self, label_id: int | None = None) -> int:
         """Write the candidate into the labels, and return its id.
@@ -195,23 +185,23 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     def discard(self) -> None:
         """Drop the prompts and the candidate."""
-        self._annotator.do(Discard())
+        self._annotator.do(commands.Discard())
 
     def undo(self) -> None:
         """Take back the last step: a prompt, a choice, a change of the labels."""
-        self._annotator.do(Undo())
+        self._annotator.do(commands.Undo())
 
     def redo(self) -> None:
         """Do again what was undone last."""
-        self._annotator.do(Redo())
+        self._annotator.do(commands.Redo())
 
     def edit(self, label_id: int) -> None:
         """Begin to change an accepted object: its mask becomes the first prompt."""
-        self._annotator.do(EditObject(label_id))
+        self._annotator.do(commands.EditObject(label_id))
 
     def delete(self, label_id: int) -> None:
         """Turn an accepted object into background."""
-        self._annotator.do(Delete((label_id,)))
+        self._annotator.do(commands.Delete((label_id,)))
 
     def look_at(self, y: float, x: float, zoom: float = 1.0) -> None:
         """Move the view: its middle, and how many pixels of the page a pixel gets."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_sam.annotator.jobs import JobWatch
-from napari_sam.annotator.label_location import LabelsProposal, propose_labels
+from napari_sam.annotator import JobWatch, LabelsProposal, propose_labels
 from napari_sam.model.window_model import WindowModel
 from napari_sam.napari_plugin.sources import LayerSource, Limits, OpenedLayer
 from napari_sam.predictor import EmbeddingCache, ImagePredictor, PredictorOptions

@@ -82,8 +82,6 @@ class Session:
     ----------
     image
         The open image.
-    predictor
-        As given, or the new one.
     labels
         The open label volume.
     prompts_changed
@@ -107,7 +105,7 @@ class Session:
         options: LabelOptions | None = None,
     ) -> None:
         self.image = open_image(image)
-        self.predictor = predictor or ImagePredictor(as_model(model), self.image)
+        predictor = predictor or ImagePredictor(as_model(model), self.image)
         self.labels = as_store(labels, self.image, options)
         self._owns_labels = self.labels is not labels
         with ExitStack() as opened:
@@ -122,10 +120,17 @@ class Session:
         self.candidates_changed = signals.candidates_changed
         self.labels_changed = signals.labels_changed
         self.plane_changed = signals.plane_changed
-        self._current = CurrentObject(
-            self.image, self.predictor, self._history, signals
-        )
+        self._current = CurrentObject(self.image, predictor, self._history, signals)
         self._editor = LabelEditor(self.labels, self._current, signals)
+
+    @property
+    def predictor(self) -> ImagePredictor:
+        """Answers the prompts; another one does from the next prompt on."""
+        return self._current.predictor
+
+    @predictor.setter
+    def predictor(self, predictor: ImagePredictor) -> None:
+        self._current.predictor = predictor
 
     set_plane = of_current(CurrentObject.set_plane)
     request_prompt = of_current(CurrentObject.request_prompt)
