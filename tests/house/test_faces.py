@@ -61,7 +61,9 @@ def crossings() -> Iterator[tuple[Import, Path]]:
             parts = found.source.split(".")
             outer = [".".join(parts[:n]) for n in range(2, len(parts))]
             entered = [p for p in outer if not f"{found.importer}.".startswith(f"{p}.")]
-            if entered and entered[0] in known and found.source not in faces | opened:
+            if not entered or entered[0] not in known or found.source in faces | opened:
+                continue
+            if (".".join(found.importer.split(".")[:2]), entered[0]) not in INSIDERS:
                 yield found, known[entered[0]]
 
 
