@@ -41,6 +41,13 @@ def test_what_was_measured_is_kept_with_the_weights(default: Sam) -> None:
     assert measured["clicks"][0] >= 0.70
 
 
+def test_it_finds_instances_and_says_at_which_size(default: Sam) -> None:
+    assert default.finds_instances
+    assert default.instance_share == pytest.approx(30 / 512, rel=0.01)
+    made = json.loads(default.metadata.file_metadata["instances_training"])
+    assert made["task"] == "instances"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not FLUO.is_dir(), reason=f"no annotated images in {FLUO}")
 def test_one_click_finds_most_of_a_nucleus_on_images_it_never_saw(default: Sam) -> None:

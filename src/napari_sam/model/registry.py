@@ -218,6 +218,7 @@ REGISTRY: tuple[ModelRow, ...] = (
         file_name="vit_t_default.safetensors",
         url=None,
         page="the model card in the package, napari_sam/model/weights",
+        holds_decoder=True,
     ),
     ModelRow(
         name="vit_t",
