@@ -170,7 +170,7 @@ def _checked(request: AutomaticRequest) -> _CheckedRequest:
 
 
 def _mode(mode: Mode | None) -> AutomaticMode | None:
-    return None if mode is Mode.BEST else AutomaticMode((mode or Mode.GRID).value)
+    return None if mode in (None, Mode.BEST) else AutomaticMode(mode.value)
 
 
 def _segmented(
