@@ -91,7 +91,7 @@ def test_the_mode_is_the_best_that_a_model_has_unless_it_is_said() -> None:
     best = AutomaticOptions(mode=None)
     assert best.mode_for(Mapper()) is AutomaticMode.INSTANCES
     assert best.mode_for(Mapper(finds_instances=False)) is AutomaticMode.GRID
-    assert AutomaticOptions().mode_for(Mapper()) is AutomaticMode.GRID
+    assert AutomaticOptions().mode_for(Mapper()) is AutomaticMode.INSTANCES
     with pytest.raises(PredictorError, match="mode needs to be one of grid, instances"):
         AutomaticOptions(mode="magic")
 

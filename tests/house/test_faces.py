@@ -24,6 +24,8 @@ FEWEST, MOST = 5, 15
 TOP = [path for path in packages() if path.parent == SOURCE]
 # Programs: what others need of them is how they are started.
 PROGRAMS = {"cli", "jupyter_widget", "napari_plugin"}
+# Who teaches the network needs its parts.
+INSIDERS = {("napari_sam.training", "napari_sam.model")}
 FACES = [path for path in TOP if path.name not in PROGRAMS]
 
 
@@ -59,7 +61,9 @@ def crossings() -> Iterator[tuple[Import, Path]]:
             parts = found.source.split(".")
             outer = [".".join(parts[:n]) for n in range(2, len(parts))]
             entered = [p for p in outer if not f"{found.importer}.".startswith(f"{p}.")]
-            if entered and entered[0] in known and found.source not in faces | opened:
+            if not entered or entered[0] not in known or found.source in faces | opened:
+                continue
+            if (".".join(found.importer.split(".")[:2]), entered[0]) not in INSIDERS:
                 yield found, known[entered[0]]
 
 

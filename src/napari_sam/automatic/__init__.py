@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from napari_sam.automatic.window.mask_generator import (
         SamAutomaticMaskGenerator as SamAutomaticMaskGenerator,
     )
+    from napari_sam.automatic.window.options import AutomaticMode as AutomaticMode
     from napari_sam.automatic.window.options import AutomaticOptions as AutomaticOptions
     from napari_sam.automatic.window.window_objects import WindowResult as WindowResult
 
 _HOMES = {
+    "AutomaticMode": "window.options",
     "AutomaticOptions": "window.options",
     "AutomaticReport": "run_folder",
     "Plane": "plan",
@@ -51,6 +53,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AutomaticMode",
     "AutomaticOptions",
     "AutomaticReport",
     "Plane",

@@ -26,8 +26,7 @@ from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, Level
 from napari_sam.model.window_model import PointQuery
-from napari_sam.predictor.window_grid import Cell, WindowGrid
-from napari_sam.predictor.windows import at_level, from_level
+from napari_sam.predictor import Cell, WindowGrid, at_level, from_level
 
 FORMAT = 3
 """Of what is kept on disk, and of how a window is segmented: to be raised when either

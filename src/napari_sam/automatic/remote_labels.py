@@ -26,7 +26,7 @@ import fsspec
 import platformdirs
 
 from napari_sam.errors import LabelError, LabelWriteError, SamError, one_line
-from napari_sam.labels.location import LabelLocation
+from napari_sam.labels import LabelLocation
 from napari_sam.zarr_nodes import ZarrNode
 
 ROOT_FILES = (".zmetadata", ".zattrs", ".zgroup", "zarr.json")

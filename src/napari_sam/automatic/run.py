@@ -36,18 +36,16 @@ from napari_sam.automatic.window.options import AutomaticOptions
 from napari_sam.errors import ImageError
 from napari_sam.geometry import Box
 from napari_sam.images import Image, open_image
-from napari_sam.labels import LabelGeometry, LabelOptions
-from napari_sam.labels.bulk import BulkLabels
-from napari_sam.labels.location import find_location
+from napari_sam.labels import BulkLabels, LabelGeometry, LabelOptions, find_location
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.progress import ProgressCallback, WindowProgress
+from napari_sam.predictor import ProgressCallback, WindowProgress
 from napari_sam.zarr_nodes import is_url
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from napari_sam.automatic.tiles.dask_cluster import Cluster
-    from napari_sam.images.image import ImageLike
+    from napari_sam.images import ImageLike
 
 
 RunStage = Literal["tiles", "seams", "labels", "upload"]

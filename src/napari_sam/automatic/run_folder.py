@@ -22,8 +22,7 @@ from napari_sam.automatic.remote_labels import RemoteLabels
 from napari_sam.automatic.tiles.tile import TileFailure
 from napari_sam.automatic.tiles.tile_files import failure_from_json
 from napari_sam.errors import LabelError
-from napari_sam.labels.bulk import BulkLabels
-from napari_sam.labels.location import LabelLocation
+from napari_sam.labels import BulkLabels, LabelLocation
 
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 

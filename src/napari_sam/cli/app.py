@@ -88,8 +88,10 @@ def evaluate(  # noqa: PLR0913 - each parameter is an option that a user can giv
     """Measure a model on annotated images, with simulated clicks and boxes."""
     with OneLineErrors(debug=debug):
         from napari_sam.cli.evaluate import run_evaluate  # noqa: PLC0415
-        from napari_sam.evaluation.protocol import EvaluationOptions  # noqa: PLC0415
-        from napari_sam.evaluation.run import ModelSource  # noqa: PLC0415
+        from napari_sam.evaluation import (  # noqa: PLC0415
+            EvaluationOptions,
+            ModelSource,
+        )
 
         options = EvaluationOptions(
             clicks,

@@ -16,10 +16,9 @@ from napari_sam.cli.reporting import warn
 from napari_sam.cli.request import RequestError, Rule, SegmentRequest, Source
 from napari_sam.errors import ImageWarning, PromptError
 from napari_sam.images import Image, open_image
-from napari_sam.labels import default_labels_path
-from napari_sam.labels.location import LabelLocation, find_location
+from napari_sam.labels import LabelLocation, default_labels_path, find_location
 from napari_sam.prompt_files import ObjectPrompts, read_prompts
-from napari_sam.session.objects import check_object
+from napari_sam.session import check_object
 from napari_sam.zarr_nodes import outermost_store
 
 PICTURE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".gif")

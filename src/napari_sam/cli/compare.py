@@ -16,8 +16,9 @@ from rich.progress import (
 from rich.table import Table
 
 from napari_sam.cli.reporting import show
-from napari_sam.evaluation.compare import Comparison, compare_labels
-from napari_sam.evaluation.compare_report import (
+from napari_sam.evaluation import (
+    Comparison,
+    compare_labels,
     report_tables,
     write_comparison,
 )

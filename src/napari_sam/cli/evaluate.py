@@ -11,11 +11,15 @@ from rich.table import Table
 
 from napari_sam import __version__
 from napari_sam.cli.reporting import Steps
-from napari_sam.evaluation.datasets import read_dataset
-from napari_sam.evaluation.protocol import EvaluationOptions, PlaneResult
-from napari_sam.evaluation.report import write_report
-from napari_sam.evaluation.results import weights_of
-from napari_sam.evaluation.run import ModelSource, evaluate
+from napari_sam.evaluation import (
+    EvaluationOptions,
+    ModelSource,
+    PlaneResult,
+    evaluate,
+    read_dataset,
+    weights_of,
+    write_report,
+)
 
 
 def run_evaluate(

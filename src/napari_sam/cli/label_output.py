@@ -15,9 +15,14 @@ import numpy as np
 
 from napari_sam.cli.request import RequestError, Target
 from napari_sam.geometry import Box
-from napari_sam.labels import LabelGeometry, LabelOptions, LabelStore
-from napari_sam.labels.location import LabelLocation, existing_labels
-from napari_sam.labels.lock import lock_for_writing
+from napari_sam.labels import (
+    LabelGeometry,
+    LabelLocation,
+    LabelOptions,
+    LabelStore,
+    existing_labels,
+    lock_for_writing,
+)
 
 BLOCK = 2048  # side, in pixels, of what is read at once to find ids
 

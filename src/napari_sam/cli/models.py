@@ -9,12 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from napari_sam.cli.reporting import show
-from napari_sam.model.registry import (
-    CACHE_VARIABLE,
-    ModelListing,
-    cache_folder,
-    list_models,
-)
+from napari_sam.model import CACHE_VARIABLE, ModelListing, cache_folder, list_models
 
 WIDTH_WITHOUT_TERMINAL = 140
 

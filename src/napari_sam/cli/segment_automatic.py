@@ -19,10 +19,14 @@ from rich.progress import (
 )
 
 from napari_sam.atomic_files import replace_atomically
-from napari_sam.automatic.run import RunProgress, segment_image
-from napari_sam.automatic.run_folder import AutomaticReport
-from napari_sam.automatic.tiles.allocator import keep_memory
-from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
+from napari_sam.automatic import (
+    AutomaticMode,
+    AutomaticOptions,
+    AutomaticReport,
+    RunProgress,
+    keep_memory,
+    segment_image,
+)
 from napari_sam.cli import segment_prompts
 from napari_sam.cli.checking import (
     check_label_name,
@@ -42,8 +46,7 @@ from napari_sam.cli.request import (
 )
 from napari_sam.geometry import Box
 from napari_sam.images import Image
-from napari_sam.labels import LabelOptions, default_labels_path
-from napari_sam.labels.location import find_location
+from napari_sam.labels import LabelOptions, default_labels_path, find_location
 from napari_sam.model.window_model import WindowModel
 from napari_sam.zarr_nodes import is_url
 

@@ -23,17 +23,15 @@ from napari_sam.cli.request import ModelChoice, Rule, SegmentRequest
 from napari_sam.errors import LabelsLockedError, LabelWriteError, SamError
 from napari_sam.labels import LabelGeometry, OverlapRule
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import PredictorOptions
-from napari_sam.predictor.image import ImagePredictor
+from napari_sam.predictor import EmbeddingCache, ImagePredictor, PredictorOptions
 from napari_sam.prompt_files import ObjectPrompts
-from napari_sam.session.objects import (
+from napari_sam.session import (
     ObjectAnswer,
     ObjectOutcome,
+    Session,
     object_name,
     try_object,
 )
-from napari_sam.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class SegmentReport:
 def load_window_model(choice: ModelChoice) -> WindowModel:
     """Load the model; tests replace this by a model of theirs."""
     # Loading torch takes seconds, so it waits until the request has been checked.
-    from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+    from napari_sam.model import load_model  # noqa: PLC0415
 
     return load_model(choice.name, choice.device, precision=choice.precision.value)
 

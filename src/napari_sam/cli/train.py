@@ -18,7 +18,7 @@ from rich.progress import (
 
 from napari_sam.cli.reporting import INTERRUPTED, Bars, note, show
 from napari_sam.errors import TrainingError
-from napari_sam.evaluation.datasets import read_dataset
+from napari_sam.evaluation import read_dataset
 from napari_sam.training import (
     CURRICULUM,
     DEFAULT_IMAGE_SIZE,

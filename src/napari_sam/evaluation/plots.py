@@ -17,7 +17,7 @@ from napari_sam.evaluation.datasets import AnnotatedPlane, Dataset
 from napari_sam.evaluation.protocol import EvaluatedObject, PlaneResult
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, from_run_lengths
-from napari_sam.predictor.placed_mask import PlacedMask
+from napari_sam.predictor import PlacedMask
 
 SHEET_COLUMNS = 8
 TILE_INCHES = 1.7

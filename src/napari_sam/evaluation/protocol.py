@@ -28,9 +28,7 @@ from napari_sam.evaluation.measures import boundary_f_score, overlap
 from napari_sam.geometry import Box
 from napari_sam.masks import Mask, run_lengths
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.placed_mask import PlacedMask
+from napari_sam.predictor import Candidate, ImagePredictor, PlacedMask
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 
 BACKGROUND_CLICKS = 4

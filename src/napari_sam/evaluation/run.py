@@ -43,7 +43,7 @@ class ModelSource:
         # Loading torch takes seconds, which those who only read reports do not have.
         import torch  # noqa: PLC0415
 
-        from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+        from napari_sam.model import load_model  # noqa: PLC0415
 
         if threads is not None:
             torch.set_num_threads(threads)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam.annotator.state import JobState
+from napari_sam.annotator import JobState
 
 DELAY_MS = 500
 """What takes less than this is not shown."""

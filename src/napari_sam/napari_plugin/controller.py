@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator import Annotator, AnnotatorState, JobState, Plane
 from napari_sam.annotator.commands import (
     AddPrompts,
     Cancel,
@@ -30,8 +30,7 @@ from napari_sam.annotator.commands import (
     StartRun,
     Where,
 )
-from napari_sam.annotator.state import AnnotatorState, JobState, Plane
-from napari_sam.automatic.plan import Tile
+from napari_sam.automatic import Tile
 from napari_sam.errors import SessionError
 from napari_sam.napari_plugin import log
 from napari_sam.napari_plugin.activity import Activity

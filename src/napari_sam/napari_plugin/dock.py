@@ -10,8 +10,8 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sam.annotator import JobState
 from napari_sam.annotator.commands import Delete, EditObject, MergeInto
-from napari_sam.annotator.state import JobState
 from napari_sam.labels import ObjectSummary
 from napari_sam.napari_plugin.controller import Controller
 from napari_sam.napari_plugin.keys import Keys

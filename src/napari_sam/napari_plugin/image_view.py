@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.annotator.state import Plane
+from napari_sam.annotator import Plane
 from napari_sam.geometry import Box
 from napari_sam.napari_plugin.layers.placement import Placement
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.annotator.state import Plane
+from napari_sam.annotator import Plane
 from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.prompts import BoxPrompt, Click, Prompt
 

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_sam.annotator.jobs import JobWatch
-from napari_sam.annotator.label_location import LabelsProposal, propose_labels
+from napari_sam.annotator import JobWatch, LabelsProposal, propose_labels
 from napari_sam.model.window_model import WindowModel
 from napari_sam.napari_plugin.sources import LayerSource, Limits, OpenedLayer
-from napari_sam.predictor.cache import EmbeddingCache
-from napari_sam.predictor.candidates import PredictorOptions
-from napari_sam.predictor.image import ImagePredictor
+from napari_sam.predictor import EmbeddingCache, ImagePredictor, PredictorOptions
 from napari_sam.session import Session
 
 Load = Callable[..., WindowModel]
@@ -46,7 +43,7 @@ class Choices:
 
 def load_by_name(name: str, device: str, *, progress: Any) -> WindowModel:
     """Load a model; torch is imported only now, off the window's thread."""
-    from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+    from napari_sam.model import load_model  # noqa: PLC0415
 
     return load_model(name, device, progress=progress)
 

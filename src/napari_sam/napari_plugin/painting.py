@@ -18,9 +18,8 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam.annotator.annotator import Annotator
+from napari_sam.annotator import Annotator, Plane
 from napari_sam.annotator.commands import AddPrompts, Command, Paint
-from napari_sam.annotator.state import Plane
 from napari_sam.errors import PromptError
 from napari_sam.geometry import Box
 from napari_sam.masks import bounding_box

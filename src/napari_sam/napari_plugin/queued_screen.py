@@ -14,8 +14,8 @@ from threading import Lock
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam.annotator.state import AnnotatorState
-from napari_sam.automatic.plan import Tile
+from napari_sam.annotator import AnnotatorState
+from napari_sam.automatic import Tile
 from napari_sam.labels import Edit
 
 

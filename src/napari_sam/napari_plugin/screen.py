@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
+from napari_sam.annotator import AnnotatorState, Plane
 from napari_sam.annotator.commands import Command, EditAt, GoTo, MoveMouse, MoveView
-from napari_sam.annotator.state import AnnotatorState, Plane
-from napari_sam.automatic.plan import Tile
+from napari_sam.automatic import Tile
 from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.napari_plugin.layers.candidate import CandidatePresenter
 from napari_sam.napari_plugin.layers.found_tiles import FoundPresenter

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari.settings import get_plugin_settings
 
-from napari_sam.model.registry import cache_folder
+from napari_sam.model import cache_folder
 from napari_sam.napari_plugin.signalling_cache import SignallingCache
 
 PLUGIN = "napari-sam-zarr"

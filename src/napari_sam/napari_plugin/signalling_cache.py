@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.predictor.cache import EmbeddingCache, WindowKey
+from napari_sam.predictor import EmbeddingCache, WindowKey
 
 
 class SignallingCache(EmbeddingCache):

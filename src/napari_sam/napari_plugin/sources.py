@@ -25,8 +25,7 @@ from zarr.storage import LocalStore
 from napari_sam.axes import CHANNEL, PLANE, SAMPLES, guess_axes
 from napari_sam.errors import ImageError, ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.images import Image, open_image
-from napari_sam.images.stored import LazyArray
+from napari_sam.images import Image, LazyArray, open_image
 from napari_sam.zarr_nodes import is_zarr
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam.predictor.cache import EmbeddingCache as EmbeddingCache
+    from napari_sam.predictor.cache import WindowKey as WindowKey
     from napari_sam.predictor.candidates import Candidate as Candidate
     from napari_sam.predictor.candidates import PredictorOptions as PredictorOptions
     from napari_sam.predictor.image import ImagePredictor as ImagePredictor
@@ -47,6 +48,7 @@ _HOMES = {
     "ProgressCallback": "progress",
     "SamPredictor": "sam_predictor",
     "WindowGrid": "window_grid",
+    "WindowKey": "cache",
     "WindowProgress": "progress",
     "WindowSizes": "window_sizes",
     "at_level": "windows",
@@ -64,6 +66,7 @@ __all__ = [
     "ProgressCallback",
     "SamPredictor",
     "WindowGrid",
+    "WindowKey",
     "WindowProgress",
     "WindowSizes",
     "at_level",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam.errors import PredictorError, PromptError
+from napari_sam.model import Sam
 from napari_sam.model.inference import predict_masks
-from napari_sam.model.sam import Sam
 
 FloatArray = NDArray[np.floating]
 FORMATS = ("RGB", "BGR")

@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_sam.errors import SamError
-from napari_sam.labels import Edit, LabelStore, PixelsPendingError
-from napari_sam.labels.journal import Entry
+from napari_sam.labels import Edit, Entry, LabelStore, PixelsPendingError
 from napari_sam.prompt_files import parse_objects, prompts_to_json
 from napari_sam.prompts import Prompt
 

@@ -26,7 +26,7 @@ def as_model(model: str | PathLike[str] | WindowModel) -> WindowModel:
             )
         return model
     # Loading torch takes seconds; a session with a model of its own can do without.
-    from napari_sam.model.checkpoints import load_model  # noqa: PLC0415
+    from napari_sam.model import load_model  # noqa: PLC0415
 
     return load_model(str(model) if isinstance(model, str) else Path(model))
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from napari_sam.errors import LabelError, NothingToWriteError, SessionError
 from napari_sam.geometry import Box
 from napari_sam.labels import Edit, LabelStore, OverlapRule, PixelsPendingError
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.predictor.progress import ProgressCallback
+from napari_sam.predictor import Candidate, ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts
 from napari_sam.prompts import Prompt, has_positive
 from napari_sam.session.history import PromptState

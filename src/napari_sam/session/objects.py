@@ -27,9 +27,7 @@ from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.labels import LabelStore, OverlapRule
 from napari_sam.masks import bounding_box
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.progress import ProgressCallback
+from napari_sam.predictor import Candidate, ImagePredictor, ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts, prompts_to_json
 from napari_sam.prompts import Click, MaskPrompt, Prompt, check_inside, has_positive
 

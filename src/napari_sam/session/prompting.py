@@ -16,9 +16,7 @@ from napari_sam.errors import SessionError
 from napari_sam.geometry import Box, is_index
 from napari_sam.images import Image
 from napari_sam.labels import Edit
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.progress import ProgressCallback
+from napari_sam.predictor import Candidate, ImagePredictor, ProgressCallback
 from napari_sam.prompt_files import ObjectPrompts
 from napari_sam.prompts import Prompt, check_inside
 from napari_sam.session.history import History, PromptState, TakenSteps

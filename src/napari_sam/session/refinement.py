@@ -14,9 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_sam.masks import bounding_box
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.progress import ProgressCallback
+from napari_sam.predictor import Candidate, ImagePredictor, ProgressCallback
 from napari_sam.prompts import MaskPrompt, has_positive
 from napari_sam.session.history import HistoryStep, PromptState
 

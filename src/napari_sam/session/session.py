@@ -21,9 +21,7 @@ from napari_sam.errors import Cancelled, SamError
 from napari_sam.images import open_image
 from napari_sam.labels import LabelOptions, LabelStore, ObjectSummary
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.candidates import Candidate
-from napari_sam.predictor.image import ImagePredictor
-from napari_sam.predictor.progress import ProgressCallback
+from napari_sam.predictor import Candidate, ImagePredictor, ProgressCallback
 from napari_sam.prompts import Prompt
 from napari_sam.session.history import History
 from napari_sam.session.inputs import as_model, as_store

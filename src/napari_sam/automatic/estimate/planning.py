@@ -37,12 +37,9 @@ from napari_sam.automatic.plan import RunPlan, RunRequest
 from napari_sam.automatic.window.map_windows import MapWindows
 from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.errors import ImageReadError
-from napari_sam.images import Image
-from napari_sam.images.layout import Ranges
-from napari_sam.images.sampling import widen_empty_range
+from napari_sam.images import Image, Ranges, widen_empty_range
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.window_sizes import WindowSizes
-from napari_sam.predictor.windows import at_level, window_at
+from napari_sam.predictor import WindowSizes, at_level, window_at
 
 LARGEST_SEEN = 0.25  # of a sample, of an object that is measured well
 LARGEST_IN_WINDOW = 0.25  # the same, of a window, without a best size of the model's

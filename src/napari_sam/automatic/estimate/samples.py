@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from napari_sam.automatic.plan import Plane, RunRequest
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.images import Image
-from napari_sam.images.layout import Ranges
-from napari_sam.predictor.windows import at_level, window_at
+from napari_sam.images import Image, Ranges
+from napari_sam.predictor import at_level, window_at
 
 Pixels = NDArray[np.uint8]
 

@@ -45,7 +45,7 @@ from napari_sam.automatic.window.options import AutomaticMode, AutomaticOptions
 from napari_sam.automatic.window.segment import segment_window
 from napari_sam.errors import Cancelled
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.window_sizes import WindowSizes
+from napari_sam.predictor import WindowSizes
 
 CLICKS = 8  # along a side of a window
 SAMPLES = 5  # of an image, of which windows are taken

@@ -22,7 +22,7 @@ from napari_sam.automatic.seams.matching import (
     whole_objects,
 )
 from napari_sam.automatic.window.window_objects import Overlaps, WindowTable
-from napari_sam.predictor.window_grid import Cell
+from napari_sam.predictor import Cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)

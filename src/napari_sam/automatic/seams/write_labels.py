@@ -23,10 +23,9 @@ from napari_sam.automatic.seams.stitching import Assignment, Stitcher
 from napari_sam.automatic.tiles.tile_files import TileFiles
 from napari_sam.automatic.window.window_objects import WindowResult, overlaps
 from napari_sam.geometry import Box
-from napari_sam.labels.bulk import BulkLabels
+from napari_sam.labels import BulkLabels
 from napari_sam.masks import Mask
-from napari_sam.predictor.window_grid import Cell
-from napari_sam.predictor.windows import at_level
+from napari_sam.predictor import Cell, at_level
 
 TILES_AT_ONCE = 6
 """That are kept in memory: those around a block of labels, and some more."""

@@ -34,7 +34,7 @@ from napari_sam.errors import Cancelled
 from napari_sam.geometry import Box
 from napari_sam.images import Image
 from napari_sam.model.window_model import WindowModel
-from napari_sam.predictor.window_grid import Cell
+from napari_sam.predictor import Cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)

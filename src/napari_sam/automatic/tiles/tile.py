@@ -18,10 +18,8 @@ from napari_sam.automatic.tiles.chunk_cache import ChunkCache
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.errors import ImageReadError
 from napari_sam.geometry import Box
-from napari_sam.images import Image
-from napari_sam.images.intensity import as_rgb
-from napari_sam.predictor.window_grid import Cell
-from napari_sam.predictor.windows import at_level
+from napari_sam.images import Image, as_rgb
+from napari_sam.predictor import Cell, at_level
 
 Pixels = NDArray[np.uint8]
 

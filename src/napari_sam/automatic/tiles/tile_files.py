@@ -27,7 +27,7 @@ from napari_sam.automatic.tiles.tile import TileFailure, TileResult
 from napari_sam.automatic.window.window_labels import WindowObjects
 from napari_sam.automatic.window.window_objects import WindowResult
 from napari_sam.geometry import Box
-from napari_sam.predictor.window_grid import Cell
+from napari_sam.predictor import Cell
 
 CODEC = numcodecs.Blosc(cname="zstd", clevel=3, shuffle=1)
 DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError)

@@ -27,7 +27,7 @@ from napari_sam.geometry import Box
 from napari_sam.masks import Mask, bounding_box, run_lengths
 from napari_sam.model import Sam
 from napari_sam.model.window_model import PointMasks, PointQuery
-from napari_sam.predictor.sam_predictor import SamPredictor
+from napari_sam.predictor import SamPredictor
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 

@@ -13,7 +13,7 @@ from napari_sam.automatic.estimate.blob_size import estimate_object_size
 from napari_sam.automatic.window.map_windows import MapWindows, finds_instances
 from napari_sam.errors import PredictorError
 from napari_sam.model.window_model import ManyPointModel, PointQuery, WindowModel
-from napari_sam.predictor.window_sizes import WindowSizes
+from napari_sam.predictor import WindowSizes
 
 FEWEST_CLICKS = 8  # along the longest side of a window
 ANY_QUERY = PointQuery(min_score=0.0, min_stability_score=0.0)
@@ -67,7 +67,7 @@ class AutomaticOptions:
     max_shared: float = 0.3
     max_window_share: float = 0.75
     reject_background: bool = True
-    mode: AutomaticMode | None = AutomaticMode.GRID
+    mode: AutomaticMode | None = None
     min_object_share: float = 0.02
 
     def __post_init__(self) -> None:

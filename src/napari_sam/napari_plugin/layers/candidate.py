@@ -21,7 +21,7 @@ from scipy.ndimage import binary_erosion
 from napari_sam.axes import CHANNEL, PLANE
 from napari_sam.masks import Mask
 from napari_sam.napari_plugin.layers.placement import Placement
-from napari_sam.predictor.candidates import Candidate
+from napari_sam.predictor import Candidate
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from napari_sam.images import Image
 from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.napari_plugin.signalling_cache import SignallingCache
-from napari_sam.predictor.windows import from_level
+from napari_sam.predictor import from_level
 
 COLOR = "#9467bd"
 

@@ -21,9 +21,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from napari_sam.automatic.plan import RunPlan, Tile
-from napari_sam.automatic.tiles.tile_files import TileFiles
-from napari_sam.automatic.window.window_objects import WindowResult
+from napari_sam.automatic import RunPlan, Tile, TileFiles, WindowResult
 from napari_sam.geometry import Box
 
 CHUNK = 512

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam.annotator.run_merge import run_location, run_plan
-from napari_sam.automatic.plan import Tile
+from napari_sam.annotator import run_location, run_plan
+from napari_sam.automatic import Tile
 from napari_sam.napari_plugin.image_view import ImageView
 from napari_sam.napari_plugin.layers.found_pyramid import FoundPyramid
 from napari_sam.napari_plugin.layers.labels import LabelPresenter

@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from napari_sam.model.registry import list_models
+from napari_sam.model import list_models
 
 FILTER = "Weights (*.safetensors *.pth *.pt);;All files (*)"
 
