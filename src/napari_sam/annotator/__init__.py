@@ -12,7 +12,7 @@ prefetch         windows in view, encoded while nobody waits
 undo             a step back that may take minutes
 automatic_run    everything in a part of the image: found, merged, gone on with
 run_merge        what a run finds, put into the labels block by block
-run_text         what the user is told of a run
+run_text         what the user reads of a run
 batch            many boxes, or a file of prompts, become objects
 label_location   where labels go if nobody says
 

@@ -218,7 +218,7 @@ class Annotator:
         watch = JobWatch(lambda done, count: None)
         self._thread.post(lambda: self._here.swap(open_session(watch)))
 
-    def tell(self, error: BaseException) -> None:
+    def show_error(self, error: BaseException) -> None:
         """Show an error that came up beside the annotator; from any thread."""
         self._thread.post(lambda: self._fail(error))
 

@@ -195,7 +195,7 @@ class AutomaticRun:
             return
         try:
             merge.write(self.session, self._blocks.popleft())
-        except Exception as error:  # noqa: BLE001 - a full disk; told to the user
+        except Exception as error:  # noqa: BLE001 - a full disk; shown to the user
             self.fail(error)
         else:
             self._say_block()

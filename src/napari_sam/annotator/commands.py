@@ -181,7 +181,7 @@ class SetBoxCollecting:
 
 @dataclass(frozen=True, slots=True)
 class SetLevel:
-    """Look at no level finer than this; None: as the object needs it."""
+    """Read no level finer than this; None: as the object needs it."""
 
     level: int | None
 

@@ -102,7 +102,7 @@ class Job(Generic[T]):
     urgency
         Its place in the queue.
     text
-        What the user is told while it runs; "": nothing.
+        For the user while it runs; "": nothing.
     """
 
     work: Callable[[JobWatch], T]
@@ -260,5 +260,5 @@ def _result_of(ticket: _Ticket) -> Callable[[], None]:
         return partial(job.done, job.work(ticket.watch))
     except Cancelled:
         return job.dropped
-    except Exception as error:  # noqa: BLE001 - told to the user by who gets it
+    except Exception as error:  # noqa: BLE001 - shown to the user by who gets it
         return partial(job.failed, error)

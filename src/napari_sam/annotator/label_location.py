@@ -1,4 +1,4 @@
-"""Where the labels of an image go if nobody says, and what the user is told about it.
+"""Where the labels of an image go if nobody says, and what the user reads about it.
 
     1. where there are labels by us already
     2. the image's own labels/, if a screen wants that and it is an OME-Zarr image that
@@ -75,7 +75,7 @@ def propose_labels(
     file
         That it was opened from; None: from arrays.
     path
-        Where the arrays are said to be from, also if another program has to read it.
+        Where the arrays are from, also if another program has to read it.
     name
         Of the arrays: there may be several from one path. None: the image's.
     in_image
@@ -145,7 +145,7 @@ def _plain(name: str) -> str:
 
 
 def _digest(image: Image) -> str:
-    """Tells images apart: by their source, or by a few squares of their pixels."""
+    """Another one for another image: by its source, or by a few of its pixels."""
     seen = xxhash.xxh64()
     seen.update(repr((image.stack_shape, image.shape, str(image.dtype))).encode())
     if image.source is not None:

@@ -153,7 +153,7 @@ class PendingPrompts:
         self._pending = None
         try:
             self._session.apply(answer)
-        except Exception as error:  # noqa: BLE001 - told to the user
+        except Exception as error:  # noqa: BLE001 - shown to the user
             self._on_failed(error)
         else:
             self._go_on()
@@ -174,6 +174,6 @@ class PendingPrompts:
     def _do(self, act: _Act) -> None:
         try:
             act.do()
-        except Exception as error:  # noqa: BLE001 - told to the user
+        except Exception as error:  # noqa: BLE001 - shown to the user
             self.forget()
             self._fail(error)

@@ -101,5 +101,5 @@ class Prefetch:
         # The queue, idle now, brings the next one.
 
     def _on_failed(self) -> None:
-        # The user will be told if a prompt fails; a guess is not worth a message.
+        # The user will see it if a prompt fails; a guess is not worth a message.
         self._is_stuck = True

@@ -137,17 +137,17 @@ def unfinished_run(session: Session) -> UnfinishedRun | None:
     plan = folder.plan()
     if plan is None:
         return None
-    asked, written = plan.request, folder.written()
+    request, written = plan.request, folder.written()
     is_found = folder.finished() is not None
     done = sum(1 for _ in (folder.path / "tiles").rglob("*.tile"))
     return UnfinishedRun(
         RegionRequest(
-            asked.planes, asked.region, asked.options.object_size, asked.level
+            request.planes, request.region, request.options.object_size, request.level
         ),
         plan.tile_count if is_found else done,
         plan.tile_count,
-        asked.image == session.image.fingerprint,
-        asked.model == session.predictor.model.fingerprint,
+        request.image == session.image.fingerprint,
+        request.model == session.predictor.model.fingerprint,
         () if written is None else written.report.failures,
     )
 
@@ -158,7 +158,7 @@ def find_objects(
     report: Callable[[RunProgress], None],
     watch: ProgressCallback,
 ) -> AutomaticReport:
-    """Segment what was asked for into the run's volume; on a worker.
+    """Segment what is requested into the run's volume; on a worker.
 
     An unfinished run of the same request is gone on with, one of another is replaced.
     """
@@ -182,9 +182,9 @@ def find_objects(
 
 def forget_run(session: Session) -> None:
     """Take away the run beside the labels, once all of it is in them."""
-    place = run_location(session)
-    RunFolder(place).clear()
-    for folder in (place.path, place.folder):
+    location = run_location(session)
+    RunFolder(location).clear()
+    for folder in (location.path, location.folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,6 +1,6 @@
-"""What the user is told of a run that segments everything.
+"""What the user reads of a run that segments everything.
 
-The rate counts from the first window that this call looks at: tiles that an earlier
+The rate counts from the first window that this call encodes: tiles that an earlier
 call has found come in at once, and say nothing of how long the others will take.
 """
 
@@ -32,7 +32,7 @@ class Speed:
     _begun: tuple[float, int] | None = None
 
     def begin(self) -> None:
-        """The first window is looked at; later calls change nothing."""
+        """The first window is encoded; later calls change nothing."""
         if self._begun is None:
             self._begun = (self.clock(), self.done)
 

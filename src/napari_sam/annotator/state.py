@@ -1,6 +1,6 @@
 """What a screen draws: one frozen state, complete in itself.
 
-A screen never asks the session anything. Whatever there is to see of prompts, masks,
+A screen never reads the session. Whatever there is to see of prompts, masks,
 objects and runs is in the state; pixels of the image and of the labels it reads by
 itself, and learns from `Screen.change_labels` which of them are old.
 """
@@ -96,7 +96,7 @@ class AnnotatorState:
     has_previews, collects_boxes
         The two modes that a user turns on and off.
     level
-        The finest level to look at; None: as the object needs it.
+        The finest level that is read; None: as the object needs it.
     objects
         That are in the labels, by id.
     labels_version
@@ -154,7 +154,7 @@ class Screen(Protocol):
 
 
 def in_plain_words(error: BaseException) -> str:
-    """What a user is told: ours as they are, others with what they are."""
+    """What a user reads of it: of ours the message, of others also what they are."""
     if isinstance(error, SamError):
         return str(error)
     return f"Something went wrong ({type(error).__name__}: {error})."

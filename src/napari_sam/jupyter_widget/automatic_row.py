@@ -18,7 +18,7 @@ MOST_SIZE = 100_000  # pixels
 
 
 class AutomaticRow:
-    """Buttons, a bar and what is said of a run.
+    """Buttons, a bar and the text of a run.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, Command] = {
 """What needs nothing but its name."""
 
 MOST_TILES = 1024
-"""A view asks for fewer tiles than this, whatever its size."""
+"""A view requests fewer tiles than this, whatever its size."""
 
 
 class MessageError(SamError, ValueError):
@@ -55,7 +55,7 @@ class ViewMoved:
     zoom
         Pixels of the screen for each pixel of level 0.
     tiles
-        To be sent; those that an earlier message asked for are not wanted any more.
+        To be sent; those that an earlier message named are not wanted any more.
     """
 
     view: str

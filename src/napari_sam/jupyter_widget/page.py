@@ -43,7 +43,7 @@ Reopen = Callable[[tuple[int, ...]], Session]
 """Opens the image with other channels, over the same labels."""
 
 RECEIVED = {"type": "received"}
-"""To a page, which tells its user when nothing comes from the kernel for long."""
+"""To a page, which warns its user when nothing comes from the kernel for long."""
 
 
 class Page:
@@ -65,7 +65,7 @@ class Page:
         self.canvas = Canvas(height=height)
         self.controls = Controls(image.stack_axes, tuple(image.stack_shape), self._post)
         self.still = StillOutput(self._still)
-        self.tiles = TileView(image, labels, self.canvas.send_content, self._tell)
+        self.tiles = TileView(image, labels, self.canvas.send_content, self._show_error)
         self._reopen = reopen
         self._annotator: Annotator | None = None
         self._state = AnnotatorState()
@@ -108,7 +108,6 @@ class Page:
             self.tiles.show_preview(state.preview)
             self._draw()
             self.controls.draw(state, moves_sliders=not is_behind)
-        self.still.soon()
 
     def change_labels(self, edit: Edit) -> None:
         """Have views read the tiles again that are old now."""
@@ -126,7 +125,7 @@ class Page:
             message = parse_message(content)
         except MessageError as error:
             self.canvas.send_content(RECEIVED)
-            self._tell(error)
+            self._show_error(error)
             return
         match message:
             case TilesArrived(number):
@@ -158,12 +157,15 @@ class Page:
     def _post(self, command: Command) -> None:
         self._here.post(command)
 
-    def _tell(self, error: Exception) -> None:
-        self._here.tell(error)
+    def _show_error(self, error: Exception) -> None:
+        self._here.show_error(error)
 
     def _draw(self) -> None:
         with self._drawing:
-            self.canvas.state = state_to_json(self._state, self.tiles.versions())
+            drawn = state_to_json(self._state, self.tiles.versions())
+            if drawn != self.canvas.state:  # a run says more than the canvas shows
+                self.canvas.state = drawn
+                self.still.soon()
 
     def _move_view(self, message: ViewMoved) -> None:
         before = self.tiles.view
@@ -195,7 +197,6 @@ class Page:
         with self._drawing:
             self.tiles.set_contrast(ranges)
             self._draw()
-        self.still.soon()
 
     def _on_channel(self, channels: tuple[int, ...] | None) -> None:
         reopen = self._reopen

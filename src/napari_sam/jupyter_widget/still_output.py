@@ -66,7 +66,7 @@ class StillOutput:
     def _safely_drawn(self) -> str:
         try:
             return self._draw()
-        except Exception:  # noqa: BLE001 - the widget itself tells what is wrong
+        except Exception:  # noqa: BLE001 - the widget itself says what is wrong
             return ""
 
 

@@ -8,7 +8,7 @@ from threading import Condition, Thread
 from napari_sam.jupyter_widget.tiles import TileKey
 
 MOST_VIEWS = 8
-"""A page that was reloaded leaves a view behind that nobody looks at any more."""
+"""A page that was reloaded leaves a view behind that nobody sees any more."""
 
 MOST_AHEAD = 8
 """Tiles on their way to the browser: on a slow line, more would be stale on arrival."""
@@ -18,7 +18,7 @@ PATIENCE_S = 2.0
 
 
 class TileServer:
-    """Makes one tile after the other, and looks for newer wishes in between.
+    """Makes one tile after the other, and takes newer requests in between.
 
     Tiles are counted as they are sent, and the browser says which have arrived:
 
@@ -30,7 +30,7 @@ class TileServer:
     serve
         Makes a tile and sends it; on the server's thread.
     failed
-        Is told of the error of a tile; on the server's thread.
+        Called with the error of a tile; on the server's thread.
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class PackedTile:
     Parameters
     ----------
     key
-        As it was asked for.
+        As it was requested.
     encoding
         Of the data; "empty" has none, and means background.
     shape

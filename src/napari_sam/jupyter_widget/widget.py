@@ -116,7 +116,7 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     @property
     def label_store(self) -> LabelStore:
-        """The label volume: its place, its objects, its journal."""
+        """The label volume: its path, its objects, its journal."""
         return self._store
 
     @property
@@ -136,7 +136,7 @@ class SegmentWidget(ipw.VBox):  # type: ignore[misc]
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
-        """What was said about the object at hand; set it to say something else."""
+        """The prompts of the object at hand; set them to begin anew."""
         return self._annotator.prompts()
 
     @prompts.setter
