@@ -106,12 +106,16 @@ def on_disk(folder: Path) -> NDArray[np.integer]:
 
 
 def pixel_of(folder: Path) -> tuple[int, int] | None:
-    """The pixel of the last click, as the journal has it; None: nothing is said."""
+    """The pixel of the last click, as the journal has it; None: there is no prompt.
+
+    (-1, -1) of a prompt that is no click, such as a box.
+    """
     with LabelStore.open(folder, mode="r") as store:
         drafts = [e.data for e in store.journal.entries() if e.kind == "draft"]
     if not drafts or not drafts[-1]["prompts"]:
         return None
-    y, x, _ = drafts[-1]["prompts"][-1]["points"][0]
+    points = drafts[-1]["prompts"][-1].get("points")
+    y, x, _ = points[0] if points else (-1, -1, 1)
     return int(y), int(x)
 
 

@@ -143,7 +143,7 @@ def test_too_many_axes_need_the_users_word() -> None:
     layer = ViewerModel().add_image(noise(2, 2, 2, 2, 20, 30), rgb=False)
     with pytest.raises(ImageError, match="axes="):
         LayerSource.of(layer)
-    assert LayerSource.of(layer, "ptczyx").open().image.stack_axes == "ptz"
+    assert LayerSource.of(layer, "ptczyx").open().image.stack_axes == "tpz"
 
 
 def test_looking_at_a_layer_reads_nothing() -> None:

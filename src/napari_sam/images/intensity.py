@@ -61,7 +61,7 @@ def intensity_range(
         return 0.0, 0.0
     found = fill_value(values) if fill is None else fill
     if found is not None:
-        rest = values[values != np.asarray(found, values.dtype)]
+        rest = values[values != found]
         values = rest if rest.size else values
     # Neighbouring values rather than in-between ones: those overflow near the limits
     # of float16 and float64.

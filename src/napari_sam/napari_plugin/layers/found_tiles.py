@@ -71,8 +71,7 @@ class FoundPresenter(QObject):
         The layer that it is drawn over.
     """
 
-    _drawn = Signal()
-    _cleared = Signal()
+    _drawn = Signal(int)
 
     def __init__(
         self, view: ImageView, session: Session, below: LabelPresenter
@@ -88,9 +87,7 @@ class FoundPresenter(QObject):
         self._shown: LabelPresenter | None = None
         self._is_closed = False
         self._clears = 0
-        queued = Qt.ConnectionType.QueuedConnection
-        self._drawn.connect(self._on_drawn, queued)
-        self._cleared.connect(self._on_cleared, queued)
+        self._drawn.connect(self._on_drawn, Qt.ConnectionType.QueuedConnection)
 
     @property
     def layer(self) -> Any:
@@ -102,8 +99,11 @@ class FoundPresenter(QObject):
         self._pool.submit(self._draw, tile, self._clears)
 
     def clear(self) -> None:
-        """Take the layer away, and what it shows from the disk."""
+        """Take the layer away at once, and soon what it shows from the disk."""
         self._clears += 1
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            shown.close()
         self._pool.submit(self._delete)
 
     def follow(self, placement: Placement) -> None:
@@ -115,7 +115,6 @@ class FoundPresenter(QObject):
         """Clear it, and end."""
         self._is_closed = True
         self.clear()
-        self._on_cleared()
         self._pool.shutdown(wait=True)
 
     def _draw(self, tile: Tile, clears: int) -> None:
@@ -126,7 +125,7 @@ class FoundPresenter(QObject):
                 self._pyramid = self._made()
             if self._pyramid is not None:
                 self._pyramid.draw(tile)
-                self._drawn.emit()
+                self._drawn.emit(clears)
         except Exception:
             if clears != self._clears:
                 return  # the run has ended, and its tiles are gone
@@ -142,19 +141,13 @@ class FoundPresenter(QObject):
         return FoundPyramid.make(self._folder, self._run_folder, plan, stack_shape)
 
     def _delete(self) -> None:
-        if self._pyramid is not None:
-            self._pyramid = None
-            self._cleared.emit()
+        self._pyramid = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _on_cleared(self) -> None:
-        shown, self._shown = self._shown, None
-        if shown is not None:
-            shown.close()
-
-    def _on_drawn(self) -> None:
+    def _on_drawn(self, clears: int) -> None:
         pyramid = self._pyramid
-        if self._is_closed or pyramid is None:
+        # What was drawn before the last clearing is not shown after it.
+        if self._is_closed or pyramid is None or clears != self._clears:
             return
         if self._shown is not None:
             self._shown.refresh()
